@@ -1,0 +1,55 @@
+# Every target makes .venv when it is missing or stale: nothing else is needed but Python >= 3.11,
+# its venv module and make.
+#   PIP_ARGS    further options of pip install: another index, a CPU-only torch
+#   VENV_ARGS   options of python -m venv: --system-site-packages uses the torch that is there
+STUDY ?= studies/digits-l2.yaml
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV_ARGS ?=
+BIN := .venv/bin
+
+.PHONY: sweep dashboard export test check bench clean dev
+
+sweep: .venv/ready
+	@$(BIN)/sweep run $(STUDY)
+
+dashboard: .venv/ready
+	@$(BIN)/sweep dashboard
+
+export: .venv/ready
+	@$(BIN)/sweep export $(STUDY)
+
+test: .venv/ready-dev
+	@$(BIN)/python -m pytest
+
+check: .venv/ready-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: .venv/ready-dev
+	@$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+dev: .venv/ready-dev
+
+# With --system-site-packages the pin of torch is left out: the torch that is there serves.
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: Python must be 3.11 or newer, got $$($(PYTHON) --version 2>&1). Set PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "make: $(PYTHON) must have its venv module. On Debian: apt install python3-venv"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV_ARGS) .venv
+	@case "$(VENV_ARGS)" in \
+	  *--system-site-packages*) grep -v '^torch==' constraints.txt > .venv/constraints.txt ;; \
+	  *) cp constraints.txt .venv/constraints.txt ;; esac
+	@echo "installing into .venv (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c .venv/constraints.txt $(PIP_ARGS) -e '.[mnist]'
+	@touch $@
+
+.venv/ready-dev: .venv/ready
+	@echo "installing what tests need (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c .venv/constraints.txt $(PIP_ARGS) -e '.[dev]'
+	@touch $@

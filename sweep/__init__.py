@@ -1,0 +1,34 @@
+"""Find how strong a network's weight penalty should be.
+
+spec = sweep.load_spec("studies/digits-l2.yaml")
+result = sweep.run(spec)
+config = sweep.load_config("studies/out/digits-l2.yaml")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweep.config import Config, load_config
+    from sweep.errors import SweepError, UsageError
+    from sweep.result import StudyResult, run
+    from sweep.studyfile import load_spec
+
+# torch and Optuna take seconds to import: `sweep --help` must not wait for them.
+_HOMES = {
+    "Config": "sweep.config",
+    "StudyResult": "sweep.result",
+    "SweepError": "sweep.errors",
+    "UsageError": "sweep.errors",
+    "load_config": "sweep.config",
+    "load_spec": "sweep.studyfile",
+    "run": "sweep.result",
+}
+
+__all__ = ["Config", "StudyResult", "SweepError", "UsageError", "load_config", "load_spec", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sweep' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

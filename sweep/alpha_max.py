@@ -1,0 +1,94 @@
+"""The strength at which a network collapses: where the search range ends.
+
+| symbol | meaning | shape |
+|---|---|---|
+| x | rows a replicate trains on, flattened | (n, F) |
+| r | minus the gradient of the summed loss at W = 0 with the best bias | (n, C) |
+| u, b | weights and bias of one hidden unit | (F,), () |
+
+With all weights 0 the output is the bias, so r is onehot(y) − p̄ for cross-entropy and
+2(y − ȳ) for the squared error. Above alpha_max no first step away from W = 0 pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sweep.data import Problem
+
+STARTS, STEPS = 64, 60
+
+
+def alpha_max(
+    problem: Problem, hidden: Sequence[int], activation: str, l1_ratio: float, seed: int = 0
+) -> float | None:
+    """Return the strength above which all weights are 0, or None where no formula holds.
+
+    * linear, l1 or elastic: max |xᵀr| / n, divided by the l1_ratio; exact, the largest over
+      all replicates (glmnet's lambda_max).
+    * one hidden ReLU layer, l2: ½ max over ‖u‖₂ = 1 and b of ‖relu(xu + b)ᵀr‖₂ / n, found by
+      ascent from many starts on the first replicate; from α(‖u‖² + ‖v‖²) ≥ 2α‖u‖‖v‖.
+    * one hidden ReLU layer, l1: an upper bound ½√(L₀·M), L₀ the loss at W = 0 and
+      M = max over ‖u‖₁ = 1, b and output k of |relu(xu + b)ᵀr_k| / n: a unit that pays needs
+      ‖u‖₁‖v‖₁ ≥ (2α/M)², which costs more than L₀ when α is above.
+    """
+    if not hidden and l1_ratio > 0:
+        gradients = (_gradient(problem, r) for r in range(len(problem.train)))
+        return max(float((x.mT @ r).abs().max()) / len(x) for x, r in gradients) / l1_ratio
+    if len(hidden) != 1 or activation != "relu" or 0 < l1_ratio < 1:
+        return None
+    x, r = _gradient(problem, 0)
+    if l1_ratio == 0:
+        return _ascend(x, r, 2, seed) / 2
+    largest = _ascend(x, r, 1, seed)
+    return float((_null_loss(problem, r) * largest).sqrt()) / 2
+
+
+def _gradient(problem: Problem, replicate: int) -> tuple[Tensor, Tensor]:
+    """Return x (n, F) and r (n, C) of a replicate, in float64."""
+    rows = problem.train[replicate]
+    x, y = problem.X[rows].flatten(1).double(), problem.y[rows]
+    if problem.task == "regression":
+        return x, 2 * (y.double() - y.double().mean())[:, None]
+    onehot = torch.nn.functional.one_hot(y, problem.n_outputs).double()
+    return x, onehot - onehot.mean(0)
+
+
+def _null_loss(problem: Problem, r: Tensor) -> Tensor:
+    """Return the loss at W = 0 with the best bias: variance or entropy."""
+    if problem.task == "regression":
+        return r.square().mean() / 4
+    y = problem.y[problem.train[0]]
+    p = torch.bincount(y, minlength=problem.n_outputs).double() / len(y)
+    return -torch.xlogy(p, p).sum()
+
+
+def _ascend(x: Tensor, r: Tensor, order: int, seed: int) -> float:
+    """Maximise the pull on one unit, ‖relu(xu + b)ᵀr‖ / n over ‖u‖ = 1 and b.
+
+    Norms: l2 and l2 for order 2; l1 and the largest entry for order 1.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    starts = torch.randint(len(x), (STARTS,), generator=generator)
+    # Rows point where data lie; random directions of pixels hardly switch on a unit.
+    u = (x[starts.to(x.device)] - x.mean(0)).mT.contiguous()
+    u += 1e-3 * torch.randn(u.shape, generator=generator, dtype=u.dtype).to(u)
+    scale = float(x.norm(dim=1).mean().clamp_min(1e-12))
+    unit = (u / u.norm(dim=0, p=order)).requires_grad_()
+    bias = torch.zeros(STARTS, dtype=x.dtype, device=x.device, requires_grad=True)
+    optimizer = torch.optim.Adam([{"params": [unit], "lr": 0.05}, {"params": [bias], "lr": 0.05}])
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    best = 0.0
+    for _ in range(STEPS):
+        active = torch.relu(x @ (unit / unit.norm(dim=0, p=order)) + scale * bias)
+        pull = r.mT @ active / len(x)  # (C, starts)
+        value = pull.norm(dim=0) if order == 2 else pull.abs().amax(0)
+        best = max(best, float(value.detach().max()))
+        optimizer.zero_grad()
+        (-value.sum()).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    return best

@@ -1,0 +1,373 @@
+"""The command line: arguments in, tables and sentences out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+
+import typer
+
+from sweep.errors import SweepError, UsageError
+
+if TYPE_CHECKING:
+    from sweep.plan import Plan
+    from sweep.result import StudyResult
+    from sweep.runner import Progress
+    from sweep.selection import Finished
+    from sweep.spec import StudySpec
+
+OUT = Path("studies/out")
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Find how strong a network's weight penalty should be.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="study file")]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="study file, or a study's name")]
+Sets = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads it at run time
+    typer.Option("--set", metavar="a.b=c", help="override a key of the study file; repeatable"),
+]
+Storage = Annotated[Optional[str], typer.Option(help="Optuna storage URL")]  # noqa: UP045
+Device = Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N")]  # noqa: UP045
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
+
+
+def main() -> None:
+    """Run the command line; every mistake of the user is one line and exit code 2."""
+    try:
+        app()
+    except SweepError as error:
+        print(f"sweep: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    sets: Sets = None,
+    n_trials: Annotated[Optional[int], typer.Option(help="total number of trials")] = None,  # noqa: UP045
+    storage: Storage = None,
+    device: Device = None,
+    fresh: Annotated[bool, typer.Option(help="start over; the old study is kept")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study, or go on with it where it stopped."""
+    spec = _load(study, sets, storage, device, n_trials)
+    from sweep import result
+
+    with _asked_to_stop() as should_stop, _progress_bar(hidden=as_json) as on_progress:
+        outcome = result.run(spec, fresh=fresh, on_progress=on_progress, should_stop=should_stop)
+    if as_json:
+        print(json.dumps(_summary(outcome)))
+    else:
+        _print_outcome(outcome, study)
+    if outcome.ending == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def validate(
+    study: StudyFile, sets: Sets = None, storage: Storage = None, device: Device = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Show the resolved study and the plan, without training."""
+    spec = _load(study, sets, storage, device)
+    from sweep.plan import make_plan
+
+    plan = make_plan(spec)
+    if as_json:
+        print(json.dumps({"spec": spec.model_dump(mode="json"), "plan": dict(_plan_rows(plan))}))
+        return
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.dump(spec.model_dump(mode="json", exclude_none=True), sys.stdout)
+    print()
+    for name, value in _plan_rows(plan):
+        print(f"{name:<22}{value}")
+
+
+@app.command()
+def status(
+    study: Annotated[Optional[str], typer.Argument(metavar="STUDY")] = None,  # noqa: UP045
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the studies of a storage: trials per state, best value, who runs it."""
+    url, name = _locate(study, storage) if study else (_storage_url(storage), None)
+    from sweep.overview import overview
+
+    rows = overview(url, name)
+    if as_json:
+        print(json.dumps({"storage": url, "studies": rows}))
+        return
+    if not rows:
+        print(f"no studies in {url}")
+        return
+    columns = ("study", "trials", "best", "owner")
+    _print_table(columns, [tuple(_cell(row, column) for column in columns) for row in rows])
+
+
+@app.command()
+def export(
+    study: Study,
+    select: Annotated[Optional[str], typer.Option(help="best or 1se")] = None,  # noqa: UP045
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help=".yaml, .toml or .json"),
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Write the chosen strength to a config file."""
+    selection = _selection(select)
+    url, name = _locate(study, storage)
+    from sweep.export import make_config, write_config
+    from sweep.result import load_study
+
+    path = output or OUT / f"{name}.yaml"
+    config = make_config(load_study(url, name), selection)
+    write_config(config, path)
+    params = ", ".join(f"{key} = {value:.4g}" for key, value in config["best_params"].items())
+    print(
+        f"{params} ({config['selection']}, trial {config['provenance']['trial_number']}) -> {path}"
+    )
+
+
+@app.command()
+def dashboard(
+    storage: Storage = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8080,
+) -> None:
+    """Show the studies of a storage in optuna-dashboard, read-only, on this machine."""
+    url = _storage_url(storage)
+    from sweep.dashboard import serve
+
+    serve(url, port, announce=lambda address: print(f"{address}  (Ctrl-C ends)", flush=True))
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="the new study file")] = Path(
+        "study.yaml"
+    ),
+) -> None:
+    """Write a commented study file to start from."""
+    from importlib.resources import files
+
+    template = files("sweep").joinpath("template.yaml").read_text(encoding="utf-8")
+    try:
+        with file.open("x", encoding="utf-8") as handle:
+            handle.write(template)
+    except FileExistsError:
+        raise UsageError(f"init: must be a new file, got {file}. Name another") from None
+    except OSError as error:
+        raise UsageError(
+            f"init: must be a file that can be written, got {file}: {error.strerror}. Name another"
+        ) from None
+    print(f"wrote {file}; next: sweep validate {file}, sweep run {file}")
+
+
+def _load(
+    study: Path, sets: list[str] | None, storage: str | None, device: str | None,
+    n_trials: int | None = None,
+) -> StudySpec:  # fmt: skip
+    from sweep.studyfile import load_spec
+
+    options = {"storage": storage, "device": device, "search.n_trials": n_trials}
+    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
+    return load_spec(study, [*(sets or []), *given])
+
+
+def _storage_url(option: str | None) -> str:
+    from sweep.spec import DEFAULT_STORAGE
+
+    return option or os.environ.get("OPTUNA_STORAGE") or DEFAULT_STORAGE
+
+
+def _locate(study: str, storage: str | None) -> tuple[str, str]:
+    """Return the storage and name of a study given as a file or by name."""
+    if Path(study).suffix in (".yaml", ".yml"):
+        spec = _load(Path(study), None, storage, None)
+        return spec.storage, spec.study_name
+    return _storage_url(storage), study
+
+
+def _selection(option: str | None) -> Literal["best", "1se"] | None:
+    if option not in (None, "best", "1se"):
+        raise UsageError(f"--select: must be best or 1se, got {option}")
+    return option  # type: ignore[return-value]
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Turn the first SIGINT or SIGTERM into a request; the second one interrupts at once."""
+    asked: list[int] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        print("\nstopping after this epoch; once more to stop at once", file=sys.stderr)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
+    """Show a bar with the rest time and the best trial so far, on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.fields[done]}"),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[best]}"),
+    )
+    with Bar(*columns, console=Console(stderr=True), disable=hidden) as bar:
+        task = bar.add_task("", total=1.0, done="starting", best="")
+
+        def show(progress: Progress) -> None:
+            bar.update(
+                task,
+                completed=progress.fraction,
+                done=f"{progress.n_results}/{progress.n_trials} trials",
+                best=_best(progress),
+            )
+
+        yield show
+
+
+def _best(progress: Progress) -> str:
+    if progress.best is None:
+        return ""
+    params = ", ".join(f"{name} {value:.3g}" for name, value in progress.best.params.items())
+    return f"best {_pm(progress.best.value, progress.best.value_se)} at {params}"
+
+
+def _pm(value: float, se: float | None) -> str:
+    return f"{value:.4f}" if se is None else f"{value:.4f} ± {se:.4f}"
+
+
+def _print_outcome(outcome: StudyResult, study: Path) -> None:
+    if outcome.ending == "interrupted":
+        print(f"stopped, everything is saved; go on with: sweep run {study}")
+        return
+    finished = outcome.finished
+    _print_table(*_choices_table(finished))
+    print(outcome.verdict)
+    if outcome.ending == "timeout":
+        print(f"search.timeout_s is over; go on with: sweep run {study}")
+    print(f"next: sweep export {study} · sweep dashboard · sweep status")
+
+
+def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    from sweep.selection import choices
+
+    strength = finished.spec.strength
+    score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
+    metric = finished.spec.objective.metric
+    header = ("", strength, f"{metric} ± SE", score, "norm", "zeros")
+    rows = []
+    if base := finished.baseline:
+        rows.append(_row("no penalty", 0.0, base["value"], base["value_se"], base, score))
+    for choice in choices(finished):
+        at = choice.params[strength]
+        rows.append(_row(choice.selection, at, choice.value, choice.value_se, choice.attrs, score))
+    return header, rows
+
+
+def _row(
+    name: str, strength: float, value: float, se: float | None, attrs: dict[str, Any], score: str
+) -> tuple[str, ...]:
+    return (
+        name, f"{strength:.3g}", _pm(value, se), f"{attrs[score]:.3f}", f"{attrs['norm']:.4g}",
+        f"{attrs['sparsity']:.1%}",
+    )  # fmt: skip
+
+
+def _print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=box.SIMPLE)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    value = row[column]
+    if column == "trials":
+        return ", ".join(f"{count} {state}" for state, count in value.items()) or "none"
+    if column == "best":
+        return "" if value is None else f"{value:.4f}"
+    return value or ""
+
+
+def _summary(outcome: StudyResult) -> dict[str, Any]:
+    from optuna.trial import TrialState
+
+    trials = outcome.study.get_trials(deepcopy=False)
+    summary: dict[str, Any] = {
+        "study_name": outcome.study.study_name,
+        "ending": outcome.ending,
+        "n_trials": len(trials),
+    }
+    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+        return summary
+    best, finished = outcome.best, outcome.finished
+    return summary | {
+        "best_params": best.params,
+        "best_value": best.value,
+        "value_se": best.value_se,
+        "best_trial": best.number,
+        "baseline_value": finished.baseline["value"] if finished.baseline else None,
+        "verdict": outcome.verdict,
+    }
+
+
+def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
+    spec, problem = plan.spec, plan.problem
+    slots = max(1, plan.width // spec.n_replicates)
+    rounds = -(-spec.n_replicates // min(plan.width, spec.n_replicates))
+    memory = plan.width * plan.lane_bytes / 2**20
+    return [
+        ("penalised", ", ".join(plan.layout.penalised)),
+        ("exempt", ", ".join(plan.layout.exempt) or "none"),
+        (f"range of {spec.strength}", f"{plan.low:.3g} .. {plan.high:.3g}"),
+        ("alpha_max", "no formula" if plan.alpha_max is None else f"{plan.alpha_max:.4g}"),
+        ("rows", f"{problem.train.shape[1]} to train on, {int(problem.val_size.min())}"
+                 f"..{int(problem.val_size.max())} to validate on, {len(plan.dataset.y_test)} test"),
+        ("replicates", f"{spec.n_replicates} ({spec.replicates.n_folds} folds"
+                       f" x {spec.replicates.n_seeds} seeds)"),
+        ("lanes", f"{plan.width} ({slots} trials at once, in {rounds} round(s))"),
+        ("memory", f"about {memory:.0f} MiB on {problem.X.device}"),
+        ("parameters", f"{plan.layout.size} ({plan.layout.n_weights} penalised)"),
+        ("steps", f"{plan.steps} a training, {(spec.search.n_trials + 1) * spec.n_replicates}"
+                  " trainings"),
+    ]  # fmt: skip

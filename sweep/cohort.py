@@ -1,0 +1,166 @@
+"""Train many trials as ONE fused model, and refill the lanes of those that end.
+
+A cohort has S slots of G lanes; a slot holds one trial, one replicate a lane. Where a trial
+has more replicates than a slot has lanes, they are trained in rounds, one after another.
+Neighbours may be anywhere in their training, diverge or be replaced without a trial
+noticing; a slot that nobody uses is trained along and never read. One thread owns a cohort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from sweep.data import Problem
+from sweep.lanes import Array, Lanes, Measures, Recipe, Setting, on_host
+from sweep.models import Factory
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one epoch brought a trial; its last one says how it ended."""
+
+    trial: Hashable
+    epoch: int
+    loss: float | None  # mean validation loss over the replicates, where all are finite
+    diverged: str | None = None  # why the trial was given up
+    result: Measures | None = None  # at the end of training: (R,) each
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trial has left its lanes."""
+        return self.diverged is not None or self.result is not None
+
+
+@dataclass
+class _Slot:
+    trial: Hashable
+    setting: Setting
+    losses: Array  # (E, R)
+    limit: int  # the last epoch that all replicates so far ended with finite losses
+    round: int = 0
+    epoch: int = 0  # of this round
+    measures: list[Measures] = field(default_factory=list)  # of finished rounds, (G,) each
+    diverged: str | None = None
+
+
+class Cohort:
+    """`start` puts a trial into a free slot, `advance` trains an epoch, `stop` frees a slot.
+
+    Args:
+        problem: the data, on the device to train on, in the precision to train in.
+        factory: makes one trial's network.
+        recipe: how every lane is trained.
+        width: lanes wanted; the cohort has as many whole slots as fit, at least one.
+    """
+
+    def __init__(self, problem: Problem, factory: Factory, recipe: Recipe, width: int):
+        self._replicates, self._epochs = problem.replicates, recipe.epochs
+        width = width if recipe.fused else 1
+        self.n_slots = max(1, width // len(problem.replicates))
+        self.lanes_per_slot = min(width, len(problem.replicates))
+        self._lanes = Lanes(problem, factory, recipe, self.n_slots, self.lanes_per_slot)
+        self._slots: dict[int, _Slot] = {}
+
+    @property
+    def width(self) -> int:
+        """Lanes."""
+        return self.n_slots * self.lanes_per_slot
+
+    @property
+    def free(self) -> int:
+        """Slots without a trial."""
+        return self.n_slots - len(self._slots)
+
+    @property
+    def trials(self) -> list[Hashable]:
+        """Trials that have a slot."""
+        return [slot.trial for slot in self._slots.values()]
+
+    def start(self, trial: Hashable, setting: Setting) -> None:
+        """Put a trial into a free slot, where its training begins with the next `advance`."""
+        index = min(set(range(self.n_slots)) - set(self._slots))
+        losses = np.full((self._epochs, len(self._replicates)), np.nan)
+        self._slots[index] = _Slot(trial, setting, losses, self._epochs)
+        self._begin_round(index)
+
+    def stop(self, trial: Hashable) -> None:
+        """Take a trial out of its slot."""
+        index = next(index for index, slot in self._slots.items() if slot.trial == trial)
+        del self._slots[index]
+
+    def advance(self) -> list[Report]:
+        """Train one epoch on every lane and report on the trials that have a slot."""
+        places = self._round_of(next(iter(self._slots.values())))  # alike in all slots
+        self._lanes.train_epoch()
+        losses = on_host(self._lanes.validate(places))  # the epoch's one wait for the device
+        for index, slot in self._slots.items():
+            self._note(slot, losses[index * self.lanes_per_slot :])
+        over = [slot for slot in self._slots.values() if slot.epoch >= slot.limit]
+        if any(not slot.diverged for slot in over):
+            measures = self._lanes.measure(places)
+            for index, slot in self._slots.items():
+                slot.measures += [self._part(measures, index, places)] * (slot in over)
+        reports = [self._settle(index) for index in list(self._slots)]
+        return [report for report in reports if report]
+
+    def _round_of(self, slot: _Slot) -> range:
+        """Return the replicates that are in the slot's lanes now."""
+        begin = slot.round * self.lanes_per_slot
+        return range(begin, min(begin + self.lanes_per_slot, len(self._replicates)))
+
+    def _begin_round(self, index: int) -> None:
+        slot, begin = self._slots[index], index * self.lanes_per_slot
+        replicates = self._round_of(slot)
+        self._lanes.reset(slice(begin, begin + len(replicates)), replicates, slot.setting)
+        slot.epoch = 0
+
+    def _note(self, slot: _Slot, losses: Array) -> None:
+        replicates = self._round_of(slot)
+        losses = losses[: len(replicates)]
+        slot.losses[slot.epoch, replicates] = losses
+        slot.epoch += 1
+        if not np.isfinite(losses).all():
+            first = int(np.flatnonzero(~np.isfinite(losses))[0])
+            fold, seed = self._replicates[replicates[first]]
+            slot.diverged = (
+                f"validation loss {losses[first]} at epoch {slot.epoch} (fold {fold}, seed {seed})"
+            )
+            # Further rounds train up to here only: what is told must not depend on the width.
+            slot.limit = slot.epoch - 1
+
+    def _settle(self, index: int) -> Report | None:
+        """Report on a slot after an epoch; begin its next round or end its trial when due."""
+        slot = self._slots[index]
+        last_round = self._round_of(slot).stop == len(self._replicates)
+        if slot.epoch < slot.limit:
+            return self._report(slot) if last_round else None
+        if slot.limit and not last_round:
+            slot.round += 1
+            self._begin_round(index)
+            return None
+        self.stop(slot.trial)
+        if slot.diverged:
+            return self._report(slot, diverged=slot.diverged)
+        return self._report(slot, result=_join(slot.measures))
+
+    def _report(
+        self, slot: _Slot, diverged: str | None = None, result: Measures | None = None
+    ) -> Report:
+        losses = slot.losses[slot.epoch - 1]
+        loss = float(losses.mean()) if np.isfinite(losses).all() else None
+        return Report(slot.trial, slot.epoch, loss, diverged, result)
+
+    def _part(self, measures: Measures, index: int, replicates: range) -> Measures:
+        begin = index * self.lanes_per_slot
+        lanes = slice(begin, begin + len(replicates))
+        return Measures(*(getattr(measures, f.name)[lanes] for f in fields(Measures)))
+
+
+def _join(rounds: list[Measures]) -> Measures:
+    """Put the rounds of a trial side by side: (R,) each."""
+    return Measures(
+        *(np.concatenate([getattr(part, f.name) for part in rounds]) for f in fields(Measures))
+    )

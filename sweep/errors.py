@@ -1,0 +1,21 @@
+"""What can go wrong, as one-line messages: rule, what was got, where, what to do."""
+
+
+class SweepError(Exception):
+    """End a command with one line and exit code 1: the work itself failed."""
+
+    exit_code = 1
+
+
+class UsageError(SweepError):
+    """End a command with one line and exit code 2: the user's input is at fault."""
+
+    exit_code = 2
+
+
+class StorageError(UsageError):
+    """Report a storage that cannot be opened, read or written as asked."""
+
+
+class OwnedElsewhereError(SweepError):
+    """Report that another process runs this study."""

@@ -1,0 +1,231 @@
+"""The config: the chosen strength, what it equals elsewhere, and where it came from."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from sweep.errors import UsageError
+from sweep.selection import Choice, Finished, Selection
+from sweep.spec import StudySpec
+
+PACKAGES = ("sweep", "torch", "optuna", "scikit-learn")
+FORMULAS = {
+    "l2": "mean loss + alpha * sum of squared weights",
+    "l1": "mean loss + alpha * sum of absolute weights",
+    "elastic": "mean loss + alpha * (l1_ratio * sum of absolute weights"
+    " + (1 - l1_ratio) * sum of squared weights)",
+    "decoupled": "weights *= 1 - lr * weight_decay at every step (AdamW), no term of the loss",
+}
+
+
+def make_config(
+    study: optuna.Study, selection: Selection | None = None, tensors: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Put together the config of a finished study.
+
+    Args:
+        study: the study, as Optuna reads it.
+        selection: `best` or `1se`; the study file's own by default.
+        tensors: `penalised` and `exempt` names, `n_rows` trained on and `n_classes`; stored
+            on the study by the run.
+
+    Raises:
+        UsageError, SweepError: see `Finished`.
+    """
+    finished = Finished.read(study)
+    spec, attrs = finished.spec, study.user_attrs
+    choice = finished.choose(selection or spec.selection)
+    about = attrs["problem"]
+    decoupled = spec.strength == "weight_decay"
+    return {
+        "study_name": study.study_name,
+        "selection": choice.selection,
+        "best_params": dict(choice.params),
+        "best_value": choice.value,
+        "value_se": choice.value_se,
+        "n_replicates": spec.n_replicates,
+        "n_rows": about["n_rows"],
+        "baseline_value": finished.baseline["value"] if finished.baseline else None,
+        "penalty": {
+            "norm": spec.penalty.norm,
+            "formula": FORMULAS["decoupled" if decoupled else spec.penalty.norm],
+            "penalised": about["penalised"],
+            "exempt": about["exempt"],
+        },
+        "equivalents": equivalents(spec, choice.params, about["n_rows"], about["n_outputs"]),
+        "spec": attrs["spec"],
+        "provenance": _provenance(choice, attrs),
+    }
+
+
+def equivalents(
+    spec: StudySpec, params: dict[str, float], n_rows: int, n_outputs: int
+) -> dict[str, float]:
+    """Return the same strength in the units of other programs, where it is the same.
+
+    `torch_weight_decay` for l2 with SGD and Adam, `sklearn_*` for linear models, where the
+    scaled data and the loss are the same too; `keras_l1`, `keras_l2` for all.
+    """
+    if spec.strength == "weight_decay":
+        return {"torch_weight_decay": params["weight_decay"]}
+    alpha, ratio = params["alpha"], params.get("l1_ratio", spec.penalty.ratio)
+    found: dict[str, float] = {}
+    if ratio == 0:
+        found |= {"torch_weight_decay": 2 * alpha, "keras_l2": alpha}
+    elif ratio == 1:
+        found |= {"keras_l1": alpha}
+    else:
+        found |= {"keras_l1": alpha * ratio, "keras_l2": alpha * (1 - ratio)}
+    linear = getattr(spec.model, "hidden", None) == ()
+    if linear and alpha > 0:
+        found |= _sklearn(spec.data.task, alpha, ratio, n_rows, n_outputs)
+    return found
+
+
+def _sklearn(
+    task: str, alpha: float, ratio: float, n_rows: int, n_outputs: int
+) -> dict[str, float]:
+    if task == "classification":
+        if ratio not in (0, 1):
+            return {}
+        # Of two classes scikit-learn models the one difference w of our two rows, which at the
+        # optimum are ±w/2: half the squared norm, the same absolute one.
+        share = 1 if ratio == 1 or n_outputs == 2 else 2
+        return {"sklearn_C": 1 / (share * alpha * n_rows)}
+    if ratio == 0:
+        return {"sklearn_ridge_alpha": alpha * n_rows}
+    if ratio == 1:
+        return {"sklearn_lasso_alpha": alpha / 2}
+    return {
+        "sklearn_elasticnet_alpha": alpha * ratio / 2 + alpha * (1 - ratio),
+        "sklearn_elasticnet_l1_ratio": ratio / 2 / (ratio / 2 + 1 - ratio),
+    }
+
+
+def _provenance(choice: Choice, attrs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "trial_number": choice.number,
+        "spec_hash": attrs["spec_hash"],
+        "data_hash": attrs["data_hash"],
+        "model_hash": attrs["problem"]["model_hash"],
+        "device": attrs["problem"]["device"],
+        "seed": attrs["spec"]["search"]["sampler"]["seed"],
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            found[package] = "unknown"
+    return found
+
+
+def write_config(config: dict[str, Any], path: Path) -> None:
+    """Write a config as YAML, TOML or JSON, by suffix; whole or not at all.
+
+    Raises:
+        UsageError: another suffix, or a folder that cannot be written.
+    """
+    writers = {".yaml": _yaml, ".yml": _yaml, ".json": _json, ".toml": _toml}
+    if path.suffix not in writers:
+        raise UsageError(
+            f"--output: must end in .yaml, .toml or .json, got {path}. Change the suffix"
+        )
+    write_whole(path, writers[path.suffix](config))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that it appears whole or not at all.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, text=True)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(
+            f"--output: must be a file that can be written, got {path}: {error.strerror}."
+            " Name another with -o"
+        ) from None
+
+
+def _yaml(config: dict[str, Any]) -> str:
+    from ruamel.yaml import YAML
+
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.dump(config, stream)
+    return stream.getvalue()
+
+
+def _json(config: dict[str, Any]) -> str:
+    return json.dumps(config, indent=2) + "\n"
+
+
+def _toml(config: dict[str, Any]) -> str:
+    return "\n".join(_table(config)).lstrip("\n") + "\n"
+
+
+def _table(tree: dict[str, Any], prefix: str = "") -> list[str]:
+    """Write one table of TOML: plain keys first, then its own tables. TOML has no null."""
+    plain = {k: v for k, v in tree.items() if v is not None and not isinstance(v, dict)}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{prefix}{key}]", *_table(value, f"{prefix}{key}.")]
+    return lines
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a config that `write_config` wrote.
+
+    Raises:
+        UsageError: the file is missing or no config.
+    """
+    import tomllib
+
+    from ruamel.yaml import YAML
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".toml":
+            config = tomllib.loads(text)
+        else:  # JSON is YAML 1.2
+            config = YAML(typ="safe", pure=True).load(text)
+    except Exception as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(
+            f"config: must be a readable file, got {first} ({path}). Export it anew"
+        ) from None
+    if not isinstance(config, dict) or {"best_params", "penalty", "spec"} - set(config):
+        raise UsageError(
+            f"config: must be a file written by `sweep export`, got other content ({path})."
+            " Export it anew"
+        )
+    return config

@@ -1,0 +1,39 @@
+"""The penalty α·norm: gradient, proximal step, norm and sparsity.
+
+| symbol | meaning | shape |
+|---|---|---|
+| W | penalised entries of each lane, the first w of its P | (L, w) |
+| α | strength: coefficient of the un-halved norm beside the MEAN loss over rows | (L, 1) |
+| r | l1_ratio: norm = r‖W‖₁ + (1 − r)‖W‖₂²; 0 is l2, 1 is l1 | (L, 1) |
+
+The squared part acts through the gradient, 2α(1 − r)W, as `weight_decay = 2α` does in
+torch.optim. The absolute part acts through its proximal step, so that zeros are exact; a
+subgradient never gives one (Parikh & Boyd 2014, Proximal Algorithms, §6.5.2).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def add_l2_gradient(gradient: Tensor, weights: Tensor, alpha: Tensor, l1_ratio: Tensor) -> None:
+    """Add 2α(1 − r)W to the gradient (L, w), in place."""
+    gradient.addcmul_(weights, 2 * alpha * (1 - l1_ratio))
+
+
+def soft_threshold(weights: Tensor, threshold: Tensor) -> None:
+    """Move entries (L, w) towards 0 by `threshold`, (L, 1) or (L, w), stopping there; in place."""
+    # w − clamp(w, −t, t): exactly 0 where |w| ≤ t, and NaN stays NaN.
+    weights.sub_(torch.minimum(torch.maximum(weights, -threshold), threshold))
+
+
+def norm(weights: Tensor, l1_ratio: Tensor) -> Tensor:
+    """Return r‖W‖₁ + (1 − r)‖W‖₂² of each lane, (L,), in float64."""
+    weights, ratio = weights.double(), l1_ratio.double()
+    return (ratio * weights.abs() + (1 - ratio) * weights.square()).sum(1)
+
+
+def sparsity(weights: Tensor) -> Tensor:
+    """Return the share of exact zeros in each lane, (L,), in float64."""
+    return (weights == 0).double().mean(1)

@@ -1,0 +1,237 @@
+"""What a study comes to on this machine, before anything is trained or written."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sweep import optim
+from sweep.alpha_max import alpha_max
+from sweep.data import Dataset, Problem, load_dataset, make_problem
+from sweep.errors import UsageError
+from sweep.lanes import Recipe, Setting
+from sweep.models import MLP, Factory, Layout, build, check_model
+from sweep.own import load_function
+from sweep.spec import AdamSpec, MlpSpec, SgdSpec, StudySpec
+
+CPU_LANE_BYTES = 64 << 20  # lanes beyond the last-level cache are no faster each
+CUDA_SHARE = 0.4  # of the card's memory
+DEFAULT_RANGE = (1e-6, 1e-1)
+LOW_TO_HIGH = 1e-4  # glmnet's ratio of the smallest to the largest strength
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study, resolved."""
+
+    spec: StudySpec
+    dataset: Dataset
+    problem: Problem  # on its device
+    factory: Factory
+    recipe: Recipe
+    layout: Layout
+    alpha_max: float | None
+    low: float
+    high: float
+    width: int  # lanes
+    lane_bytes: int
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of one training."""
+        rows = self.problem.train.shape[1]
+        return self.recipe.epochs * -(-rows // (self.recipe.batch_size or rows))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What an exported config tells of the problem, as plain data."""
+        model = self.spec.model
+        source = (
+            None if isinstance(model, MlpSpec) else source_file(model.source, self.spec.folder)
+        )
+        return {
+            "n_rows": self.problem.train.shape[1],
+            "n_outputs": self.problem.n_outputs,
+            "penalised": list(self.layout.penalised),
+            "exempt": list(self.layout.exempt),
+            "model_hash": source and hashlib.sha256(source.read_bytes()).hexdigest()[:16],
+            "device": _device_name(self.problem.X.device),
+        }
+
+    def setting(self, params: dict[str, float]) -> Setting:
+        """Return what a trial with these params sets in its lanes."""
+        training = self.spec.training
+        momentum = training.momentum if isinstance(training, SgdSpec) else 0.0
+        return Setting(
+            params[self.spec.strength],
+            params.get("lr", training.lr),
+            params.get("l1_ratio", self.spec.penalty.ratio),
+            params.get("momentum", momentum),
+        )
+
+
+def source_file(source: str, folder: Path) -> Path:
+    """Return the file that a function of the user's own stands in."""
+    return Path(inspect.getfile(load_function(source, folder)))
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+def make_plan(spec: StudySpec) -> Plan:
+    """Read the data, make the model, and settle range and width.
+
+    Raises:
+        UsageError: the data, the model, the range or the device is not usable.
+    """
+    device = resolve_device(spec.device)
+    dataset = load_dataset(spec.data, spec.folder, spec.seed)
+    problem = make_problem(spec, dataset).to(device, torch.float32)
+    factory = make_factory(spec, problem)
+    first_rows = problem.X[problem.train[0, :4]].cpu()
+    check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
+    layout = Layout.of(build(factory, 0), spec.penalty.exempt)
+    if not layout.n_weights:
+        raise UsageError(
+            f"penalty.exempt: must leave a tensor to penalise, got {list(spec.penalty.exempt)},"
+            f" which spares all of {', '.join(layout.exempt)}. Remove a pattern"
+        )
+    largest, low, high = _range(spec, problem)
+    lane_bytes = _lane_bytes(spec, problem, layout)
+    width = _width(spec, lane_bytes, device)
+    recipe = _recipe(spec)
+    return Plan(
+        spec, dataset, problem, factory, recipe, layout, largest, low, high, width, lane_bytes
+    )
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device to train on.
+
+    Raises:
+        UsageError: a GPU is asked for and there is none, or not that one.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise UsageError(
+                f"device: must be there, got {name} with {count} usable GPUs."
+                " Use --device auto or cpu"
+            )
+    return device
+
+
+def make_factory(spec: StudySpec, problem: Problem) -> Factory:
+    """Return the function that makes one trial's network."""
+    model = spec.model
+    if isinstance(model, MlpSpec):
+        n_features = int(torch.tensor(problem.feature_shape).prod())
+        return lambda: MLP(n_features, model.hidden, problem.n_outputs, model.activation)
+    made = load_function(model.source, spec.folder)
+    shape = problem.feature_shape
+    return lambda: made(shape[0] if len(shape) == 1 else shape, problem.n_outputs)
+
+
+def _recipe(spec: StudySpec) -> Recipe:
+    training = spec.training
+    return Recipe(
+        optimizer=_optimizer(spec),
+        epochs=training.epochs,
+        batch_size=None if training.batch_size == "full" else training.batch_size,
+        schedule=training.schedule,
+        seed=spec.seed,
+        exempt=spec.penalty.exempt,
+        fused=training.fused,
+        compile=training.compile,
+    )
+
+
+def _optimizer(spec: StudySpec) -> optim.Optimizer:
+    training, l1 = spec.training, spec.penalty.norm != "l2"
+    if isinstance(training, SgdSpec):
+        has_momentum = training.momentum > 0 or spec.search.space.momentum is not None
+        return optim.SGD(training.dampening, training.nesterov, l1, has_momentum)
+    decoupled = not isinstance(training, AdamSpec)
+    return optim.Adam(training.betas, training.eps, l1, decoupled)
+
+
+def _range(spec: StudySpec, problem: Problem) -> tuple[float | None, float, float]:
+    """Return alpha_max, where known, and the range of the strength."""
+    if spec.strength == "weight_decay":
+        bounds = spec.search.space.weight_decay
+        return None, bounds.low if bounds else 1e-5, bounds.high if bounds else 1.0
+    model, wanted, largest = spec.model, spec.search.space.alpha, None
+    if isinstance(model, MlpSpec):
+        ratio = spec.search.space.l1_ratio.low if spec.search.space.l1_ratio else None
+        ratio = spec.penalty.ratio if ratio is None else ratio
+        largest = alpha_max(problem, model.hidden, model.activation, ratio, spec.seed)
+    cap = stability_cap(spec)
+    auto_high = min(largest or DEFAULT_RANGE[1], cap)
+    high = auto_high if wanted.high == "auto" else wanted.high
+    if high > cap:
+        raise UsageError(
+            f"search.space.alpha.high: must be < {cap:.3g}, where SGD with this lr stops being"
+            f" stable, got {high:g}. Use auto, or a smaller lr"
+        )
+    auto_low = high * LOW_TO_HIGH if largest else min(DEFAULT_RANGE[0], high * LOW_TO_HIGH)
+    low = auto_low if wanted.low == "auto" else wanted.low
+    if low >= high:
+        raise UsageError(
+            f"search.space.alpha.low: must be < high, got low {low:g}, high {high:g}."
+            " Give both, or lower it"
+        )
+    return largest, low, high
+
+
+def stability_cap(spec: StudySpec) -> float:
+    """Return the α above which SGD's own step on the squared penalty overshoots.
+
+    α < (1 + μ) / ((1 − τ)·lr), with nesterov (1 + μ) / ((1 + 2μ)·lr); infinite elsewhere.
+    """
+    training, space = spec.training, spec.search.space
+    if not isinstance(training, SgdSpec) or spec.penalty.norm == "l1":
+        return float("inf")
+    lr = space.lr.high if space.lr else training.lr
+    momenta = [space.momentum.low, space.momentum.high] if space.momentum else [training.momentum]
+    ratio = space.l1_ratio.low if space.l1_ratio else spec.penalty.ratio
+    if training.nesterov:
+        gain = min((1 + mu) / (1 + 2 * mu) for mu in momenta)
+    else:
+        # Without momentum torch ignores the dampening.
+        gain = min((1 + mu) / (1 - training.dampening * (mu > 0)) for mu in momenta)
+    return 0.99 * gain / (lr * (1 - ratio)) if ratio < 1 else float("inf")
+
+
+def _lane_bytes(spec: StudySpec, problem: Problem, layout: Layout) -> int:
+    """Estimate what one lane moves in a step: parameters, state and activations."""
+    rows = problem.train.shape[1]
+    batch = rows if spec.training.batch_size == "full" else min(rows, spec.training.batch_size)
+    units = sum(place.shape[0] for place in layout.places if len(place.shape) > 1)
+    n_features = int(torch.tensor(problem.feature_shape).prod())
+    return 4 * (5 * layout.size + batch * (n_features + 3 * units))
+
+
+def _width(spec: StudySpec, lane_bytes: int, device: torch.device) -> int:
+    """Choose the number of lanes, from the spec and fixed properties of the device alone.
+
+    As many slots as trials are in flight, and one for the α = 0 control; where they do not
+    fit, waves of equal size.
+    """
+    if spec.training.width != "auto":
+        return spec.training.width
+    budget = CPU_LANE_BYTES
+    if device.type == "cuda":
+        budget = int(CUDA_SHARE * torch.cuda.get_device_properties(device).total_memory)
+    wanted = min(spec.search.n_trials, spec.in_flight or spec.search.n_trials) + 1
+    fit = max(1, budget // (lane_bytes * spec.n_replicates))
+    waves = -(-wanted // fit)
+    return -(-wanted // waves) * spec.n_replicates

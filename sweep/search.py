@@ -1,0 +1,245 @@
+"""Ask and tell: Optuna's samplers and pruners on the owner's study."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import FloatDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from sweep.errors import UsageError
+from sweep.seeds import derive
+from sweep.spec import PrunerSpec, SamplerSpec, StudySpec
+from sweep.storage import MirroredStorage
+
+MAX_REPORTS = 100
+Space = dict[str, FloatDistribution]
+Params = dict[str, float]
+
+
+def make_space(spec: StudySpec, low: float, high: float) -> Space:
+    """Return the distribution of every searched parameter; the strength has [low, high]."""
+    space: Space = {spec.strength: FloatDistribution(low, high, log=True)}
+    wanted = spec.search.space
+    if wanted.lr:
+        space["lr"] = FloatDistribution(wanted.lr.low, wanted.lr.high, log=wanted.lr.log)
+    for name in ("momentum", "l1_ratio"):
+        if bounds := getattr(wanted, name):
+            space[name] = FloatDistribution(bounds.low, bounds.high)
+    return space
+
+
+def make_design(spec: StudySpec, space: Space) -> list[Params]:
+    """Return the params of the first trials, where the sampler is not the one to choose them.
+
+    For tpe and gp a log grid of the strength, as many as are asked before any result is in:
+    a sampler would draw them at random. For grid all trials. Coarse first, so that a study
+    cut short, or run with fewer trials, has covered the range.
+    """
+    strength = space[spec.strength]
+    if spec.search.sampler.type == "grid":
+        return _grid(spec, space)
+    if spec.search.sampler.type in ("tpe", "gp"):
+        points = _levels(strength, spec.in_flight or 1)
+        return [{spec.strength: point} for point in points]
+    return []
+
+
+def _grid(spec: StudySpec, space: Space) -> list[Params]:
+    options = spec.search.sampler.model_extra or {}
+    wanted = options.get("points", {} if len(space) > 1 else {spec.strength: spec.search.n_trials})
+    if set(options) - {"points"} or not isinstance(wanted, dict) or set(wanted) != set(space):
+        raise UsageError(
+            f"search.sampler.points: must give the number of points of {', '.join(space)},"
+            f" got {options or 'nothing'}. Write points: {{"
+            + ", ".join(f"{name}: 8" for name in space)
+            + "}"
+        )
+    grid: list[Params] = [{}]
+    for name, count in wanted.items():
+        levels = _levels(space[name], count)
+        grid = [{**params, name: level} for params in grid for level in levels]
+    return grid
+
+
+def _levels(distribution: FloatDistribution, count: int) -> list[float]:
+    """Spread `count` points over a range, both ends included, the coarse ones first."""
+    low, high = distribution.low, distribution.high
+    if count == 1:
+        return [float(np.sqrt(low * high) if distribution.log else (low + high) / 2)]
+    spread = np.geomspace if distribution.log else np.linspace
+    points = np.clip(spread(low, high, count), low, high)  # rounding may step outside
+    bits = (count - 1).bit_length()
+    order = sorted(range(count), key=lambda i: int(f"{i:0{bits}b}"[::-1], 2))
+    return [float(points[index]) for index in order]
+
+
+def make_sampler(spec: SamplerSpec) -> BaseSampler:
+    """Make Optuna's sampler with the study file's options.
+
+    Raises:
+        UsageError: an option that this sampler does not have, or a value it refuses.
+    """
+    if spec.type in ("random", "grid"):
+        _refuse(spec.model_extra if spec.type == "random" else {}, "search.sampler")
+        return optuna.samplers.RandomSampler(seed=spec.seed)
+    made = {
+        "tpe": optuna.samplers.TPESampler,
+        "gp": optuna.samplers.GPSampler,
+        "qmc": optuna.samplers.QMCSampler,
+    }[spec.type]
+    options = {"seed": spec.seed % 2**32, **(spec.model_extra or {})}
+    return _make(made, options, "search.sampler")  # type: ignore[no-any-return]
+
+
+def make_pruner(spec: PrunerSpec, epochs: int) -> BasePruner:
+    """Make Optuna's pruner with the study file's options.
+
+    The best strength grows with training time, so that early losses favour weak penalties:
+    unless the file says otherwise, nothing is pruned in the first half of training.
+
+    Raises:
+        UsageError: an option that this pruner does not have, or a value it refuses.
+    """
+    if spec.type == "none":
+        _refuse(spec.model_extra, "search.pruner")
+        return optuna.pruners.NopPruner()
+    half = max(1, epochs // 2)
+    made, defaults = {
+        "median": (optuna.pruners.MedianPruner, {"n_warmup_steps": half}),
+        "hyperband": (
+            optuna.pruners.HyperbandPruner,
+            {"min_resource": half, "max_resource": epochs, "reduction_factor": 2},
+        ),
+    }[spec.type]
+    return _make(made, {**defaults, **(spec.model_extra or {})}, "search.pruner")  # type: ignore[no-any-return]
+
+
+def _refuse(options: Mapping[str, Any] | None, where: str) -> None:
+    for name in options or {}:
+        raise UsageError(f"{where}.{name}: unknown key. This type has no options of its own")
+
+
+def _make(made: Callable[..., Any], options: dict[str, Any], where: str) -> Any:
+    valid = set(inspect.signature(made).parameters)
+    for name in set(options) - valid:
+        close = difflib.get_close_matches(name, valid, 1)
+        hint = f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(sorted(valid))}"
+        raise UsageError(f"{where}.{name}: {made.__name__} has no such option. {hint}")
+    try:
+        return made(**options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}: {made.__name__} refuses its options, got {error}") from None
+
+
+class Search:
+    """Propose trials and take their results, on one study that this process owns.
+
+    Ask k depends on (study seed, k) and on the results of trials 0…k − in_flight alone,
+    whatever has finished meanwhile: so the table of trials does not depend on how many are
+    trained at once, and survives a restart.
+    """
+
+    def __init__(self, storage: MirroredStorage, study: optuna.Study, spec: StudySpec,
+                 space: Space, epochs: int):  # fmt: skip
+        self._storage, self.study, self._spec, self._space = storage, study, spec, space
+        self._design = make_design(spec, space)
+        self._stride = -(-epochs // MAX_REPORTS)
+        self._epochs = epochs
+        self._trials: dict[int, Trial] = {}
+        self._waiting = [t.number for t in self._all((TrialState.WAITING,))]
+        finished = self._all()
+        self._n = len(finished)
+        self._finished = {t.number for t in finished if t.state.is_finished()}
+        self.n_results = sum(is_result(trial) for trial in finished)
+
+    def _all(self, states: Sequence[TrialState] | None = None) -> list[FrozenTrial]:
+        return self.study.get_trials(
+            deepcopy=False, states=None if states is None else tuple(states)
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether another trial is wanted and its ask has all the results it depends on."""
+        if self.n_results + len(self._trials) >= self._spec.search.n_trials:
+            return False
+        number, ahead = self._next, self._spec.in_flight
+        return ahead is None or all(k in self._finished for k in range(number - ahead + 1))
+
+    @property
+    def _next(self) -> int:
+        return self._waiting[0] if self._waiting else self._n
+
+    def ask(self) -> tuple[int, Params]:
+        """Return the next trial's number and params."""
+        number, ahead = self._next, self._spec.in_flight
+        reseed(self.study.sampler, derive(self._spec.seed, "ask", number) % 2**32)
+        if self._waiting:
+            self._waiting.pop(0)
+        else:
+            self._n += 1
+            if number < len(self._design):
+                self.study.enqueue_trial(self._design[number])
+        with self._storage.showing(number if ahead is None else number - ahead):
+            trial = self.study.ask(self._space)  # type: ignore[arg-type]
+        assert trial.number == number, "another process asks this study"
+        self._trials[number] = trial
+        return number, {name: float(value) for name, value in trial.params.items()}
+
+    def report(self, number: int, epoch: int, loss: float) -> bool:
+        """Store an intermediate value; return whether the pruner gives the trial up."""
+        if epoch % self._stride and epoch != self._epochs:
+            return False
+        trial = self._trials[number]
+        trial.report(loss, epoch)
+        return self._spec.search.pruner.type != "none" and trial.should_prune()
+
+    def tell(
+        self, number: int, state: TrialState, value: float | None, attrs: Mapping[str, Any]
+    ) -> None:
+        """End a trial; attributes first, since a finished trial is frozen."""
+        trial = self._trials.pop(number)
+        for name, content in attrs.items():
+            trial.set_user_attr(name, content)
+        self.study.tell(number, value, state)
+        self._finished.add(number)
+        self.n_results += 1
+
+    def give_back(self, number: int) -> None:
+        """Put a trial back in the queue, where the next ask finds it under its own number."""
+        trial = self._trials.pop(number)
+        self._storage.requeue_trial(trial._trial_id)
+        self._waiting = sorted([*self._waiting, number])
+
+    def tell_diverged(self, number: int, reason: str) -> None:
+        """End a trial at its last finite loss, so that samplers learn to stay away."""
+        curve = self._all()[number].intermediate_values
+        state = TrialState.PRUNED if curve else TrialState.FAIL
+        self.tell(number, state, None, {"outcome": "diverged", "reason": reason})
+
+
+def is_result(trial: FrozenTrial) -> bool:
+    """Tell whether a trial counts towards n_trials: it ended by its training."""
+    if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+        return True
+    return trial.state == TrialState.FAIL and trial.user_attrs.get("outcome") == "diverged"
+
+
+def reseed(sampler: BaseSampler, seed: int) -> None:
+    """Set every generator inside a sampler.
+
+    Optuna's own `reseed_rng` takes no seed, and one seed for the study would repeat its
+    start-up points after a restart. QMC keeps its one sequence, which lies in its seed.
+    """
+    for name in ("_random_sampler", "_independent_sampler"):
+        if inner := getattr(sampler, name, None):
+            reseed(inner, seed)
+    if generator := getattr(sampler, "_rng", None):
+        generator.rng.seed(seed)

@@ -1,0 +1,39 @@
+"""How sure a number is: standard errors over folds, not over rows or seeds.
+
+Replicates are ordered fold by fold: r = fold · n_seeds + seed index. Seeds of one fold see
+the same rows, so they are averaged first; folds are what varies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+def fold_means(values: Sequence[float] | Array, n_folds: int) -> Array:
+    """Average the seeds of each fold: (R,) to (n_folds,); with one fold the seeds are kept.
+
+    With one split there is nothing but seeds to vary: what follows is then init noise only.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    return values.reshape(n_folds, -1).mean(1) if n_folds > 1 else values
+
+
+def standard_error(values: Sequence[float] | Array, n_folds: int) -> float | None:
+    """Return sd(fold means, ddof 1) / √n_folds of values (R,); None where nothing varies."""
+    means = fold_means(values, n_folds)
+    return float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
+
+
+def paired_gain(
+    base: Sequence[float] | Array, other: Sequence[float] | Array, n_folds: int
+) -> tuple[float, float | None]:
+    """Return how much lower `other` is than `base`, and the standard error of that.
+
+    Both (R,) on the same folds and seeds: what a fold is like cancels in the difference.
+    """
+    difference = np.asarray(base) - np.asarray(other)
+    return float(difference.mean()), standard_error(difference, n_folds)

@@ -1,0 +1,686 @@
+"""Keep the study that a process owns in memory and mirror every change into Optuna's database.
+
+Optuna's tools and the dashboard read that database as usual. An ask, report or tell costs
+memory time; one transaction a `flush` carries all of them over, behind the study's lease.
+"""
+
+import copy
+import importlib.util
+import json
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages._rdb.models import StudyDirectionModel, StudyModel
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import URL, Connection, Engine, event, make_url, select
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+
+from sweep import lease, schema
+from sweep.errors import StorageError
+
+BLOCK = 64  # trial ids reserved at a time
+BUSY_S = 60.0  # how long SQLite waits for another writer
+RETRY_S = 60.0  # how long a lost connection is tried again
+
+T = TypeVar("T")
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Open a database as Optuna's own storage: for readers, and for writes that are rare.
+
+    SQLite: WAL, so that readers and the owner do not wait for each other; writers begin
+    IMMEDIATE, because Optuna reads before it writes and two could act on the same reading.
+
+    Raises StorageError: the URL, its driver, the file, its folder or its schema will not do.
+    """
+    parsed = _checked_url(url)
+    with _one_line(parsed):
+        _make_folder(parsed)
+        storage = _connect(parsed)
+        try:
+            _check_schema(storage)
+            with storage.engine.begin() as connection:
+                lease.create_table(connection)
+        except BaseException:
+            storage.engine.dispose()
+            raise
+    return storage
+
+
+def rename_study(url: str, old: str, new: str) -> bool:
+    """Give a study another name, so that the old one is free; return whether there was one.
+
+    Its id, trials and attributes stay: nothing that a running dashboard caches goes wrong but
+    the name.
+
+    Raises OwnedElsewhereError: a living process runs it. StorageError: see open_storage, or the
+    new name is taken.
+    """
+    schema.check_key(new, "study_name")
+    storage = open_storage(url)
+    names = StudyModel.__table__
+    try:
+        with _one_line(storage.engine.url), _begin(storage.engine, durable=True) as connection:
+            study_id = _find_study(connection, old)
+            if study_id is not None:
+                lease.release(connection, lease.acquire(connection, study_id, old))
+                chosen = names.update().where(names.c.study_id == study_id)
+                connection.execute(chosen.values(study_name=new))
+    finally:
+        storage.engine.dispose()
+    return study_id is not None
+
+
+class MirroredStorage(InMemoryStorage):
+    """Hold whole studies in memory, as their only owner, and their mirror in the database.
+
+    What a call returns is what memory holds: a plain Optuna reader sees it after the next
+    `flush`. Trial and study ids are the database's own. Calls may come from several threads.
+    """
+
+    def __init__(self, rdb: RDBStorage) -> None:
+        """Start without studies; `open` and `create_new_study` bring them in."""
+        super().__init__()
+        self._rdb = rdb
+        self._changes = schema.Changes()
+        self._leases: dict[int, lease.Lease] = {}
+        self._reserved: dict[int, deque[int]] = {}
+        self._last_seen: int | None = None
+        self._flushing = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, url: str, study_name: str) -> "MirroredStorage":
+        """Take the lease of a study, then load it; one that does not exist can be created later.
+
+        Raises OwnedElsewhereError: another process runs it. StorageError: see open_storage, or
+        the study is damaged.
+        """
+        mirror = cls(open_storage(url))
+        try:
+            mirror._adopt(study_name)
+        except BaseException:
+            mirror._rdb.engine.dispose()
+            raise
+        return mirror
+
+    def flush(self, *, durable: bool = False) -> None:
+        """Write all changes in one transaction that first renews the leases.
+
+        A durable flush survives a power loss (SQLite syncs its log; PostgreSQL always does).
+        It may be called again after any failure, and then writes what the last one did not.
+
+        Raises OwnedElsewhereError: a lease was taken over. StorageError: the database refused.
+        """
+        if self._closed:
+            raise StorageError(
+                "storage: must be open to be written, got a closed one. Open it again."
+            )
+        if not self._leases:
+            return  # no study yet, so nothing has changed
+        with self._flushing:
+            changes = schema.Changes()
+            try:  # from here on, an interrupt at any point loses no change
+                with self._lock:
+                    changes, self._changes = self._changes, changes
+                self._transact(lambda connection: schema.write(connection, changes), durable)
+            except BaseException:
+                with self._lock:
+                    self._changes = changes.then(self._changes)
+                raise
+
+    def reconcile(self, study_id: int, max_attempts: int = 3) -> None:
+        """Put every trial that a crash left RUNNING back in the queue, and flush.
+
+        It keeps its number and params and loses its intermediate values (a report of a step
+        already stored would be ignored). Its user attribute `attempts` counts the attempts cut
+        off; at `max_attempts` it becomes FAIL with the attributes `outcome` and `reason`.
+        """
+        for trial in self.get_all_trials(study_id, False, (TrialState.RUNNING,)):
+            attempts = trial.user_attrs.get("attempts", 0) + 1
+            self.set_trial_user_attr(trial._trial_id, "attempts", attempts)
+            if attempts < max_attempts:
+                self.requeue_trial(trial._trial_id)
+            else:
+                self._give_up(trial._trial_id, f"cut off {attempts} times before its end")
+        self.flush(durable=True)
+
+    def requeue(self, study_id: int) -> None:
+        """Put every RUNNING trial back in the queue without counting an attempt, and flush.
+
+        For an owner that stops in good order: nobody's trial stays RUNNING.
+        """
+        for trial in self.get_all_trials(study_id, False, (TrialState.RUNNING,)):
+            self.requeue_trial(trial._trial_id)
+        self.flush(durable=True)
+
+    def requeue_trial(self, trial_id: int) -> None:
+        """Put one RUNNING trial back in the queue, its intermediate values deleted."""
+        self._cut_curve(trial_id)
+        self.set_trial_state_values(trial_id, TrialState.WAITING)
+
+    @contextmanager
+    def showing(self, last_seen: int) -> Iterator[None]:
+        """Show results of trials 0…last_seen only, so that an ask depends on nothing later.
+
+        Finished trials after `last_seen` look RUNNING, without values; running ones have no
+        intermediate values. It holds for all threads: one asks, at a time.
+        """
+        before, self._last_seen = self._last_seen, last_seen
+        try:
+            yield
+        finally:
+            self._last_seen = before
+
+    def close(self) -> None:
+        """Flush durably, give the leases back and let the database go. Harmless when repeated.
+
+        Raises OwnedElsewhereError, StorageError: see flush. The database is let go all the same.
+        """
+        if self._closed:
+            return
+        try:
+            self.flush(durable=True)
+            self._transact(lambda connection: self._let_go(connection, *self._leases))
+        finally:
+            self._closed = True
+            self._rdb.engine.dispose()
+
+    def __reduce__(self) -> tuple[Callable[[str], BaseStorage], tuple[str]]:
+        """Pickle as a plain reader of the same database: there is one owner."""
+        if not self._closed:
+            self.flush()
+        return _reader, (self._rdb.url,)
+
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
+        """Create a study through Optuna's own call and take its lease.
+
+        Raises DuplicatedStudyError: it exists; it is loaded then, unless another process owns it
+        (OwnedElsewhereError).
+        """
+        if study_name is not None:
+            schema.check_key(study_name, "study_name")
+        with self._lock, _one_line(self._rdb.engine.url):
+            try:
+                study_id = self._rdb.create_new_study(directions, study_name)
+            except DuplicatedStudyError:
+                if study_name is not None and study_name not in self._study_name_to_id:
+                    self._adopt(study_name)
+                raise
+            study_name = self._rdb.get_study_name_from_id(study_id)
+            with self._rdb.engine.begin() as connection:
+                self._leases[study_id] = lease.acquire(connection, study_id, study_name)
+            return self._enter(study_id, study_name, directions)
+
+    def delete_study(self, study_id: int) -> None:
+        """Delete a study here and in the database, and give its lease back."""
+        with self._flushing, self._lock:
+            self._check_study_id(study_id)
+            trial_ids = [trial._trial_id for trial in self._studies[study_id].trials]
+            self._transact(lambda connection: self._let_go(connection, study_id))
+            with _one_line(self._rdb.engine.url):
+                self._rdb.delete_study(study_id)
+            del self._leases[study_id], self._reserved[study_id]
+            self._changes.forget(study_id, trial_ids)
+            super().delete_study(study_id)
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set a study's user attribute, as JSON gives it back."""
+        text = schema.encode_attr(key, value)
+        with self._lock:
+            super().set_study_user_attr(study_id, key, json.loads(text))
+            self._changes.rows[schema.STUDY_USER_ATTRS][(study_id, key)] = (text,)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set a study's system attribute, as JSON gives it back."""
+        text = schema.encode_attr(key, value)
+        with self._lock:
+            super().set_study_system_attr(study_id, key, json.loads(text))
+            self._changes.rows[schema.STUDY_SYSTEM_ATTRS][(study_id, key)] = (text,)
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Create a trial under an id reserved in the database."""
+        template = None if template_trial is None else schema.plain(template_trial)
+        with self._lock:
+            self._check_study_id(study_id)
+            spaces = self._studies[study_id].param_distribution
+            for name, space in template.distributions.items() if template else ():
+                check_distribution_compatibility(spaces.get(name, space), space)
+            self._max_trial_id = self._next_trial_id(study_id) - 1
+            trial_id = super().create_new_trial(study_id, template)
+            trial = self._get_trial(trial_id)
+            spaces.update(trial.distributions)  # memory alone would not learn a template's
+            self._changes.add_whole_trial(study_id, trial)
+            return trial_id
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        """Set a parameter, given in the distribution's internal representation."""
+        schema.check_key(param_name, "parameter name")
+        value = schema.check_number(param_value_internal, f"parameter {param_name}")
+        with self._lock:
+            super().set_trial_param(trial_id, param_name, value, distribution)
+            self._changes.add_param(trial_id, param_name, value, distribution)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Set a trial's state and, at its end, its values."""
+        if values is not None:
+            values = [schema.check_number(value, "objective value") for value in values]
+        with self._lock:
+            changed = super().set_trial_state_values(trial_id, state, values)
+            study_id, number = self._trial_id_to_study_id_and_number[trial_id]
+            if changed:
+                self._changes.add_trial(study_id, self._get_trial(trial_id))
+            if state == TrialState.WAITING:  # memory looks for waiting trials from here on only
+                first = self._prev_waiting_trial_number
+                first[study_id] = min(first[study_id], number)
+            return changed
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        """Report an intermediate value; NaN and infinities are allowed."""
+        step, value = schema.check_step(step), float(intermediate_value)
+        with self._lock:
+            super().set_trial_intermediate_value(trial_id, step, value)
+            self._changes.add_report(trial_id, step, value)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set a trial's user attribute, as JSON gives it back."""
+        text = schema.encode_attr(key, value)
+        with self._lock:
+            super().set_trial_user_attr(trial_id, key, json.loads(text))
+            self._changes.rows[schema.USER_ATTRS][(trial_id, key)] = (text,)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Set a trial's system attribute, as JSON gives it back."""
+        text = schema.encode_attr(key, value)
+        with self._lock:
+            super().set_trial_system_attr(trial_id, key, json.loads(text))
+            self._changes.rows[schema.SYSTEM_ATTRS][(trial_id, key)] = (text,)
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Return a trial, as `showing` allows."""
+        return self._shown(super().get_trial(trial_id))
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Return the trials of a study, as `showing` allows."""
+        if self._last_seen is None or states == (TrialState.WAITING,):
+            return super().get_all_trials(study_id, deepcopy, states)
+        trials = [self._shown(t) for t in super().get_all_trials(study_id, deepcopy=False)]
+        if states is not None:
+            trials = [trial for trial in trials if trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        """Return the COMPLETE trial with the best value, as `showing` allows."""
+        best = super().get_best_trial(study_id)  # checks that there is one objective and a result
+        if self._last_seen is None:
+            return best
+        trials = self.get_all_trials(study_id, False, (TrialState.COMPLETE,))
+        if not trials:
+            raise ValueError("No trials are completed yet.")
+        up = self.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE
+        return (max if up else min)(trials, key=lambda trial: trial.values[0])
+
+    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
+        late = (
+            self._last_seen is not None
+            and trial.number > self._last_seen
+            and trial.state.is_finished()
+        )
+        running = self._last_seen is not None and trial.state == TrialState.RUNNING
+        if not late and not (running and trial.intermediate_values):
+            return trial
+        shown = copy.copy(trial)
+        shown.state = TrialState.RUNNING
+        shown.values = None
+        shown.intermediate_values = {}
+        shown.datetime_complete = None
+        return shown
+
+    def _cut_curve(self, trial_id: int) -> None:
+        with self._lock:
+            trial = copy.copy(self._get_trial(trial_id))
+            trial.intermediate_values = {}
+            self._set_trial(trial_id, trial)
+            self._changes.cut_curves({trial_id})
+
+    def _give_up(self, trial_id: int, reason: str) -> None:
+        self.set_trial_user_attr(trial_id, "outcome", "failed")
+        self.set_trial_user_attr(trial_id, "reason", reason)
+        self.set_trial_state_values(trial_id, TrialState.FAIL)
+
+    def _adopt(self, study_name: str) -> None:
+        """Take the lease of a study if it exists, and only then load it."""
+        engine = self._rdb.engine
+        with _one_line(engine.url):
+            with engine.begin() as connection:
+                study_id = _find_study(connection, study_name)
+                if study_id is None:
+                    return
+                held = lease.acquire(connection, study_id, study_name)
+            try:
+                with _reading(), engine.begin() as connection:
+                    self._load(connection, study_id, study_name)
+            except BaseException:
+                with engine.begin() as connection:
+                    lease.release(connection, held)
+                raise
+        self._leases[study_id] = held
+
+    def _load(self, connection: Connection, study_id: int, study_name: str) -> None:
+        table = StudyDirectionModel.__table__
+        query = select(table.c.direction).where(table.c.study_id == study_id)
+        directions = list(connection.execute(query.order_by(table.c.objective)).scalars())
+        trials = _load_trials(connection, study_id, study_name)
+        with self._lock:
+            self._enter(study_id, study_name, directions)
+            study = self._studies[study_id]
+            load_attrs = schema.load_study_attrs
+            study.user_attrs = load_attrs(connection, study_id, schema.STUDY_USER_ATTRS)
+            study.system_attrs = load_attrs(connection, study_id, schema.STUDY_SYSTEM_ATTRS)
+            study.trials = trials
+            for trial in trials:
+                trial_id = trial._trial_id
+                self._trial_id_to_study_id_and_number[trial_id] = (study_id, trial.number)
+                study.param_distribution.update(trial.distributions)
+                self._update_cache(trial_id, study_id)
+
+    def _enter(self, study_id: int, study_name: str, directions: Sequence[StudyDirection]) -> int:
+        """Make room for a study under its id in the database, and return the id."""
+        self._reserved[study_id] = deque()
+        self._max_study_id = study_id - 1
+        return super().create_new_study(directions, study_name)
+
+    def _next_trial_id(self, study_id: int) -> int:
+        ids = self._reserved[study_id]
+        if not ids:
+            last = self._last_trial_id(study_id)
+            reserve = schema.reserve_trial_ids
+            ids.extend(
+                self._transact(lambda connection: reserve(connection, study_id, last, BLOCK))
+            )
+        return ids.popleft()
+
+    def _last_trial_id(self, study_id: int) -> int:
+        trials = self._studies[study_id].trials
+        return trials[-1]._trial_id if trials else 0
+
+    def _let_go(self, connection: Connection, *study_ids: int) -> None:
+        for study_id in study_ids:
+            lease.release(connection, self._leases[study_id])
+            schema.remove_placeholders(connection, study_id)
+
+    def _transact(self, work: Callable[[Connection], T], durable: bool = False) -> T:
+        """Do work in one transaction behind the leases, again while the connection is lost."""
+        deadline = time.monotonic() + RETRY_S
+        pause_s = 0.05
+        while True:
+            try:
+                return self._attempt(work, durable)
+            except DBAPIError as error:
+                if not _may_pass(error) or time.monotonic() + pause_s > deadline:
+                    raise _storage_error(self._rdb.engine.url, error) from error
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 2.0)
+
+    def _attempt(self, work: Callable[[Connection], T], durable: bool) -> T:
+        with _begin(self._rdb.engine, durable) as connection:
+            leases = {
+                study_id: lease.renew(connection, held, self._studies[study_id].name)
+                for study_id, held in list(self._leases.items())
+            }
+            for study_id, held in leases.items():
+                self._check_alone(connection, study_id)
+                if held.tick <= self._leases[study_id].tick:  # acknowledged commits are lost
+                    schema.write(connection, self._whole(study_id))
+            done = work(connection)
+        self._leases.update(leases)
+        return done
+
+    def _check_alone(self, connection: Connection, study_id: int) -> None:
+        """Notice programs that write without asking for the lease."""
+        last = self._last_trial_id(study_id)
+        studies, trials = StudyModel.__table__, schema.TRIALS
+        name = self._studies[study_id].name
+        foreign = select(trials.c.trial_id).where(
+            trials.c.study_id == study_id, trials.c.trial_id > last
+        )
+        known = select(studies.c.study_id, foreign.limit(1).scalar_subquery().label("foreign"))
+        row = connection.execute(known.where(studies.c.study_id == study_id)).one_or_none()
+        if row is None:
+            raise StorageError(
+                f"study {name!r}: must not be deleted while it runs, but another program did so. "
+                "Stop this run; a new one starts the study over."
+            )
+        if row.foreign is not None:
+            raise StorageError(
+                f"study {name!r}: only its owner may add trials while it runs, but another "
+                f"program added one (trial id {row.foreign}). Stop it, and run again to resume."
+            )
+
+    def _whole(self, study_id: int) -> schema.Changes:
+        study = self._studies[study_id]
+        trials = list(study.trials)
+        changes = schema.Changes(cut={trial._trial_id for trial in trials})
+        for trial in trials:
+            changes.add_whole_trial(study_id, trial)
+        for table, attrs in (
+            (schema.STUDY_USER_ATTRS, study.user_attrs),
+            (schema.STUDY_SYSTEM_ATTRS, study.system_attrs),
+        ):
+            for key, value in attrs.items():
+                changes.rows[table][(study_id, key)] = (schema.encode_attr(key, value),)
+        return changes
+
+
+def _reader(url: str) -> BaseStorage:
+    return optuna.storages.get_storage(open_storage(url))
+
+
+class _Storage(RDBStorage):
+    """Optuna's storage, whose long reads leave SQLite's write lock alone."""
+
+    def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
+        try:
+            super().__init__(url, engine_kwargs, skip_compatibility_check=True)  # we check it
+        except BaseException:
+            if hasattr(self, "engine"):
+                self.engine.dispose()  # nobody else could reach its connections any more
+            raise
+
+    def _get_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
+        with _reading():
+            return super()._get_trials(*args, **kwargs)
+
+
+_only_reads: ContextVar[bool] = ContextVar("_only_reads", default=False)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    token = _only_reads.set(True)
+    try:
+        yield
+    finally:
+        _only_reads.reset(token)
+
+
+@contextmanager
+def _begin(engine: Engine, durable: bool) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":  # obeyed outside a transaction only, so it goes raw
+            level = "FULL" if durable else "NORMAL"
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            raw.execute(f"PRAGMA synchronous={level}")
+        with connection.begin():
+            yield connection
+
+
+def _checked_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except SQLAlchemyError as error:
+        raise StorageError(
+            f"storage: must be an SQLAlchemy URL, got {url!r}. "
+            "Give one such as sqlite:///studies/out/studies.db."
+        ) from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StorageError(
+            f"storage {parsed!r}: must be sqlite or postgresql, got {parsed.get_backend_name()}. "
+            "Give a URL such as sqlite:///studies/out/studies.db."
+        )
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StorageError(
+            f"storage {parsed!r}: must be a file that others can read. "
+            "Give a URL such as sqlite:///studies/out/studies.db."
+        )
+    if parsed.drivername == "postgresql" and importlib.util.find_spec("psycopg2") is None:
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def _make_folder(url: URL) -> None:
+    if url.get_backend_name() == "sqlite":
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _connect(url: URL) -> RDBStorage:
+    sqlite = url.get_backend_name() == "sqlite"
+    options = {"connect_args": {"timeout": BUSY_S}} if sqlite else {"pool_pre_ping": True}
+    storage = _create(url.render_as_string(hide_password=False), options)
+    if sqlite:
+        _set_up_sqlite(storage.engine)
+    return storage
+
+
+def _create(url: str, options: dict[str, Any]) -> RDBStorage:
+    for pause_s in (0.1, 0.2, 0.4, 0.8):
+        try:
+            return _Storage(url, options)
+        except DBAPIError as error:
+            # Processes that create the tables of one new database stumble over each other.
+            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
+                raise
+            time.sleep(pause_s)
+    return _Storage(url, options)
+
+
+def _check_schema(storage: RDBStorage) -> None:
+    with _reading():
+        version = storage.get_current_version()
+    if version != schema.HEAD:
+        raise StorageError(
+            f"storage {storage.engine.url!r}: must have Optuna's schema {schema.HEAD}, got "
+            f"{version}. Run `optuna storage upgrade`, or use the Optuna that made it."
+        )
+
+
+def _set_up_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver would begin late, and DEFERRED
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise StorageError(
+                f"storage {engine.url!r}: must lie where SQLite can write its log (WAL), got mode "
+                f"{mode}. Use a local disk, or PostgreSQL."
+            )
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _began(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if _only_reads.get() else "BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections made before do not know these listeners
+
+
+# Raised by importing a driver, by making a folder, and by our listeners.
+_BELOW_SQLALCHEMY = (ImportError, OSError, sqlite3.Error)
+
+
+@contextmanager
+def _one_line(url: URL) -> Iterator[None]:
+    """Turn what the database's layers raise into one line."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError, *_BELOW_SQLALCHEMY) as error:
+        raise _storage_error(url, error) from error
+
+
+def _storage_error(url: URL, error: BaseException) -> StorageError:
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    cause = getattr(cause, "orig", None) or cause
+    reason = " ".join(str(cause).split())
+    return StorageError(f"storage {url!r}: {reason}. {_next_step(reason)}")
+
+
+def _next_step(reason: str) -> str:
+    steps = {
+        "not a database": "Give the path of an SQLite file that Optuna wrote, or a new one.",
+        "import": "Install the driver: pip install 'sweep[postgres]'.",
+        "locked": "Another program holds the database; stop it and try again.",
+        "full": "Free some space and try again; nothing is lost until then.",
+    }
+    default = "Check that its folder or server exists and can be written, and try again."
+    return next((step for word, step in steps.items() if word in reason), default)
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    """Tell a lost connection or a lock from an error that would come again."""
+    reason = str(error.orig)
+    if "full" in reason:
+        return False
+    of_server = not type(error.orig).__module__.startswith("sqlite3")
+    lost = error.connection_invalidated or (of_server and isinstance(error, OperationalError))
+    return lost or "locked" in reason
+
+
+def _find_study(connection: Connection, study_name: str) -> int | None:
+    table = StudyModel.__table__
+    query = select(table.c.study_id).where(table.c.study_name == study_name)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _load_trials(connection: Connection, study_id: int, study_name: str) -> list[FrozenTrial]:
+    try:
+        trials = schema.load_trials(connection, study_id)
+    except (AssertionError, LookupError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"study {study_name!r}: a stored row cannot be read ({error!r:.80}). "
+            "Run `sweep doctor`."
+        ) from error
+    if [trial.number for trial in trials] != list(range(len(trials))):
+        raise StorageError(
+            f"study {study_name!r}: its trials must be numbered 0, 1, 2, … in the order of their "
+            "ids, and are not. Run `sweep doctor`."
+        )
+    return trials

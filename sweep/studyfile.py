@@ -1,0 +1,179 @@
+"""Study files: read, overridden, checked; every mistake one line."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sweep.errors import UsageError
+from sweep.spec import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec, StudySpec
+
+
+def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = ()) -> StudySpec:
+    """Read a study file.
+
+    Args:
+        path: the YAML file; its relative paths start at its own folder.
+        overrides: dotted keys to values, or `a.b=c` texts as given to `--set`;
+            they win over the file, which wins over the environment and defaults.
+
+    Raises:
+        UsageError: in one line, where the file or an override breaks a rule.
+    """
+    path = Path(path)
+    tree = _read_yaml(path)
+    for key, value in _pairs(overrides):
+        _set(tree, key, value)
+    if "OPTUNA_STORAGE" in os.environ:
+        tree.setdefault("storage", os.environ["OPTUNA_STORAGE"])
+    return parse_spec(tree, where=str(path), folder=path.parent)
+
+
+def parse_spec(tree: dict[str, Any], where: str, folder: Path) -> StudySpec:
+    """Check a study given as plain data, named `where` in messages."""
+    try:
+        # Through JSON: strict, yet a list may stand for a tuple.
+        spec = StudySpec.model_validate_json(json.dumps(tree, default=str))
+    except ValidationError as error:
+        raise UsageError(_one_line(error, where)) from None
+    spec._folder = folder
+    return spec
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"study file: must exist, got {path}. Try `sweep init {path}`") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"study file: must be a readable text file, got {error} ({path})"
+        ) from None
+    except YAMLError as error:
+        raise UsageError(f"study file: {_yaml_problem(error)} ({path}). Mend that line") from None
+    if not isinstance(tree, dict):
+        raise UsageError(
+            f"study file: must be keys and values, got {type(tree).__name__} ({path})."
+            " Try `sweep init`"
+        )
+    return tree
+
+
+def _yaml_problem(error: Exception) -> str:
+    problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+    mark = getattr(error, "problem_mark", None)
+    place = f", line {mark.line + 1}" if mark else ""
+    return f"must be valid YAML without duplicate keys, got {problem}{place}"
+
+
+def _pairs(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, Any]]:
+    if isinstance(overrides, Mapping):
+        yield from overrides.items()
+        return
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(
+                f"--set: must be key=value, got {text!r}. Try --set search.n_trials=20"
+            )
+        try:
+            yield key.strip(), YAML(typ="safe", pure=True).load(value)
+        except YAMLError:
+            raise UsageError(
+                f"--set {key}: must be a YAML value, got {value!r}. Quote it"
+            ) from None
+
+
+def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for key in parents:
+        branch = tree.setdefault(key, {})
+        if not isinstance(branch, dict):
+            raise UsageError(f"--set {dotted}: {key} has no keys inside, got {branch!r} there")
+        tree = branch
+    tree[last] = value
+
+
+def _one_line(error: ValidationError, where: str) -> str:
+    """Say one problem (an unknown key before all else): rule, got, where, what to do."""
+    problems: list[Any] = list(error.errors(include_url=False))
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    path = [str(part) for part in problem["loc"] if str(part) not in _BRANCHES]
+    key = ".".join(path) or "study file"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key ({where}). {_suggest(problem['loc'])}"
+    if problem["type"] == "missing":
+        return f"{key}: must be given ({where}). Add it"
+    if problem["type"] == "value_error":  # our own rules, which name the key that is wrong
+        return f"{'.'.join([*path, str(problem['ctx']['error'])])} ({where})"
+    if problem["type"] == "union_tag_invalid":
+        problem = {**problem, "input": problem["ctx"]["tag"]}
+        return f"training.optimizer: {_expected(problem, 'sgd, adam, adamw')} ({where})"
+    here = len(problem["loc"]) - (str(problem["loc"][-1]) in _BRANCHES)
+    same = [p["msg"] for p in problems if p["loc"][:here] == problem["loc"][:here]]
+    rule = _WORDS.get(key) or " or ".join(
+        dict.fromkeys(text.removeprefix("Input should be ") for text in same)
+    )
+    return f"{key}: {_expected(problem, rule)} ({where}){_LOG_HINT.get(path[-1], '')}"
+
+
+# How pydantic names the branches of unions inside an error's location.
+_KINDS: dict[str, type[BaseModel]] = {"sgd": SgdSpec, "adam": AdamSpec, "adamw": AdamWSpec}
+_MODELS: dict[str, type[BaseModel]] = {"mlp": MlpSpec, "own": OwnModelSpec}
+_BRANCHES = {*_KINDS, *_MODELS, "constrained-int", "constrained-float", "literal['auto']",
+             "literal['full']"}  # fmt: skip
+_WORDS = {
+    "study_name": "letters, digits, '.', '_' or '-', starting with a letter or digit",
+    "device": "auto, cpu, cuda or cuda:N",
+    "model.source": "python:module:function",
+}
+_LOG_HINT = {
+    "low": ". Use auto, or a number > 0 such as 1e-6: the scale is logarithmic",
+    "high": ". Use auto, or a number > 0 such as 1e-1: the scale is logarithmic",
+}
+
+
+def _expected(problem: Any, rule: str) -> str:
+    text = f"must be {rule}, got {problem['input']!r}"
+    options = [part.strip(" '") for part in rule.replace(" or ", ", ").split(",")]
+    close = difflib.get_close_matches(str(problem["input"]), options, 1)
+    return f"{text}; did you mean {close[0]}?" if close else text
+
+
+def _suggest(loc: tuple[int | str, ...]) -> str:
+    """Name the nearest key that is valid where `loc` stands."""
+    *parents, wrong = map(str, loc)
+    keys = sorted(_keys_at(parents))
+    siblings = next((kinds for kinds in (_KINDS, _MODELS) if parents and parents[-1] in kinds), {})
+    owners = [kind for kind, model in siblings.items() if wrong in model.model_fields]
+    if owners:
+        return f"Only {' and '.join(owners)} has it, not {parents[-1]}. Remove it"
+    close = difflib.get_close_matches(wrong, keys, 1, cutoff=0.5)
+    return f"Did you mean {close[0]}?" if close else f"Valid here: {', '.join(keys)}"
+
+
+def _keys_at(parents: list[str]) -> set[str]:
+    models: list[type[BaseModel]] = [StudySpec]
+    for name in parents:
+        branch = {**_KINDS, **_MODELS}.get(name)
+        fields = [m.model_fields[name].annotation for m in models if name in m.model_fields]
+        models = [branch] if branch else [m for field in fields for m in _models_in(field)]
+    return {key for model in models for key in model.model_fields}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for part in getattr(annotation, "__args__", ()) for m in _models_in(part)]
