@@ -95,7 +95,9 @@ class Problem:
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
-        tensors = {name: move(v) for name, v in vars(self).items() if isinstance(v, Tensor)}
+        tensors: dict[str, Any] = {
+            name: move(v) for name, v in vars(self).items() if isinstance(v, Tensor)
+        }
         return replace(self, **tensors)
 
 
@@ -269,20 +271,18 @@ def _n_train(spec: StudySpec, most: int) -> int:
 
 
 def _check_folds(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> None:
-    limits = {"rows": len(labels)}
-    n_folds = spec.replicates.n_folds
+    n_folds, limits = spec.replicates.n_folds, {"rows": len(labels)}
     if dataset.classes and n_folds > 1:
         counts = np.bincount(labels)
         limits[f"rows of class {dataset.classes[counts.argmin()]!r}"] = counts.min()
     if dataset.groups is not None:
         limits["groups"] = len(np.unique(dataset.groups))
     what = min(limits, key=lambda name: limits[name])
-    if limits[what] < max(2, n_folds):
-        got = f"{n_folds} with {limits[what]} {what} outside the test rows"
-        advice = "Add rows" if limits[what] < 2 else "Use fewer folds"
+    has, needs = limits[what], max(2, n_folds)
+    if has < needs:
         raise UsageError(
-            f"replicates.n_folds: must be at most the {what.split()[0]} to spread, got {got} "
-            f"({spec.data.source}). {advice}"
+            f"replicates.n_folds: must have {needs} {what} outside the test rows, got {has} "
+            f"({spec.data.source}). {f'Use at most {has} folds' if has > 1 else 'Add more'}"
         )
 
 

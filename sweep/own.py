@@ -54,7 +54,7 @@ def did_you_mean(got: str, options: Iterable[str]) -> str:
 
 def describe(error: BaseException, file: str | None = None) -> str:
     """Say in one line what went wrong, and where in `file` if it was there."""
-    text = (str(error).splitlines() or [""])[0]
+    text = (str(error.msg if isinstance(error, SyntaxError) else error).splitlines() or [""])[0]
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
     line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
     place = f" at line {line} of {file}" if file and line else ""
@@ -76,7 +76,9 @@ def _import(source: str, name: str, path: Path) -> ModuleType:
         return _load_file(path) if path.is_file() else importlib.import_module(name)
     except (Exception, SystemExit) as error:
         # A module of the user's own may fail in any way: all of them are the user's to mend.
-        missing = isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]
+        missing = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(
+            f"{error.name}."
+        )
         hint = f"Put {path.name} beside the study file" if missing else "Mend the module"
         raise UsageError(
             f"{source}: module {name} must import, got {describe(error, str(path))} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -70,6 +71,7 @@ def run_study(
             another study under this name.
         SweepError: another process runs this study, or the storage failed for good.
     """
+    _use_one_thread()
     plan = make_plan(spec)
     sampler = make_sampler(spec.search.sampler)  # refuses before anything is written
     pruner = make_pruner(spec.search.pruner, spec.training.epochs)
@@ -95,6 +97,16 @@ def run_study(
             storage.requeue(study._study_id)
     finally:
         storage.close()
+
+
+def _use_one_thread() -> None:
+    """Train on one CPU thread unless the user asked for more.
+
+    A step is many short operations: on cores that have other work, threads wait for each
+    other at every one of them, and two are several times slower than one.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
 
 
 def _settle(plan: Plan, study: optuna.Study) -> Plan:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_complex_dtype, is_integer_dtype, is_numeric_dtype
 
 from sweep.errors import UsageError
 from sweep.own import describe, did_you_mean, load_function
@@ -138,12 +138,13 @@ def _open(read: Callable[[Path], Any], path: Path) -> Any:
     """Read a file, or say in one line why that cannot be done."""
     if not path.is_file():
         beside = [p.name for p in sorted(path.parent.glob(f"*{path.suffix}"))]
-        hint = did_you_mean(path.name, beside)
+        hint = did_you_mean(path.name, beside) or ". Relative paths start at the study file"
         raise UsageError(f"data.source: must be a file that exists, got {path}{hint}")
     try:
         return read(path)
     except (OSError, ValueError, EOFError, ImportError, zipfile.BadZipFile) as error:
-        hint = "Run pip install pyarrow" if isinstance(error, ImportError) else "Write it anew"
+        hints = {ImportError: "Run pip install pyarrow", UnicodeDecodeError: "Save it as UTF-8"}
+        hint = next((h for kind, h in hints.items() if isinstance(error, kind)), "Write it anew")
         _refuse(f"must be a readable {path.suffix} file", describe(error), path, hint, error)
 
 
@@ -177,8 +178,10 @@ def _known(raw: dict[str, Any], where: str) -> dict[str, Any]:
     """Refuse a dict without X and y, or with a key that would be ignored."""
     for key in raw:
         if key not in KEYS:
-            hint = did_you_mean(str(key), KEYS).lstrip(".; ").capitalize()
-            _refuse(f"must hold only {', '.join(KEYS)}", repr(key), where, hint)
+            hint = did_you_mean(str(key), KEYS)
+            raise UsageError(
+                f"data.source: must hold X, y and the like, got {key!r} ({where}){hint}"
+            )
     for key in KEYS[:2]:
         if raw.get(key) is None:
             _refuse("must hold X and y", ", ".join(raw) or "nothing", where, f"Add {key}")
@@ -256,7 +259,10 @@ def _array(values: Any, name: str, where: str) -> np.ndarray:
         hint = "Give it the shape (rows, features)"
         _refuse(f"{name} must have rows and features", f"shape {array.shape}", where, hint)
     if array.dtype.kind not in "biuf":
-        numbers = [isinstance(value, int | float | np.number | None) for value in array.flat]
+        numbers = [
+            isinstance(value, int | float | np.integer | np.floating | None)
+            for value in array.flat
+        ]
         _check(~np.reshape(numbers, array.shape), array, f"{name} must be numbers", where)
     array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
     rule = f"{name} must be finite and below 1e30"
@@ -278,7 +284,7 @@ def _column(values: Any, name: str, where: str) -> pd.Series:
     """Turn a target or groups into a column (N,) without missing values."""
     if isinstance(values, pd.Series):
         name = name if values.name is None else f"column {values.name!r}"
-        column = values.reset_index(drop=True)
+        column = values.reset_index(drop=True).infer_objects()
     else:
         array = _as_array(values, name, where)
         if array.ndim == 2 and array.shape[1] == 1:
@@ -286,8 +292,11 @@ def _column(values: Any, name: str, where: str) -> pd.Series:
         if array.ndim != 1:
             got = f"shape {array.shape}"
             _refuse(f"{name} must be one value a row", got, where, "Give it the shape (rows,)")
-        column = pd.Series(array)
-    _check(column.isna(), column, f"{name} must have a value in every row", where)
+        column = pd.Series(array).infer_objects()
+    if is_complex_dtype(column.dtype):
+        _refuse(f"{name} must be numbers or texts", str(column.dtype), where, "Convert it")
+    endless = np.isinf(column.to_numpy()) if column.dtype.kind == "f" else False
+    _check(column.isna() | endless, column, f"{name} must have a value in every row", where)
     return column.rename(name)
 
 
@@ -315,18 +324,18 @@ def _labels(y: pd.Series) -> np.ndarray:
     """Turn classes into texts, whole numbers, or floats."""
     if is_bool_dtype(y) or not is_numeric_dtype(y):
         return y.astype(str).to_numpy(dtype=str)
-    values = y.to_numpy(dtype=np.float64)
+    values: np.ndarray = y.to_numpy(dtype=np.int64 if is_integer_dtype(y) else np.float64)
     return values.astype(np.int64) if (values % 1 == 0).all() else values
 
 
 def _index(y: pd.Series, labels: np.ndarray, where: str) -> np.ndarray:
     index = pd.Index(labels).get_indexer(pd.Index(_labels(y)))
     _check(index < 0, y, f"{y.name} must have only classes that y has", where)
-    return index.astype(np.int64)
+    return np.asarray(index, dtype=np.int64)
 
 
 def _floats(y: pd.Series, where: str) -> np.ndarray:
-    if is_bool_dtype(y) or y.dtype.kind in "mMc":
+    if is_bool_dtype(y) or y.dtype.kind in "mM":
         hint = "Use numbers, or task: classification"
         _refuse(f"{y.name} must be numbers for task regression", str(y.dtype), where, hint)
     values = pd.to_numeric(y, errors="coerce").to_numpy(dtype=np.float64)
@@ -340,6 +349,13 @@ def _groups(values: Any, X: Features, where: str) -> np.ndarray | None:
         return None
     groups = _column(values, "groups", where)
     _same_length("X and groups", X, groups, where)
+    if groups.nunique() < 2:
+        _refuse(
+            "groups must be 2 or more",
+            f"only {groups.tolist()[0]!r}",
+            where,
+            "Add rows of another",
+        )
     return pd.factorize(groups)[0].astype(np.int64)
 
 
@@ -359,6 +375,8 @@ def _test_rows(
     if _form(X_test) != _form(X):
         got = f"{_form(X_test)} against {_form(X)}"
         _refuse("X_test must have the features of X", got, where, "Make them alike")
+    if isinstance(X, pd.DataFrame):
+        X_test = X_test[list(X.columns)]
     return X_test, encode(y_test)
 
 

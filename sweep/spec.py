@@ -345,7 +345,7 @@ def _adamw_penalises_l2(spec: StudySpec) -> str | None:
 
 def _strength_has_its_name(spec: StudySpec) -> str | None:
     space, adamw = spec.search.space, spec.training.optimizer == "adamw"
-    if adamw and "alpha" in space.model_fields_set:
+    if adamw and space.alpha != AlphaRange():
         return (
             "search.space.alpha: adamw's decay is no penalty on the loss, got alpha. "
             "Search weight_decay, or use optimizer adam"

@@ -558,7 +558,8 @@ def _checked_url(url: str) -> URL:
             f"storage {parsed!r}: must be sqlite or postgresql, got {parsed.get_backend_name()}. "
             "Give a URL such as sqlite:///studies/out/studies.db."
         )
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+    in_memory = parsed.database in (None, "", ":memory:") or parsed.query.get("mode") == "memory"
+    if parsed.get_backend_name() == "sqlite" and in_memory:
         raise StorageError(
             f"storage {parsed!r}: must be a file that others can read. "
             "Give a URL such as sqlite:///studies/out/studies.db."
@@ -569,8 +570,9 @@ def _checked_url(url: str) -> URL:
 
 
 def _make_folder(url: URL) -> None:
-    if url.get_backend_name() == "sqlite":
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    database = str(url.database)
+    if url.get_backend_name() == "sqlite" and not database.startswith("file:"):
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _connect(url: URL) -> RDBStorage:
@@ -639,16 +641,16 @@ def _one_line(url: URL) -> Iterator[None]:
 def _storage_error(url: URL, error: BaseException) -> StorageError:
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     cause = getattr(cause, "orig", None) or cause
-    reason = " ".join(str(cause).split())
+    reason = " ".join(str(cause).split()).rstrip(".")
     return StorageError(f"storage {url!r}: {reason}. {_next_step(reason)}")
 
 
 def _next_step(reason: str) -> str:
     steps = {
         "not a database": "Give the path of an SQLite file that Optuna wrote, or a new one.",
-        "import": "Install the driver: pip install 'sweep[postgres]'.",
-        "locked": "Another program holds the database; stop it and try again.",
-        "full": "Free some space and try again; nothing is lost until then.",
+        "import DB access module": "Install the driver: pip install 'sweep[postgres]'.",
+        "database is locked": "Another program holds the database; stop it and try again.",
+        "disk is full": "Free some space and try again; nothing is lost until then.",
     }
     default = "Check that its folder or server exists and can be written, and try again."
     return next((step for word, step in steps.items() if word in reason), default)
@@ -657,11 +659,11 @@ def _next_step(reason: str) -> str:
 def _may_pass(error: DBAPIError) -> bool:
     """Tell a lost connection or a lock from an error that would come again."""
     reason = str(error.orig)
-    if "full" in reason:
+    if any(text in reason for text in ("disk is full", "No space left")):
         return False
     of_server = not type(error.orig).__module__.startswith("sqlite3")
     lost = error.connection_invalidated or (of_server and isinstance(error, OperationalError))
-    return lost or "locked" in reason
+    return lost or "database is locked" in reason
 
 
 def _find_study(connection: Connection, study_name: str) -> int | None:

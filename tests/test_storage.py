@@ -326,6 +326,8 @@ def _other_schema(folder: Path) -> str:
         (lambda _: "mysql://host/studies", "sqlite or postgresql"),
         (lambda _: "sqlite://", "a file"),
         (lambda _: "sqlite:///:memory:", "a file"),
+        (lambda _: "sqlite:///file:x?mode=memory&cache=shared&uri=true", "a file"),
+        (lambda folder: f"sqlite:///file:{folder}/x.db?vfs=unix-none&uri=true", "WAL"),
         (lambda _: "postgresql+pg8000://host/studies", r"sweep\[postgres\]"),
         (lambda _: "postgresql+nosuch://host/studies", "nosuch"),
         (lambda _: "postgresql://sweep:secret@127.0.0.1:1/studies", "server"),
@@ -470,6 +472,7 @@ def test_a_closed_study_can_be_owned_again(url: str, own: Own) -> None:
     mirror.close()  # harmless
     again, study = own(url)
     assert plain_study(again, "digits") == before
+    assert study.best_value == min(trial.values[0] for trial in study.trials)
     run_trials(study, 1)
     assert [trial.number for trial in study.trials] == [0, 1, 2, 3]
 
@@ -1248,7 +1251,8 @@ def test_a_server_that_restarts_is_waited_for(own: Own, monkeypatch: pytest.Monk
     server.remove()
 
 
-def test_commits_that_the_database_lost_are_written_again(url: str, own: Own) -> None:
+@pytest.mark.parametrize("tick", ["1", "tick - 1"])
+def test_commits_that_the_database_lost_are_written_again(url: str, own: Own, tick: str) -> None:
     mirror, study = own(url)
     study.set_user_attr("spec", {"a": 1})
     run_trials(study, 3)
@@ -1261,7 +1265,7 @@ def test_commits_that_the_database_lost_are_written_again(url: str, own: Own) ->
             "DELETE FROM trial_values",
             "DELETE FROM trial_params",
             "UPDATE trials SET state = 'RUNNING', datetime_complete = NULL",
-            "UPDATE sweep_leases SET tick = 1",
+            f"UPDATE sweep_leases SET tick = {tick}",
         )
         run_trials(study, 1)
         mirror.flush()

@@ -1,0 +1,270 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+import torch
+from optuna.trial import TrialState
+
+import sweep
+from sweep.cohort import Cohort, Report
+from sweep.errors import UsageError
+from sweep.result import StudyResult
+from sweep.runner import Progress
+from tests.studies import tiny
+
+EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "sparsity", "outcome"]
+
+
+def table(result: StudyResult) -> pd.DataFrame:
+    return result.trials[[c for c in EXACT if c in result.trials]]
+
+
+def interrupting_after(epochs: int) -> Callable[[], bool]:
+    """Ask to stop after so many epochs."""
+    calls = iter(range(10**6))
+    return lambda: next(calls) >= epochs
+
+
+def test_a_study_ends_with_exactly_n_trials_results_and_a_control(tmp_path: Path) -> None:
+    result = sweep.run(tiny(tmp_path))
+    assert result.ending == "done"
+    assert list(result.trials["number"]) == list(range(14))
+    assert set(result.trials["state"]) == {"COMPLETE"}
+    baseline = result.study.user_attrs["baseline"]
+    assert len(baseline["replicate_values"]) == 4
+    assert baseline["penalty"] == 0
+    assert result.study.user_attrs["verdict"] == result.verdict
+
+
+def test_every_trial_stores_both_terms_of_the_objective(tmp_path: Path) -> None:
+    result = sweep.run(tiny(tmp_path))
+    for trial in result.study.trials:
+        attrs = trial.user_attrs
+        assert trial.value == pytest.approx(sum(attrs["replicate_values"]) / 4)
+        assert attrs["penalty"] == pytest.approx(trial.params["alpha"] * attrs["norm"])
+        assert attrs["train_loss"] > 0 and 0 <= attrs["val_accuracy"] <= 1
+        assert list(trial.intermediate_values) == [1, 2, 3, 4]
+        assert trial.intermediate_values[4] == pytest.approx(trial.value)
+
+
+def test_the_same_seed_gives_the_same_table_twice(tmp_path: Path) -> None:
+    tables = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        tables.append(table(sweep.run(tiny(tmp_path / name))))
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_another_seed_gives_another_table(tmp_path: Path) -> None:
+    first = table(sweep.run(tiny(tmp_path)))
+    other = table(sweep.run(tiny(tmp_path, study_name="other", search__sampler__seed=1)))
+    assert not first["value"].equals(other["value"])
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
+def test_the_width_changes_neither_asks_nor_results(tmp_path: Path, sampler: str) -> None:
+    tables = []
+    for width in (3, 8, 16, 96):  # rounds, two slots, as many as in flight, more than there are
+        spec = tiny(
+            tmp_path, study_name=f"w{width}", training__width=width, search__sampler__type=sampler
+        )
+        tables.append(table(sweep.run(spec)).sort_values("number"))
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(tables[0], other, rtol=2e-4)
+
+
+def test_a_running_study_asks_by_results_of_trials_in_flight_before(tmp_path: Path) -> None:
+    few = sweep.run(tiny(tmp_path, search__n_trials=6)).trials["alpha"]
+    many = sweep.run(tiny(tmp_path, study_name="more")).trials["alpha"]
+    assert list(few) == list(many[:6])
+
+
+def test_n_trials_is_the_total_and_more_go_on_where_it_stopped(tmp_path: Path) -> None:
+    sweep.run(tiny(tmp_path, search__n_trials=6, training__width=16))
+    resumed = sweep.run(tiny(tmp_path, training__width=16))
+    whole = sweep.run(tiny(tmp_path, study_name="whole", training__width=16))
+    pd.testing.assert_frame_equal(table(resumed), table(whole), check_exact=True)
+
+
+def test_running_a_finished_study_again_trains_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = table(sweep.run(tiny(tmp_path)))
+    monkeypatch.setattr(Cohort, "advance", None)
+    pd.testing.assert_frame_equal(table(sweep.run(tiny(tmp_path))), before, check_exact=True)
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 5, 9])
+def test_an_interrupted_study_resumes_to_the_table_of_an_uninterrupted_one(
+    tmp_path: Path, epochs: int
+) -> None:
+    stopped = sweep.run(tiny(tmp_path), should_stop=interrupting_after(epochs))
+    assert stopped.ending == "interrupted"
+    states = {trial.state for trial in stopped.study.trials}
+    assert states <= {TrialState.COMPLETE, TrialState.WAITING}
+    resumed = sweep.run(tiny(tmp_path))
+    whole = sweep.run(tiny(tmp_path, study_name="whole"))
+    pd.testing.assert_frame_equal(table(resumed), table(whole), check_exact=True)
+    assert "attempts" not in resumed.trials  # a clean stop is nobody's failure
+
+
+def test_an_exception_in_training_leaves_a_study_that_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Cohort, "advance", failing_at(6, RuntimeError("broken"), Cohort.advance))
+        with pytest.raises(RuntimeError, match="broken"):
+            sweep.run(tiny(tmp_path))
+    resumed = sweep.run(tiny(tmp_path))
+    whole = sweep.run(tiny(tmp_path, study_name="whole"))
+    pd.testing.assert_frame_equal(table(resumed), table(whole), check_exact=True)
+
+
+def failing_at(
+    call: int, error: Exception, advance: Callable[[Cohort], list[Report]]
+) -> Callable[[Cohort], list[Report]]:
+    calls = iter(range(10**6))
+
+    def fail(self: Cohort) -> list[Report]:
+        if next(calls) == call:
+            raise error
+        return advance(self)
+
+    return fail
+
+
+def test_out_of_memory_halves_the_width_and_loses_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = table(sweep.run(tiny(tmp_path, study_name="whole")))
+    error = torch.OutOfMemoryError("no memory")
+    monkeypatch.setattr(Cohort, "advance", failing_at(6, error, Cohort.advance))
+    result = sweep.run(tiny(tmp_path))
+    assert result.study.user_attrs["width"] == 10
+    pd.testing.assert_frame_equal(table(result), whole, rtol=2e-4)
+
+
+def test_a_trial_that_diverges_is_pruned_at_its_last_finite_value(tmp_path: Path) -> None:
+    spec = tiny(
+        tmp_path,
+        training={"optimizer": "sgd", "lr": 1.0, "epochs": 6, "batch_size": 25},
+        search__space={"lr": {"low": 1e-3, "high": 1e12}, "alpha": {"low": 1e-14, "high": 1e-13}},
+        search__sampler__type="random",
+    )
+    result = sweep.run(spec)
+    trials = result.study.trials
+    assert len(trials) == 14
+    diverged = [t for t in trials if t.user_attrs["outcome"] == "diverged"]
+    assert 0 < len(diverged) < 14
+    for trial in diverged:
+        assert "validation loss" in trial.user_attrs["reason"]
+        if trial.state == TrialState.PRUNED:
+            assert trial.value == trial.intermediate_values[max(trial.intermediate_values)]
+        else:
+            assert trial.state == TrialState.FAIL and not trial.intermediate_values
+    assert {t.state for t in diverged} <= {TrialState.PRUNED, TrialState.FAIL}
+
+
+def test_a_collapsed_trial_is_complete_and_named(tmp_path: Path) -> None:
+    spec = tiny(
+        tmp_path, penalty__norm="l1", search__space__alpha={"low": 1e-5, "high": 1e3},
+        training__epochs=8,
+    )  # fmt: skip
+    outcomes = sweep.run(spec).trials.set_index("outcome")
+    assert {"ok", "collapsed"} == set(outcomes.index)
+    assert (outcomes.loc[["collapsed"], "norm"] == 0).all()
+    assert (outcomes.loc[["collapsed"], "state"] == "COMPLETE").all()
+
+
+def test_a_pruner_ends_trials_early_and_they_count(tmp_path: Path) -> None:
+    spec = tiny(
+        tmp_path,
+        search__pruner={"type": "median", "n_startup_trials": 2},
+        training__width=16,
+        training__epochs=6,
+    )
+    states = list(sweep.run(spec).trials["state"])
+    assert len(states) == 14 and "PRUNED" in states
+
+
+def test_further_parameters_are_searched_and_the_control_takes_the_best_ones(
+    tmp_path: Path,
+) -> None:
+    spec = tiny(tmp_path, search__space={"lr": {"low": 1e-3, "high": 1e-1}})
+    result = sweep.run(spec)
+    assert result.trials["lr"].nunique() == 14
+    control = result.study.user_attrs["baseline"]["params"]
+    assert control == {"lr": result.best.params["lr"], "alpha": 0.0}
+
+
+def test_a_study_with_another_spec_is_refused_and_untouched(tmp_path: Path) -> None:
+    before = table(sweep.run(tiny(tmp_path)))
+    with pytest.raises(UsageError, match=r"training\.lr was 0\.02, is 0\.01.*--fresh"):
+        sweep.run(tiny(tmp_path, training__lr=1e-2, search__n_trials=20))
+    pd.testing.assert_frame_equal(table(sweep.run(tiny(tmp_path))), before, check_exact=True)
+
+
+def test_fresh_starts_over_and_keeps_the_old_study(tmp_path: Path) -> None:
+    old = table(sweep.run(tiny(tmp_path)))
+    sweep.run(tiny(tmp_path, training__lr=1e-2), fresh=True)
+    url = f"sqlite:///{tmp_path}/studies.db"
+    kept, new = sorted(optuna.get_all_study_names(storage=url), key=len, reverse=True)
+    assert kept.startswith("tiny-2") and new == "tiny"
+    assert [t.value for t in optuna.load_study(study_name=kept, storage=url).trials] == list(
+        old["value"]
+    )
+
+
+def test_a_study_of_another_program_is_refused(tmp_path: Path) -> None:
+    spec = tiny(tmp_path)
+    study = optuna.create_study(storage=spec.storage, study_name="tiny")
+    study.tell(study.ask(), 1.0)
+    with pytest.raises(UsageError, match="another"):
+        sweep.run(spec)
+
+
+def test_a_timeout_stops_asking_and_lets_running_trials_end(tmp_path: Path) -> None:
+    result = sweep.run(tiny(tmp_path, search__timeout_s=1e-9))
+    assert result.ending == "timeout"
+    assert len(result.trials) < 14
+
+
+def test_progress_counts_results_that_are_stored(tmp_path: Path) -> None:
+    spec, seen = tiny(tmp_path), []
+
+    def watch(progress: Progress) -> None:
+        reader = optuna.load_study(study_name="tiny", storage=spec.storage)
+        stored = reader.get_trials(states=(TrialState.COMPLETE,))
+        assert len(stored) == progress.n_results
+        seen.append(progress)
+
+    sweep.run(spec, on_progress=watch)
+    fractions = [progress.fraction for progress in seen]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert seen[-1].best is not None
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"training": {"optimizer": "adamw", "epochs": 3, "lr": 1e-2}},
+        {"training": {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "epochs": 3}},
+        {"training__fused": False, "search__n_trials": 3},
+        {"training__batch_size": "full", "training__schedule": "cosine"},
+        {"penalty": {"norm": "elastic", "l1_ratio": 0.3}},
+        {"replicates": {"n_folds": 1, "n_seeds": 3}},
+        {"replicates": {"n_folds": 1}},
+        {"objective__metric": "val_error"},
+        {"model__hidden": [8, 8], "model__activation": "tanh"},
+        {"search__sampler": {"type": "gp", "n_startup_trials": 4}, "search__n_trials": 7},
+        {"search__pruner__type": "hyperband"},
+    ],
+)
+def test_what_a_study_file_offers_runs(tmp_path: Path, overrides: dict[str, Any]) -> None:
+    spec = tiny(tmp_path, **{"search__n_trials": 6, **overrides})
+    result = sweep.run(spec)
+    assert len(result.trials) == spec.search.n_trials
+    assert result.verdict
