@@ -12,14 +12,16 @@ With all weights 0 the output is the bias, so r is onehot(y) − p̄ for cross-e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from sweep.data import Problem
+from sweep.optim import Adam, Columns
 
-STARTS, STEPS = 64, 60
+STARTS, STEPS = 64, 100
 
 
 def alpha_max(
@@ -77,18 +79,19 @@ def _ascend(x: Tensor, r: Tensor, order: int, seed: int) -> float:
     u = (x[starts.to(x.device)] - x.mean(0)).mT.contiguous()
     u += 1e-3 * torch.randn(u.shape, generator=generator, dtype=u.dtype).to(u)
     scale = float(x.norm(dim=1).mean().clamp_min(1e-12))
-    unit = (u / u.norm(dim=0, p=order)).requires_grad_()
-    bias = torch.zeros(STARTS, dtype=x.dtype, device=x.device, requires_grad=True)
-    optimizer = torch.optim.Adam([{"params": [unit], "lr": 0.05}, {"params": [bias], "lr": 0.05}])
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    best = 0.0
-    for _ in range(STEPS):
+    params = torch.cat([u / u.norm(dim=0, p=order), torch.zeros_like(u[:1])]).mT.contiguous()
+    # Each start is a lane of our own Adam: importing torch.optim takes a second.
+    adam, ones = Adam(), torch.ones_like(params[:, :1])
+    state, best = adam.init(params), 0.0
+    for step in range(STEPS):
+        leaf = params.detach().requires_grad_()
+        unit, bias = leaf[:, :-1].mT, leaf[:, -1]
         active = torch.relu(x @ (unit / unit.norm(dim=0, p=order)) + scale * bias)
         pull = r.mT @ active / len(x)  # (C, starts)
         value = pull.norm(dim=0) if order == 2 else pull.abs().amax(0)
         best = max(best, float(value.detach().max()))
-        optimizer.zero_grad()
-        (-value.sum()).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
+        (grad,) = torch.autograd.grad(-value.sum(), leaf)
+        lr = 0.05 * ones * (0.5 + 0.5 * math.cos(math.pi * step / STEPS))
+        with torch.no_grad():
+            adam.step(params, grad, state, (step + 1) * ones, Columns(0 * ones, lr, ones, ones), 0)
     return best

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OUT = Path("studies/out")
 INTERRUPTED = 130
+_ArgumentError: Any = typer.BadParameter.__base__  # click's UsageError, wherever typer keeps it
 
 app = typer.Typer(
     help="Find how strong a network's weight penalty should be.",
@@ -47,7 +48,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, not
 def main() -> None:
     """Run the command line; every mistake of the user is one line and exit code 2."""
     try:
-        app()
+        sys.exit(app(prog_name="sweep", standalone_mode=False) or 0)
+    except _ArgumentError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            print(f"sweep: {_argument_problem(error)}", file=sys.stderr)
+        sys.exit(error.exit_code)
     except SweepError as error:
         print(f"sweep: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -94,7 +101,7 @@ def validate(
         return
     from ruamel.yaml import YAML
 
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None
     yaml.sort_base_mapping_type_on_output = False
     yaml.dump(spec.model_dump(mode="json", exclude_none=True), sys.stdout)
@@ -138,7 +145,7 @@ def export(
     selection = _selection(select)
     url, name = _locate(study, storage)
     from sweep.export import make_config, write_config
-    from sweep.result import load_study
+    from sweep.overview import load_study
 
     path = output or OUT / f"{name}.yaml"
     config = make_config(load_study(url, name), selection)
@@ -181,6 +188,13 @@ def init(
             f"init: must be a file that can be written, got {file}: {error.strerror}. Name another"
         ) from None
     print(f"wrote {file}; next: sweep validate {file}, sweep run {file}")
+
+
+def _argument_problem(error: Any) -> str:
+    """Say in one line what is wrong with the arguments, and where their help is."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    command = error.ctx.command_path if error.ctx else "sweep"
+    return f"{text}. Try `{command} --help`"
 
 
 def _load(
@@ -247,18 +261,23 @@ def _progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[best]}"),
     )
-    with Bar(*columns, console=Console(stderr=True), disable=hidden) as bar:
-        task = bar.add_task("", total=1.0, done="starting", best="")
+    bar = Bar(*columns, console=Console(stderr=True), disable=hidden)
+    task = bar.add_task("", total=1.0, done="", best="")
 
-        def show(progress: Progress) -> None:
-            bar.update(
-                task,
-                completed=progress.fraction,
-                done=f"{progress.n_results}/{progress.n_trials} trials",
-                best=_best(progress),
-            )
+    def show(progress: Progress) -> None:
+        bar.start()  # not before there is something to show: a refusal is one line
+        bar.update(
+            task,
+            completed=progress.fraction,
+            done=f"{progress.n_results}/{progress.n_trials} trials",
+            best=_best(progress),
+        )
 
+    try:
         yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _best(progress: Progress) -> str:
@@ -362,7 +381,8 @@ def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
         (f"range of {spec.strength}", f"{plan.low:.3g} .. {plan.high:.3g}"),
         ("alpha_max", "no formula" if plan.alpha_max is None else f"{plan.alpha_max:.4g}"),
         ("rows", f"{problem.train.shape[1]} to train on, {int(problem.val_size.min())}"
-                 f"..{int(problem.val_size.max())} to validate on, {len(plan.dataset.y_test)} test"),
+                 f"..{int(problem.val_size.max())} to validate on,"
+                 f" {len(plan.dataset.y_test)} test"),
         ("replicates", f"{spec.n_replicates} ({spec.replicates.n_folds} folds"
                        f" x {spec.replicates.n_seeds} seeds)"),
         ("lanes", f"{plan.width} ({slots} trials at once, in {rounds} round(s))"),

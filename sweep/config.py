@@ -84,14 +84,16 @@ class Config:
             The handle of the hook: `.remove()` takes the proximal step out again.
 
         Raises:
-            UsageError: an optimiser whose proximal step is not known.
+            UsageError: an optimiser whose proximal step is not known, or one that holds none of
+                the model's weights.
         """
-        if type(optimizer) not in (torch.optim.SGD, torch.optim.Adam):
-            raise UsageError(
-                f"config.attach: must be torch.optim.SGD or Adam, got "
-                f"{type(optimizer).__name__}. Use .penalty(model) in the loss"
-            )
+        _check_optimizer(optimizer)
         weights = set(map(id, self._split(model)[0]))
+        if not any(id(p) in weights for group in optimizer.param_groups for p in group["params"]):
+            raise UsageError(
+                "config.attach: must be an optimiser of this model's weights, got one that holds"
+                " none of them. Make it from model.parameters()"
+            )
         squared = 2 * self.alpha * (1 - self.l1_ratio)
         _split_groups(optimizer, weights, squared)
         gains: dict[int, float] = {}
@@ -128,6 +130,12 @@ class Config:
         for name, parameter in model.named_parameters():
             weight = is_weight(model, name, self.spec.penalty.exempt)
             (weights if weight else others).append(parameter)
+        if not weights:
+            raise UsageError(
+                f"config: must have a tensor to penalise, got none in {type(model).__name__} with"
+                f" exempt {list(self.spec.penalty.exempt)}. Give a model with weights of two"
+                " dimensions or more"
+            )
         return weights, others
 
     def _norm(self, weight: Tensor) -> Tensor:
@@ -144,6 +152,21 @@ def load_config(path: str | Path) -> Config:
     config = read_config(Path(path))
     spec = parse_spec(config["spec"], str(path), Path(path).parent)
     return Config(spec, config["best_params"])
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse an optimiser whose step is another than SGD's or Adam's: so is its proximal step."""
+    name = type(optimizer).__name__
+    if type(optimizer) in (torch.optim.SGD, torch.optim.Adam):
+        options = ("amsgrad", "maximize", "decoupled_weight_decay")
+        used = [o for o in options if any(group.get(o) for group in optimizer.param_groups)]
+        if not used:
+            return
+        name += f" with {', '.join(used)}"
+    raise UsageError(
+        f"config.attach: must be plain torch.optim.SGD or Adam, got {name}."
+        " Use .penalty(model) in the loss"
+    )
 
 
 def _sgd(
@@ -178,12 +201,13 @@ def _threshold(
     lr, state = float(group["lr"]), optimizer.state[parameter]
     if isinstance(optimizer, torch.optim.Adam):
         beta2, step = group["betas"][1], float(state["step"])
-        return lr / ((state["exp_avg_sq"] / (1 - beta2**step)).sqrt() + group["eps"])
-    momentum = group["momentum"]
+        second: Tensor = state["exp_avg_sq"] / (1 - beta2**step)
+        return lr / (second.sqrt() + float(group["eps"]))
+    momentum = float(group["momentum"])
     if not momentum:
         return lr
     # The recursion of the momentum buffer, fed a constant 1.
-    fresh = 1.0 if id(parameter) not in gains else 1 - group["dampening"]
+    fresh = 1.0 if id(parameter) not in gains else 1 - float(group["dampening"])
     gain = gains[id(parameter)] = momentum * gains.get(id(parameter), 0.0) + fresh
     return lr * (1 + momentum * gain if group["nesterov"] else gain)
 

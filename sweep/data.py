@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api.types import is_numeric_dtype
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
@@ -245,7 +246,7 @@ def _splits(spec: StudySpec, dataset: Dataset) -> tuple[tuple[tuple[int, int], .
     """Name the replicates, and choose the rows of each: equally many to train on."""
     labels = _labels(dataset.y, dataset.classes)
     _check_folds(spec, dataset, labels)
-    vals = list(_validation_rows(spec, dataset, labels))
+    vals = _validation_rows(spec, dataset, labels)
     pools = [np.setdiff1d(np.arange(len(labels)), val) for val in vals]
     n = _n_train(spec, min(map(len, pools)))
     replicates = tuple(
@@ -286,23 +287,20 @@ def _check_folds(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> None:
         )
 
 
-def _validation_rows(
-    spec: StudySpec, dataset: Dataset, labels: np.ndarray
-) -> Iterator[np.ndarray]:
-    n_folds, seed = spec.replicates.n_folds, derive(spec.seed, "folds")
+def _validation_rows(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> list[np.ndarray]:
+    n_folds, seed, groups = spec.replicates.n_folds, derive(spec.seed, "folds"), dataset.groups
     if n_folds == 1:
-        yield _part(labels, dataset.groups, spec.replicates.holdout, seed)
-        return
-    by_class = {False: (KFold, GroupKFold), True: (StratifiedKFold, StratifiedGroupKFold)}
-    splitter = by_class[bool(dataset.classes)][dataset.groups is not None]
-    folds = splitter(n_folds, shuffle=True, random_state=seed % 2**32)
-    for fold, (_, val) in enumerate(folds.split(labels, labels, dataset.groups)):
-        if not len(val):
-            raise UsageError(
-                f"replicates.n_folds: must leave groups for every fold, got {n_folds} folds of "
-                f"which fold {fold} is empty ({spec.data.source}). Use fewer folds"
-            )
-        yield val
+        return [_part(labels, groups, spec.replicates.holdout, seed)]
+
+    def split(kind: Callable[..., Any]) -> list[np.ndarray]:
+        folds = kind(n_folds, shuffle=True, random_state=seed % 2**32)
+        return [val for _, val in folds.split(labels, labels, groups)]
+
+    if groups is None:
+        return split(StratifiedKFold if dataset.classes else KFold)
+    vals = split(StratifiedGroupKFold if dataset.classes else GroupKFold)
+    # With as many folds as groups a fold may stay empty: scikit-learn issue #34828.
+    return vals if all(map(len, vals)) else split(GroupKFold)
 
 
 def _part(labels: np.ndarray, groups: np.ndarray | None, fraction: float, seed: int) -> np.ndarray:
@@ -404,7 +402,7 @@ def _float32(X: Features) -> np.ndarray:
 
 def _texts(table: pd.DataFrame) -> dict[str, list[str]]:
     """Name the categories of each column of texts, in order."""
-    columns = {name: column for name, column in table.items() if column.dtype == object}
+    columns = {name: column for name, column in table.items() if not is_numeric_dtype(column)}
     return {str(name): sorted(set(column.dropna())) for name, column in columns.items()}
 
 

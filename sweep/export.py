@@ -177,7 +177,7 @@ def _yaml(config: dict[str, Any]) -> str:
     from ruamel.yaml import YAML
 
     stream = io.StringIO()
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
     yaml.dump(config, stream)
@@ -195,7 +195,7 @@ def _toml(config: dict[str, Any]) -> str:
 def _table(tree: dict[str, Any], prefix: str = "") -> list[str]:
     """Write one table of TOML: plain keys first, then its own tables. TOML has no null."""
     plain = {k: v for k, v in tree.items() if v is not None and not isinstance(v, dict)}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
     for key, value in tree.items():
         if isinstance(value, dict):
             lines += ["", f"[{prefix}{key}]", *_table(value, f"{prefix}{key}.")]
@@ -216,7 +216,9 @@ def read_config(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".toml":
             config = tomllib.loads(text)
-        else:  # JSON is YAML 1.2
+        elif path.suffix == ".json":
+            config = json.loads(text)
+        else:
             config = YAML(typ="safe", pure=True).load(text)
     except Exception as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -16,6 +16,7 @@ rows and schedule position belong to the lane. Nothing waits for the device but 
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -39,6 +40,9 @@ from sweep.penalty import norm, sparsity
 from sweep.seeds import derive
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+# MKL picks a kernel by the address of each matrix, so that the last bit of a product would depend
+# on the slot. In this mode, read at its first call, it does not, at about the same speed.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 EVALUATION_ENTRIES = 1 << 22  # entries of one layer's output at once: 16 MiB in float32
 
 
@@ -102,6 +106,8 @@ class Lanes:
         self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
         self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
         self._losses = torch.compile(self._lane_losses) if recipe.compile else self._lane_losses
+        widest = max(place.shape[0] for place in self.layout.places if place.shape)
+        self._rows_at_once = max(1, EVALUATION_ENTRIES // (slots * widest))
         self._allocate(slots * places)
 
     def _allocate(self, lanes: int) -> None:
@@ -186,58 +192,70 @@ class Lanes:
         out = self._stacked.train({**leaves, **self._buffers}, x)
         return row_losses(out, y, self.problem.task).mean(1)
 
+    @torch.no_grad()
     def validate(self, replicates: range) -> Tensor:
-        """Return every lane's mean validation loss, (L,)."""
-        problem = self.problem
-        return self._evaluate(replicates, problem.val, problem.y_clean, problem.val_size)[0]
+        """Return every lane's mean validation loss, (L,).
+
+        Args:
+            replicates: those at the places of each slot, (G,) or fewer.
+        """
+        rows, sizes = self._of_places(replicates, self.problem.val, self.problem.val_size)
+        return self._mean_losses(self._outputs(rows), self.problem.y_clean[rows], sizes)
 
     @torch.no_grad()
     def measure(self, replicates: range) -> Measures:
         """Measure every lane on all rows of its replicate."""
         problem, weights = self.problem, self._params[:, : self.layout.n_weights]
-        loss, accuracy = self._evaluate(replicates, problem.val, problem.y_clean, problem.val_size)
-        score = accuracy
+        rows, sizes = self._of_places(replicates, problem.val, problem.val_size)
+        out, target = self._outputs(rows), problem.y_clean[rows]
+        loss = self._mean_losses(out, target, sizes)
         if problem.task == "regression":
             score = 1 - loss / self._target_variance()[self._replicate]
-        train, _ = self._evaluate(replicates, problem.train, problem.y, None)
-        clean, _ = self._evaluate(replicates, problem.train, problem.y_clean, None)
+        else:
+            hits = (out.argmax(1) == self._per_lane(target)).to(out)
+            score = masked_mean(hits, self._per_lane(sizes))
+        (rows,) = self._of_places(replicates, problem.train)
+        out = self._outputs(rows)
+        train, clean = (
+            self._mean_losses(out, y[rows], None) for y in (problem.y, problem.y_clean)
+        )
         norms = norm(weights, self._columns.l1_ratio)
         return Measures(*map(on_host, (loss, score, train, clean, norms, sparsity(weights))))
 
-    @torch.no_grad()
-    def _evaluate(
-        self, replicates: range, rows: Tensor, y: Tensor, sizes: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Return mean loss and accuracy of every lane, each (L,).
+    def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
+        """Take what belongs to the replicate at each place: (R, …) to (G, …)."""
+        last = len(replicates) - 1
+        chosen = [replicates[min(place, last)] for place in range(self.shape[1])]
+        return [tensor[chosen] for tensor in tensors]
 
-        Lanes at the same place of their slots hold the same replicate, `replicates[g]`,
-        and so share its rows: one large product each instead of many with copied rows.
+    def _per_lane(self, tensor: Tensor) -> Tensor:
+        """Repeat what belongs to places for every slot: (G, …) to (L, …)."""
+        return tensor.expand(self.shape[0], *tensor.shape).flatten(0, 1)
+
+    def _outputs(self, rows: Tensor) -> Tensor:
+        """Evaluate every lane on its place's rows (G, m): outputs (L, C, m).
+
+        Lanes at the same place hold the same replicate and share its rows: one large product
+        a place instead of many small ones on copied rows.
         """
         tensors = {
             name: tensor.unflatten(0, self.shape)
             for name, tensor in (self.layout.views(self._params) | self._buffers).items()
         }
-        means = []
-        for place in range(self.shape[1]):
-            r = replicates[min(place, len(replicates) - 1)]
+        outs = []
+        for place, shared in enumerate(rows):
             lanes = {name: tensor[:, place] for name, tensor in tensors.items()}
-            size = None if sizes is None else sizes[r]
-            means.append(self._evaluate_shared(lanes, rows[r], y[rows[r]], size))
-        loss, accuracy = (torch.stack(part, 1).flatten() for part in zip(*means, strict=True))
-        return loss, accuracy
+            parts = [
+                self._stacked.evaluate(lanes, self.problem.X.index_select(0, part)).mT
+                for part in shared.split(self._rows_at_once)
+            ]
+            outs.append(parts[0] if len(parts) == 1 else torch.cat(parts, 2))
+        return torch.stack(outs, 1).flatten(0, 1)
 
-    def _evaluate_shared(
-        self, tensors: Tensors, rows: Tensor, y: Tensor, size: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Return mean loss and accuracy of S lanes on the same rows (m,), each (S,)."""
-        widest = max(place.shape[0] for place in self.layout.places if place.shape)
-        step = max(1, EVALUATION_ENTRIES // (self.shape[0] * widest))
-        outs = [self._stacked.evaluate(tensors, self.problem.X[part]) for part in rows.split(step)]
-        out, target = torch.cat(outs, 1), y.expand(self.shape[0], -1)
-        hits = (out.argmax(2) == target).to(self._dtype)
-        return masked_mean(row_losses(out, target, self.problem.task), size), masked_mean(
-            hits, size
-        )
+    def _mean_losses(self, out: Tensor, target: Tensor, sizes: Tensor | None) -> Tensor:
+        """Average the data loss of outputs (L, C, m) over targets (G, m): (L,)."""
+        losses = row_losses(out.mT, self._per_lane(target), self.problem.task)
+        return masked_mean(losses, None if sizes is None else self._per_lane(sizes))
 
     def _target_variance(self) -> Tensor:
         """Return the variance of the target over each replicate's validation rows, (R,)."""
@@ -256,12 +274,12 @@ def row_losses(out: Tensor, y: Tensor, task: str) -> Tensor:
     return -torch.log_softmax(out.mT, 1).gather(1, y[:, None]).squeeze(1)
 
 
-def masked_mean(values: Tensor, size: Tensor | None) -> Tensor:
-    """Average (S, m) over its first `size` columns; over all without a size. Returns (S,)."""
-    if size is None:
+def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
+    """Average each row of (L, m) over its first `sizes` (L,) columns; over all without. (L,)."""
+    if sizes is None:
         return values.mean(1)
-    valid = torch.arange(values.shape[1], device=values.device) < size
-    return torch.where(valid, values, 0).sum(1) / size
+    valid = torch.arange(values.shape[1], device=values.device) < sizes[:, None]
+    return torch.where(valid, values, 0).sum(1) / sizes
 
 
 def on_host(tensor: Tensor) -> Array:

@@ -17,10 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from sweep.errors import UsageError
 
@@ -205,18 +206,24 @@ class Layout:
 class Stacked:
     """Run the networks of all lanes as one.
 
+    Each call puts the lanes' tensors where the template has its own: `torch.func.functional_call`
+    without its search for every name, which costs as much as a small network.
+
     Args:
-        module: the template of one network; its own tensors are never used.
+        module: the template of one network; it is taken over, its own tensors are lost.
         fused: False runs the one lane there is without vmap.
     """
 
     def __init__(self, module: nn.Module, *, fused: bool = True):
         self.module = module
+        self._homes = _homes(module)
         self._own, self._shared = self._run((0, 0), fused), self._run((0, None), fused)
 
     def _run(self, in_dims: tuple[int, int | None], fused: bool) -> Callable[..., Tensor]:
         def one(tensors: Tensors, x: Tensor) -> Tensor:
-            return torch.as_tensor(functional_call(self.module, tensors, (x,)))
+            for owner, leaf, name in self._homes:
+                owner[leaf] = tensors[name]
+            return torch.as_tensor(self.module(x))
 
         if fused:
             return vmap(one, in_dims)
@@ -238,10 +245,30 @@ class Stacked:
         return self._shared(tensors, x)
 
 
+def _homes(module: nn.Module) -> list[tuple[dict[str, Any], str, str]]:
+    """List where each tensor lives: (a module's dict, key in it, name); tied ones at each place."""
+    names: dict[int, str] = {}
+    found = []
+    for prefix, owner in module.named_modules():
+        for home in (owner._parameters, owner._buffers):
+            for leaf, tensor in home.items():
+                if tensor is not None:
+                    name = names.setdefault(id(tensor), f"{prefix}.{leaf}".lstrip("."))
+                    found.append((home, leaf, name))
+    return found
+
+
 def stack_buffers(modules: Sequence[nn.Module]) -> Tensors:
-    """Stack the buffers of several networks, such as BatchNorm's, by name: (L, *shape)."""
-    names = [name for name, _ in modules[0].named_buffers()]
-    return {n: torch.stack([module.get_buffer(n).clone() for module in modules]) for n in names}
+    """Stack what several networks hold but do not train, by name: (L, *shape).
+
+    That is buffers, such as BatchNorm's, and frozen parameters.
+    """
+    held = [
+        dict(module.named_buffers())
+        | {name: p.detach() for name, p in module.named_parameters() if not p.requires_grad}
+        for module in modules
+    ]
+    return {name: torch.stack([tensors[name] for tensors in held]) for name in held[0]}
 
 
 def check_model(factory: Factory, x: Tensor, n_outputs: int, *, fused: bool) -> None:
@@ -284,14 +311,21 @@ def _check_fusible(lanes: Sequence[nn.Module], layout: Layout, x: Tensor) -> Non
             # vmap falls back to a slow loop with a warning where a batching rule is missing
             warnings.filterwarnings("error", message=".*performance drop.*")
             out = stacked.train(tensors | buffers, x.expand(len(lanes), *x.shape))
-            torch.autograd.grad(out.sum(), list(tensors.values()), allow_unused=True)
+            grads = torch.autograd.grad(out.sum(), list(tensors.values()), allow_unused=True)
             stacked.evaluate(tensors | buffers, x)
     except Exception as error:
+        # Whatever a forward() of the user's own raises is the user's to mend.
         raise UsageError(
             f"model: must be batchable by torch.vmap, got {_first_line(error)}."
             " Change that line of forward(), or train one lane at a time with"
             " --set training.fused=false"
         ) from None
+    for name, grad in zip(tensors, grads, strict=True):
+        if grad is None:
+            raise UsageError(
+                f"model: every trainable parameter must take part in forward(), got no gradient"
+                f" for {name}. Remove it, or set requires_grad=False"
+            )
 
 
 def _first_line(error: Exception) -> str:

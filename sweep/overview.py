@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.trial import TrialState
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from sweep import lease
+from sweep.errors import UsageError
 from sweep.storage import open_storage
 
 
@@ -18,18 +23,48 @@ def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
     Raises:
         UsageError: the storage cannot be opened, or has no such study.
     """
-    storage = open_storage(url)
-    names = optuna.study.get_all_study_names(storage=storage)
     if study_name is not None:
-        from sweep.result import load_study
-
         load_study(url, study_name)
-        names = [study_name]
+    if _is_unborn(url):
+        return []
+    storage = open_storage(url)
+    names = [study_name] if study_name else optuna.study.get_all_study_names(storage=storage)
+    # Ids first: they are looked up on another connection, which would wait for this one.
+    ids = {name: storage.get_study_id_from_name(name) for name in names}
     with storage.engine.connect() as connection:
-        owners = {
-            name: lease.owner(connection, storage.get_study_id_from_name(name)) for name in names
-        }
+        owners = {name: lease.owner(connection, study_id) for name, study_id in ids.items()}
     return [_row(optuna.load_study(study_name=n, storage=storage), owners[n]) for n in names]
+
+
+def load_study(url: str, study_name: str) -> optuna.Study:
+    """Open a study of Optuna's as a reader.
+
+    Raises:
+        UsageError: the storage cannot be opened, or has no such study; names the nearest.
+    """
+    names: list[str] = []
+    if not _is_unborn(url):
+        storage = open_storage(url)
+        names = optuna.study.get_all_study_names(storage=storage)
+        if study_name in names:
+            return optuna.load_study(study_name=study_name, storage=storage)
+        storage.engine.dispose()
+    close = difflib.get_close_matches(study_name, names, 1)
+    hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names) or 'none'}"
+    raise UsageError(f"study: must be in the storage, got {study_name} ({url}). {hint}")
+
+
+def _is_unborn(url: str) -> bool:
+    """Tell whether a storage is an SQLite file that no run has made: readers must not make it."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return False  # opening it says what is wrong
+    database = parsed.database or ":memory:"
+    if parsed.get_backend_name() != "sqlite" or database.startswith((":memory:", "file:")):
+        return False
+    path = Path(database)
+    return not path.exists() and all(parent.is_dir() for parent in path.parents if parent.exists())
 
 
 def _row(study: optuna.Study, owner: lease.Lease | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log10
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import UsageError
@@ -50,12 +51,16 @@ def validation_curve(finished: Finished) -> go.Figure:
                      line={"color": TRAINING}, marker={"size": 4})  # fmt: skip
     if finished.baseline:
         plot.add_hline(finished.baseline["value"], line={"color": LEVEL, "dash": "dash"},
-                       annotation_text=f"{strength} = 0", annotation_position="top left")  # fmt: skip
+                       annotation_text=f"{strength} = 0",
+                       annotation_position="top left")  # fmt: skip
     for choice in choices(finished):
         at = choice.params[strength]
-        plot.add_vline(at, line={"color": CHOICE, "dash": "dot"},
-                       annotation_text=f"{choice.selection} {at:.2g}",
-                       annotation_position="top right" if choice.selection == "1se" else "bottom right")  # fmt: skip
+        plot.add_vline(at, line={"color": CHOICE, "dash": "dot"})
+        # An annotation's place on a log axis is the exponent.
+        plot.add_annotation(
+            text=f"{choice.selection} {at:.2g}", x=log10(at), yref="y domain", showarrow=False,
+            xanchor="left" if choice.selection == "1se" else "right", y=0.98,
+        )  # fmt: skip
     plot.update_layout(
         title=f"{finished.study_name}: {_metric(finished)} against {strength}",
         template="plotly_white", legend={"orientation": "h", "y": -0.2},

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import optuna
 import pandas as pd
 
+from sweep.overview import load_study
 from sweep.report import figure
 from sweep.runner import Ending, Progress, run_study
 from sweep.selection import Choice, Finished, Selection, verdict
 from sweep.spec import StudySpec
-from sweep.storage import open_storage
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -96,25 +96,3 @@ def load_result(storage: str, study_name: str, ending: Ending = "done") -> Study
         UsageError: the storage cannot be opened, or has no such study.
     """
     return StudyResult(load_study(storage, study_name), ending)
-
-
-def load_study(storage: str, study_name: str) -> optuna.Study:
-    """Open a study of Optuna's as a reader.
-
-    Raises:
-        UsageError: there is no such study; names the nearest.
-    """
-    import difflib
-
-    from sweep.errors import UsageError
-
-    opened = open_storage(storage)
-    try:
-        return optuna.load_study(study_name=study_name, storage=opened)
-    except KeyError:
-        names = optuna.study.get_all_study_names(storage=opened)
-        close = difflib.get_close_matches(study_name, names, 1)
-        hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names) or 'none'}"
-        raise UsageError(
-            f"study: must be in the storage, got {study_name} ({storage}). {hint}"
-        ) from None

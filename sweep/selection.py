@@ -85,14 +85,14 @@ class Finished:
     def choose(self, selection: Selection) -> Choice:
         """Choose a trial.
 
-        * best: the smallest value.
+        * best: the smallest value; of equal ones the largest strength.
         * 1se: the LARGEST strength whose value is at most the smallest value plus its standard
           error, as in glmnet (R/getOptcv.glmnet.R).
 
         Raises:
             UsageError: 1se with fewer than 3 folds, or with more params than the strength.
         """
-        best = min(self.trials, key=_value)
+        best = min(self.trials, key=lambda trial: (_value(trial), -self.strength(trial)))
         if selection == "best":
             return _choice(selection, best)
         if self.n_folds < 3:
@@ -144,7 +144,7 @@ def _tuples(tree: Any) -> Any:
 
 
 def verdict(finished: Finished) -> str:
-    """Say in plain words: what strength, how sure, how much it helps, was the range wide enough."""
+    """Say in words: what strength, how sure, how much it helps, was the range wide enough."""
     best = finished.choose("best")
     name = finished.spec.strength
     metric = finished.spec.objective.metric.replace("_", " ").replace("val", "validation")
@@ -197,7 +197,7 @@ def _edge(finished: Finished, edge: str, best: Choice) -> str:
     gain = finished.gain(best)
     if edge == "low" and gain and (gain[1] is None or gain[0] <= gain[1]):
         return "; smaller is not told apart from no penalty"
-    return "; search further with --set search.space.alpha." + edge
+    return f"; search further with --set search.space.{finished.spec.strength}.{edge}=…"
 
 
 def choices(finished: Finished) -> Sequence[Choice]:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from optuna.storages._rdb.models import StudyDirectionModel, StudyModel
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL, Connection, Engine, event, make_url, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from sweep import lease, schema
 from sweep.errors import StorageError
@@ -48,15 +49,9 @@ def open_storage(url: str) -> RDBStorage:
     parsed = _checked_url(url)
     with _one_line(parsed):
         _make_folder(parsed)
-        storage = _connect(parsed)
-        try:
-            _check_schema(storage)
-            with storage.engine.begin() as connection:
-                lease.create_table(connection)
-        except BaseException:
-            storage.engine.dispose()
-            raise
-    return storage
+        # Processes that create the tables of one new database get in each other's way.
+        clashes = ("already exists", "UNIQUE constraint", "unique constraint")
+        return _insist(lambda: _connect(parsed), *clashes)
 
 
 def rename_study(url: str, old: str, new: str) -> bool:
@@ -511,6 +506,8 @@ class _Storage(RDBStorage):
     def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
         try:
             super().__init__(url, engine_kwargs, skip_compatibility_check=True)  # we check it
+            with self.engine.begin() as connection:
+                lease.create_table(connection)
         except BaseException:
             if hasattr(self, "engine"):
                 self.engine.dispose()  # nobody else could reach its connections any more
@@ -578,22 +575,27 @@ def _make_folder(url: URL) -> None:
 def _connect(url: URL) -> RDBStorage:
     sqlite = url.get_backend_name() == "sqlite"
     options = {"connect_args": {"timeout": BUSY_S}} if sqlite else {"pool_pre_ping": True}
-    storage = _create(url.render_as_string(hide_password=False), options)
-    if sqlite:
-        _set_up_sqlite(storage.engine)
+    storage = _Storage(url.render_as_string(hide_password=False), options)
+    try:
+        if sqlite:
+            _set_up_sqlite(storage.engine)
+        _check_schema(storage)
+    except BaseException:
+        storage.engine.dispose()
+        raise
     return storage
 
 
-def _create(url: str, options: dict[str, Any]) -> RDBStorage:
+def _insist(action: Callable[[], T], *passing: str) -> T:
+    """Do something again, a few times, after errors that name one of the passing reasons."""
     for pause_s in (0.1, 0.2, 0.4, 0.8):
         try:
-            return _Storage(url, options)
-        except DBAPIError as error:
-            # Processes that create the tables of one new database stumble over each other.
-            if not isinstance(error, IntegrityError) and "already exists" not in str(error):
+            return action()
+        except (DBAPIError, sqlite3.Error) as error:
+            if not any(reason in str(error) for reason in passing):
                 raise
-            time.sleep(pause_s)
-    return _Storage(url, options)
+        time.sleep(pause_s)
+    return action()
 
 
 def _check_schema(storage: RDBStorage) -> None:
@@ -610,7 +612,9 @@ def _set_up_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver would begin late, and DEFERRED
-        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        # For the lock under which a database changes to WAL, SQLite does not wait.
+        use_wal = partial(connection.execute, "PRAGMA journal_mode=WAL")
+        (mode,) = _insist(use_wal, "database is locked").fetchone()
         if mode != "wal":
             raise StorageError(
                 f"storage {engine.url!r}: must lie where SQLite can write its log (WAL), got mode "

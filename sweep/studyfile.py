@@ -30,8 +30,8 @@ def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = (
     tree = _read_yaml(path)
     for key, value in _pairs(overrides):
         _set(tree, key, value)
-    if "OPTUNA_STORAGE" in os.environ:
-        tree.setdefault("storage", os.environ["OPTUNA_STORAGE"])
+    if from_environment := os.environ.get("OPTUNA_STORAGE"):
+        tree.setdefault("storage", from_environment)
     return parse_spec(tree, where=str(path), folder=path.parent)
 
 
@@ -39,7 +39,13 @@ def parse_spec(tree: dict[str, Any], where: str, folder: Path) -> StudySpec:
     """Check a study given as plain data, named `where` in messages."""
     try:
         # Through JSON: strict, yet a list may stand for a tuple.
-        spec = StudySpec.model_validate_json(json.dumps(tree, default=str))
+        text = json.dumps(tree, default=str)
+    except (TypeError, ValueError, RecursionError) as error:  # a list as a key, a loop of aliases
+        raise UsageError(
+            f"study file: must be plain keys and values, got {error} ({where}). Mend that part"
+        ) from None
+    try:
+        spec = StudySpec.model_validate_json(text)
     except ValidationError as error:
         raise UsageError(_one_line(error, where)) from None
     spec._folder = folder
@@ -99,7 +105,7 @@ def _pairs(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, 
 def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
     *parents, last = dotted.split(".")
     for key in parents:
-        branch = tree.setdefault(key, {})
+        branch = tree[key] = {} if tree.get(key) is None else tree[key]
         if not isinstance(branch, dict):
             raise UsageError(f"--set {dotted}: {key} has no keys inside, got {branch!r} there")
         tree = branch
@@ -159,7 +165,8 @@ def _suggest(loc: tuple[int | str, ...]) -> str:
     siblings = next((kinds for kinds in (_KINDS, _MODELS) if parents and parents[-1] in kinds), {})
     owners = [kind for kind, model in siblings.items() if wrong in model.model_fields]
     if owners:
-        return f"Only {' and '.join(owners)} has it, not {parents[-1]}. Remove it"
+        have = "has" if len(owners) == 1 else "have"
+        return f"Only {' and '.join(owners)} {have} it, not {parents[-1]}. Remove it"
     close = difflib.get_close_matches(wrong, keys, 1, cutoff=0.5)
     return f"Did you mean {close[0]}?" if close else f"Valid here: {', '.join(keys)}"
 

@@ -1,0 +1,17 @@
+"""Draw the README's picture from the default study's storage.
+
+    make sweep && python -m tests.benchmarks.picture
+
+Needs a Chromium or Chrome, which turns plotly's figure into a file.
+"""
+
+from pathlib import Path
+
+from sweep.result import load_result
+from sweep.spec import DEFAULT_STORAGE
+
+PICTURE = Path("studies/pictures/digits-l2.png")
+
+if __name__ == "__main__":
+    figure = load_result(DEFAULT_STORAGE, "digits-l2").figure("validation_curve")
+    figure.write_image(PICTURE, width=900, height=480, scale=1.5)

@@ -1,0 +1,103 @@
+"""What the README shows works: its commands, its study file, its snippets."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import sweep
+from sweep.cli import app
+from sweep.config import Config
+from sweep.export import make_config, write_config
+from sweep.studyfile import load_spec
+from tests.studies import tiny
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_every_make_target_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"make ([a-z]+)\b", README)) - {"are"}
+    assert {"sweep", "export", "dashboard", "test", "check", "bench"} <= named
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_command_is_documented_and_exists() -> None:
+    shown = set(re.findall(r"`sweep ([a-z]+)", README))
+    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert shown == commands
+    for command in commands:
+        result = CliRunner().invoke(app, [command, "--help"])
+        assert result.exit_code == 0 and result.output
+
+
+def test_every_study_is_listed() -> None:
+    for study in (ROOT / "studies").glob("*.yaml"):
+        assert f"studies/{study.name}" in README
+
+
+def test_the_study_file_shown_is_valid_and_shows_the_defaults(tmp_path: Path) -> None:
+    (text,) = blocks("yaml")
+    path = tmp_path / "shown.yaml"
+    path.write_text(text)
+    shown = load_spec(path)
+    path.write_text("study_name: my-study\n")
+    default = load_spec(path)
+    assert shown.search == default.search
+    assert shown.model == default.model
+    assert shown.training == default.training
+    assert shown.replicates == default.replicates
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("config")
+    result = sweep.run(tiny(folder, search__n_trials=5))
+    path = folder / "digits-l2.yaml"
+    write_config(make_config(result.study), path)
+    return path
+
+
+def test_the_three_ways_into_a_loop_run_and_penalise(config: Path) -> None:
+    names: dict[str, object] = {"x": torch.rand(5, 64), "y": torch.zeros(5, dtype=torch.int64)}
+    snippets = [s.replace("studies/out/digits-l2.yaml", str(config)) for s in blocks("python")]
+    assert len(snippets) == 3
+    for snippet in snippets:
+        exec(snippet, names)  # the README's own text
+        loaded = names["config"]
+        assert isinstance(loaded, Config) and loaded.alpha > 0
+        optimizer, model = names["optimizer"], names["model"]
+        assert isinstance(optimizer, torch.optim.Adam) and isinstance(model, torch.nn.Module)
+        before = [p.detach().clone() for p in model.parameters() if p.ndim > 1]
+        optimizer.zero_grad()
+        loss = names.get("loss")
+        if isinstance(loss, torch.Tensor):
+            loss.backward()  # type: ignore[no-untyped-call]
+            del names["loss"]
+        else:  # the penalty alone must move the weights
+            for parameter in model.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+        after = [p for p in model.parameters() if p.ndim > 1]
+        assert all(float(a.norm()) < float(b.norm()) for a, b in zip(after, before, strict=True))
+
+
+def test_shell_lines_are_commands_that_parse() -> None:
+    for block in blocks("console"):
+        for line in block.splitlines():
+            prompt, command, *_ = shlex.split(line)
+            assert prompt == "$" and command == "make"
+
+
+def test_every_link_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
