@@ -8,7 +8,7 @@ PIP_ARGS ?=
 VENV_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: sweep dashboard export test check bench clean dev
+.PHONY: sweep dashboard export test check bench bench-gpu clean dev
 
 sweep: .venv/ready
 	@$(BIN)/sweep run $(STUDY)
@@ -29,6 +29,9 @@ check: .venv/ready-dev
 
 bench: .venv/ready-dev
 	@$(BIN)/python -m tests.benchmarks
+
+bench-gpu:
+	@$(PYTHON) -m tests.benchmarks.gpu
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

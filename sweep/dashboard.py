@@ -8,8 +8,8 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from sweep.database import open_storage
 from sweep.errors import UsageError
-from sweep.storage import open_storage
 
 HOST = "127.0.0.1"
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -52,8 +52,7 @@ def dashboard_app(url: str) -> App:
     import optuna
     from optuna_dashboard import wsgi
 
-    open_storage(url)  # says in one line what is wrong
-    return wsgi(optuna.storages.get_storage(open_storage(url)))  # type: ignore[no-any-return]
+    return wsgi(optuna.storages.get_storage(open_storage(url, create=False)))  # type: ignore[no-any-return]
 
 
 def read_only(app: App) -> App:

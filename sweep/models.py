@@ -27,8 +27,30 @@ from sweep.errors import UsageError
 
 Factory = Callable[[], nn.Module]
 Tensors = dict[str, Tensor]
+
+
+class SiLU(nn.Module):
+    """Map x to x·sigmoid(x), with the same bits wherever a lane lies.
+
+    torch.nn.SiLU, ELU and sigmoid round differently in the tail of a vector: the last lane
+    would get other bits than the rest. Those of tanh and expm1 are the same everywhere.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map entries of any shape."""
+        return x * (0.5 + 0.5 * torch.tanh(0.5 * x))
+
+
+class ELU(nn.Module):
+    """Map x to x where positive, else exp(x) - 1, with the same bits wherever a lane lies."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map entries of any shape."""
+        return torch.where(x > 0, x, torch.expm1(x.clamp(max=0)))
+
+
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
-    "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU,
+    "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": SiLU, "elu": ELU,
 }  # fmt: skip
 
 
@@ -246,7 +268,7 @@ class Stacked:
 
 
 def _homes(module: nn.Module) -> list[tuple[dict[str, Any], str, str]]:
-    """List where each tensor lives: (a module's dict, key in it, name); tied ones at each place."""
+    """List where each tensor lives: (a module's dict, key, name); tied ones at each place."""
     names: dict[int, str] = {}
     found = []
     for prefix, owner in module.named_modules():

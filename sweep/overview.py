@@ -13,8 +13,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sweep import lease
+from sweep.database import open_storage
 from sweep.errors import UsageError
-from sweep.storage import open_storage
 
 
 def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
         load_study(url, study_name)
     if _is_unborn(url):
         return []
-    storage = open_storage(url)
+    storage = open_storage(url, create=False)
     names = [study_name] if study_name else optuna.study.get_all_study_names(storage=storage)
     # Ids first: they are looked up on another connection, which would wait for this one.
     ids = {name: storage.get_study_id_from_name(name) for name in names}
@@ -44,7 +44,7 @@ def load_study(url: str, study_name: str) -> optuna.Study:
     """
     names: list[str] = []
     if not _is_unborn(url):
-        storage = open_storage(url)
+        storage = open_storage(url, create=False)
         names = optuna.study.get_all_study_names(storage=storage)
         if study_name in names:
             return optuna.load_study(study_name=study_name, storage=storage)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -16,14 +18,16 @@ from optuna.trial import TrialState
 
 from sweep.cohort import Cohort, Report
 from sweep.data import Problem
+from sweep.database import rename_study
 from sweep.errors import SweepError, UsageError
 from sweep.lanes import Measures
 from sweep.plan import Plan, make_plan
 from sweep.search import Search, is_result, make_pruner, make_sampler, make_space
 from sweep.spec import StudySpec
 from sweep.stats import standard_error
-from sweep.storage import MirroredStorage, rename_study
+from sweep.storage import MirroredStorage
 
+HEARTBEAT_S = 20.0  # a third of the lease
 CURVE_LAG_S = 1.0  # how far the storage may lag behind in curves, never in results
 BASELINE = "baseline"
 
@@ -76,27 +80,53 @@ def run_study(
     sampler = make_sampler(spec.search.sampler)  # refuses before anything is written
     pruner = make_pruner(spec.search.pruner, spec.training.epochs)
     if fresh:
-        rename_study(
-            spec.storage, spec.study_name, f"{spec.study_name}-{datetime.now():%Y%m%d-%H%M%S}"
-        )
-    storage = MirroredStorage.open(spec.storage, spec.study_name)
+        kept = f"{spec.study_name}-{datetime.now():%Y%m%d-%H%M%S}"
+        rename_study(spec.storage, spec.study_name, kept)
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every study it makes
     try:
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(
-            storage=storage, study_name=spec.study_name, direction="minimize",
-            sampler=sampler, pruner=pruner, load_if_exists=True,
-        )  # fmt: skip
-        optuna.logging.set_verbosity(verbosity)
-        plan = _settle(plan, study)
-        storage.reconcile(study._study_id)
-        runner = _Runner(plan, storage, study)
+        storage = MirroredStorage.open(spec.storage, spec.study_name)
         try:
-            return runner.run(on_progress, should_stop)
+            study = optuna.create_study(
+                storage=storage, study_name=spec.study_name, direction="minimize",
+                sampler=sampler, pruner=pruner, load_if_exists=True,
+            )  # fmt: skip
+            return _run(_settle(plan, study), storage, study, on_progress, should_stop)
         finally:
-            storage.requeue(study._study_id)
+            storage.close()
     finally:
-        storage.close()
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _run(
+    plan: Plan, storage: MirroredStorage, study: optuna.Study,
+    on_progress: Callable[[Progress], None], should_stop: Callable[[], bool],
+) -> Ending:  # fmt: skip
+    storage.reconcile(study._study_id)
+    try:
+        with _heartbeat(storage):
+            return _Runner(plan, storage, study).run(on_progress, should_stop)
+    finally:
+        storage.requeue(study._study_id)
+
+
+@contextmanager
+def _heartbeat(storage: MirroredStorage) -> Iterator[None]:
+    """Renew the lease from a thread of its own: one epoch may take longer than the lease lasts."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(HEARTBEAT_S):
+            with suppress(SweepError):  # the loop's next flush meets it too, and says so
+                storage.flush()
+
+    thread = threading.Thread(target=beat, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _use_one_thread() -> None:

@@ -112,13 +112,14 @@ def make_pruner(spec: PrunerSpec, epochs: int) -> BasePruner:
         _refuse(spec.model_extra, "search.pruner")
         return optuna.pruners.NopPruner()
     half = max(1, epochs // 2)
-    made, defaults = {
+    kinds: dict[str, tuple[type[BasePruner], dict[str, int]]] = {
         "median": (optuna.pruners.MedianPruner, {"n_warmup_steps": half}),
         "hyperband": (
             optuna.pruners.HyperbandPruner,
             {"min_resource": half, "max_resource": epochs, "reduction_factor": 2},
         ),
-    }[spec.type]
+    }
+    made, defaults = kinds[spec.type]
     return _make(made, {**defaults, **(spec.model_extra or {})}, "search.pruner")  # type: ignore[no-any-return]
 
 

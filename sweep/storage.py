@@ -5,77 +5,40 @@ memory time; one transaction a `flush` carries all of them over, behind the stud
 """
 
 import copy
-import importlib.util
 import json
-import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
-from optuna.exceptions import DuplicatedStudyError, StorageInternalError
+from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.storages._rdb.models import StudyDirectionModel, StudyModel
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import URL, Connection, Engine, event, make_url, select
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
 
 from sweep import lease, schema
+from sweep.database import (
+    begin,
+    find_study,
+    may_pass,
+    one_line,
+    open_storage,
+    reading,
+    storage_error,
+)
 from sweep.errors import StorageError
 
 BLOCK = 64  # trial ids reserved at a time
-BUSY_S = 60.0  # how long SQLite waits for another writer
 RETRY_S = 60.0  # how long a lost connection is tried again
 
 T = TypeVar("T")
-
-
-def open_storage(url: str) -> RDBStorage:
-    """Open a database as Optuna's own storage: for readers, and for writes that are rare.
-
-    SQLite: WAL, so that readers and the owner do not wait for each other; writers begin
-    IMMEDIATE, because Optuna reads before it writes and two could act on the same reading.
-
-    Raises StorageError: the URL, its driver, the file, its folder or its schema will not do.
-    """
-    parsed = _checked_url(url)
-    with _one_line(parsed):
-        _make_folder(parsed)
-        # Processes that create the tables of one new database get in each other's way.
-        clashes = ("already exists", "UNIQUE constraint", "unique constraint")
-        return _insist(lambda: _connect(parsed), *clashes)
-
-
-def rename_study(url: str, old: str, new: str) -> bool:
-    """Give a study another name, so that the old one is free; return whether there was one.
-
-    Its id, trials and attributes stay: nothing that a running dashboard caches goes wrong but
-    the name.
-
-    Raises OwnedElsewhereError: a living process runs it. StorageError: see open_storage, or the
-    new name is taken.
-    """
-    schema.check_key(new, "study_name")
-    storage = open_storage(url)
-    names = StudyModel.__table__
-    try:
-        with _one_line(storage.engine.url), _begin(storage.engine, durable=True) as connection:
-            study_id = _find_study(connection, old)
-            if study_id is not None:
-                lease.release(connection, lease.acquire(connection, study_id, old))
-                chosen = names.update().where(names.c.study_id == study_id)
-                connection.execute(chosen.values(study_name=new))
-    finally:
-        storage.engine.dispose()
-    return study_id is not None
 
 
 class MirroredStorage(InMemoryStorage):
@@ -209,7 +172,7 @@ class MirroredStorage(InMemoryStorage):
         """
         if study_name is not None:
             schema.check_key(study_name, "study_name")
-        with self._lock, _one_line(self._rdb.engine.url):
+        with self._lock, one_line(self._rdb.engine.url):
             try:
                 study_id = self._rdb.create_new_study(directions, study_name)
             except DuplicatedStudyError:
@@ -227,7 +190,7 @@ class MirroredStorage(InMemoryStorage):
             self._check_study_id(study_id)
             trial_ids = [trial._trial_id for trial in self._studies[study_id].trials]
             self._transact(lambda connection: self._let_go(connection, study_id))
-            with _one_line(self._rdb.engine.url):
+            with one_line(self._rdb.engine.url):
                 self._rdb.delete_study(study_id)
             del self._leases[study_id], self._reserved[study_id]
             self._changes.forget(study_id, trial_ids)
@@ -375,14 +338,14 @@ class MirroredStorage(InMemoryStorage):
     def _adopt(self, study_name: str) -> None:
         """Take the lease of a study if it exists, and only then load it."""
         engine = self._rdb.engine
-        with _one_line(engine.url):
+        with one_line(engine.url):
             with engine.begin() as connection:
-                study_id = _find_study(connection, study_name)
+                study_id = find_study(connection, study_name)
                 if study_id is None:
                     return
                 held = lease.acquire(connection, study_id, study_name)
             try:
-                with _reading(), engine.begin() as connection:
+                with reading(), engine.begin() as connection:
                     self._load(connection, study_id, study_name)
             except BaseException:
                 with engine.begin() as connection:
@@ -441,13 +404,13 @@ class MirroredStorage(InMemoryStorage):
             try:
                 return self._attempt(work, durable)
             except DBAPIError as error:
-                if not _may_pass(error) or time.monotonic() + pause_s > deadline:
-                    raise _storage_error(self._rdb.engine.url, error) from error
+                if not may_pass(error) or time.monotonic() + pause_s > deadline:
+                    raise storage_error(self._rdb.engine.url, error) from error
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 2.0)
 
     def _attempt(self, work: Callable[[Connection], T], durable: bool) -> T:
-        with _begin(self._rdb.engine, durable) as connection:
+        with begin(self._rdb.engine, durable) as connection:
             leases = {
                 study_id: lease.renew(connection, held, self._studies[study_id].name)
                 for study_id, held in list(self._leases.items())
@@ -498,182 +461,6 @@ class MirroredStorage(InMemoryStorage):
 
 def _reader(url: str) -> BaseStorage:
     return optuna.storages.get_storage(open_storage(url))
-
-
-class _Storage(RDBStorage):
-    """Optuna's storage, whose long reads leave SQLite's write lock alone."""
-
-    def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
-        try:
-            super().__init__(url, engine_kwargs, skip_compatibility_check=True)  # we check it
-            with self.engine.begin() as connection:
-                lease.create_table(connection)
-        except BaseException:
-            if hasattr(self, "engine"):
-                self.engine.dispose()  # nobody else could reach its connections any more
-            raise
-
-    def _get_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
-        with _reading():
-            return super()._get_trials(*args, **kwargs)
-
-
-_only_reads: ContextVar[bool] = ContextVar("_only_reads", default=False)
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    token = _only_reads.set(True)
-    try:
-        yield
-    finally:
-        _only_reads.reset(token)
-
-
-@contextmanager
-def _begin(engine: Engine, durable: bool) -> Iterator[Connection]:
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":  # obeyed outside a transaction only, so it goes raw
-            level = "FULL" if durable else "NORMAL"
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            raw.execute(f"PRAGMA synchronous={level}")
-        with connection.begin():
-            yield connection
-
-
-def _checked_url(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except SQLAlchemyError as error:
-        raise StorageError(
-            f"storage: must be an SQLAlchemy URL, got {url!r}. "
-            "Give one such as sqlite:///studies/out/studies.db."
-        ) from error
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StorageError(
-            f"storage {parsed!r}: must be sqlite or postgresql, got {parsed.get_backend_name()}. "
-            "Give a URL such as sqlite:///studies/out/studies.db."
-        )
-    in_memory = parsed.database in (None, "", ":memory:") or parsed.query.get("mode") == "memory"
-    if parsed.get_backend_name() == "sqlite" and in_memory:
-        raise StorageError(
-            f"storage {parsed!r}: must be a file that others can read. "
-            "Give a URL such as sqlite:///studies/out/studies.db."
-        )
-    if parsed.drivername == "postgresql" and importlib.util.find_spec("psycopg2") is None:
-        return parsed.set(drivername="postgresql+psycopg")
-    return parsed
-
-
-def _make_folder(url: URL) -> None:
-    database = str(url.database)
-    if url.get_backend_name() == "sqlite" and not database.startswith("file:"):
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
-
-
-def _connect(url: URL) -> RDBStorage:
-    sqlite = url.get_backend_name() == "sqlite"
-    options = {"connect_args": {"timeout": BUSY_S}} if sqlite else {"pool_pre_ping": True}
-    storage = _Storage(url.render_as_string(hide_password=False), options)
-    try:
-        if sqlite:
-            _set_up_sqlite(storage.engine)
-        _check_schema(storage)
-    except BaseException:
-        storage.engine.dispose()
-        raise
-    return storage
-
-
-def _insist(action: Callable[[], T], *passing: str) -> T:
-    """Do something again, a few times, after errors that name one of the passing reasons."""
-    for pause_s in (0.1, 0.2, 0.4, 0.8):
-        try:
-            return action()
-        except (DBAPIError, sqlite3.Error) as error:
-            if not any(reason in str(error) for reason in passing):
-                raise
-        time.sleep(pause_s)
-    return action()
-
-
-def _check_schema(storage: RDBStorage) -> None:
-    with _reading():
-        version = storage.get_current_version()
-    if version != schema.HEAD:
-        raise StorageError(
-            f"storage {storage.engine.url!r}: must have Optuna's schema {schema.HEAD}, got "
-            f"{version}. Run `optuna storage upgrade`, or use the Optuna that made it."
-        )
-
-
-def _set_up_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # the driver would begin late, and DEFERRED
-        # For the lock under which a database changes to WAL, SQLite does not wait.
-        use_wal = partial(connection.execute, "PRAGMA journal_mode=WAL")
-        (mode,) = _insist(use_wal, "database is locked").fetchone()
-        if mode != "wal":
-            raise StorageError(
-                f"storage {engine.url!r}: must lie where SQLite can write its log (WAL), got mode "
-                f"{mode}. Use a local disk, or PostgreSQL."
-            )
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    @event.listens_for(engine, "begin")
-    def _began(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if _only_reads.get() else "BEGIN IMMEDIATE")
-
-    engine.dispose()  # connections made before do not know these listeners
-
-
-# Raised by importing a driver, by making a folder, and by our listeners.
-_BELOW_SQLALCHEMY = (ImportError, OSError, sqlite3.Error)
-
-
-@contextmanager
-def _one_line(url: URL) -> Iterator[None]:
-    """Turn what the database's layers raise into one line."""
-    try:
-        yield
-    except (SQLAlchemyError, StorageInternalError, *_BELOW_SQLALCHEMY) as error:
-        raise _storage_error(url, error) from error
-
-
-def _storage_error(url: URL, error: BaseException) -> StorageError:
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-    cause = getattr(cause, "orig", None) or cause
-    reason = " ".join(str(cause).split()).rstrip(".")
-    return StorageError(f"storage {url!r}: {reason}. {_next_step(reason)}")
-
-
-def _next_step(reason: str) -> str:
-    steps = {
-        "not a database": "Give the path of an SQLite file that Optuna wrote, or a new one.",
-        "import DB access module": "Install the driver: pip install 'sweep[postgres]'.",
-        "database is locked": "Another program holds the database; stop it and try again.",
-        "disk is full": "Free some space and try again; nothing is lost until then.",
-    }
-    default = "Check that its folder or server exists and can be written, and try again."
-    return next((step for word, step in steps.items() if word in reason), default)
-
-
-def _may_pass(error: DBAPIError) -> bool:
-    """Tell a lost connection or a lock from an error that would come again."""
-    reason = str(error.orig)
-    if any(text in reason for text in ("disk is full", "No space left")):
-        return False
-    of_server = not type(error.orig).__module__.startswith("sqlite3")
-    lost = error.connection_invalidated or (of_server and isinstance(error, OperationalError))
-    return lost or "database is locked" in reason
-
-
-def _find_study(connection: Connection, study_name: str) -> int | None:
-    table = StudyModel.__table__
-    query = select(table.c.study_id).where(table.c.study_name == study_name)
-    return connection.execute(query).scalar_one_or_none()
 
 
 def _load_trials(connection: Connection, study_id: int, study_name: str) -> list[FrozenTrial]:

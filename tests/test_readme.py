@@ -33,7 +33,7 @@ def test_every_make_target_named_exists() -> None:
 
 def test_every_command_is_documented_and_exists() -> None:
     shown = set(re.findall(r"`sweep ([a-z]+)", README))
-    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands = {c.callback.__name__ for c in app.registered_commands if c.callback}
     assert shown == commands
     for command in commands:
         result = CliRunner().invoke(app, [command, "--help"])
@@ -81,7 +81,7 @@ def test_the_three_ways_into_a_loop_run_and_penalise(config: Path) -> None:
         optimizer.zero_grad()
         loss = names.get("loss")
         if isinstance(loss, torch.Tensor):
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             del names["loss"]
         else:  # the penalty alone must move the weights
             for parameter in model.parameters():

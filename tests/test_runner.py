@@ -1,4 +1,7 @@
+import sqlite3
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import torch
 from optuna.trial import TrialState
 
 import sweep
+from sweep import runner
 from sweep.cohort import Cohort, Report
 from sweep.errors import UsageError
 from sweep.result import StudyResult
@@ -55,7 +59,7 @@ def test_the_same_seed_gives_the_same_table_twice(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         tables.append(table(sweep.run(tiny(tmp_path / name))))
-    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
 
 
 def test_another_seed_gives_another_table(tmp_path: Path) -> None:
@@ -145,6 +149,29 @@ def test_out_of_memory_halves_the_width_and_loses_no_trial(
     result = sweep.run(tiny(tmp_path))
     assert result.study.user_attrs["width"] == 10
     pd.testing.assert_frame_equal(table(result), whole, rtol=2e-4)
+
+
+def test_the_lease_is_renewed_while_an_epoch_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, advance = tiny(tmp_path, search__n_trials=2, training__epochs=1), Cohort.advance
+    renewed = threading.Event()
+
+    def ticks() -> int:
+        with closing(sqlite3.connect(tmp_path / "studies.db")) as connection:
+            return int(connection.execute("select tick from sweep_leases").fetchone()[0])
+
+    def slow(self: Cohort) -> list[Report]:
+        before = ticks()
+        while ticks() < before + 2:  # ends by the heartbeat alone
+            renewed.wait(0.01)
+        renewed.set()
+        return advance(self)
+
+    monkeypatch.setattr(runner, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(Cohort, "advance", slow)
+    sweep.run(spec)
+    assert renewed.is_set()
 
 
 def test_a_trial_that_diverges_is_pruned_at_its_last_finite_value(tmp_path: Path) -> None:

@@ -40,8 +40,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy import Connection, Engine
 
 from sweep import lease
+from sweep.database import open_storage, rename_study
 from sweep.errors import OwnedElsewhereError, StorageError
-from sweep.storage import MirroredStorage, open_storage, rename_study
+from sweep.storage import MirroredStorage
 from tests import postgres
 
 INF = float("inf")
@@ -1189,7 +1190,7 @@ def test_flushes_from_another_thread_miss_nothing(url: str, own: Own) -> None:
 def test_a_locked_database_is_tried_again(
     sqlite_url: str, own: Own, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.storage.BUSY_S", 0.0)
+    monkeypatch.setattr("sweep.database.BUSY_S", 0.0)
     mirror, study = own(sqlite_url)
     run_trials(study, 2)
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
