@@ -295,11 +295,13 @@ def _print_outcome(outcome: StudyResult, study: Path) -> None:
     if outcome.ending == "interrupted":
         print(f"stopped, everything is saved; go on with: sweep run {study}")
         return
+    if outcome.ending == "timeout":
+        print(f"search.timeout_s is over; go on with: sweep run {study}")
+    if not outcome.study.best_trials:
+        return
     finished = outcome.finished
     _print_table(*_choices_table(finished))
     print(outcome.verdict)
-    if outcome.ending == "timeout":
-        print(f"search.timeout_s is over; go on with: sweep run {study}")
     print(f"next: sweep export {study} · sweep dashboard · sweep status")
 
 

@@ -195,11 +195,16 @@ def _toml(config: dict[str, Any]) -> str:
 def _table(tree: dict[str, Any], prefix: str = "") -> list[str]:
     """Write one table of TOML: plain keys first, then its own tables. TOML has no null."""
     plain = {k: v for k, v in tree.items() if v is not None and not isinstance(v, dict)}
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
+    lines = [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
     for key, value in tree.items():
         if isinstance(value, dict):
             lines += ["", f"[{prefix}{key}]", *_table(value, f"{prefix}{key}.")]
     return lines
+
+
+def _toml_value(value: Any) -> str:
+    """Write a value as JSON does, but for what TOML reads differently: surrogates and DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def read_config(path: Path) -> dict[str, Any]:

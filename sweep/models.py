@@ -232,7 +232,7 @@ class Stacked:
     without its search for every name, which costs as much as a small network.
 
     Args:
-        module: the template of one network; it is taken over, its own tensors are lost.
+        module: the template of one network; its own tensors are never used.
         fused: False runs the one lane there is without vmap.
     """
 
@@ -242,10 +242,16 @@ class Stacked:
         self._own, self._shared = self._run((0, 0), fused), self._run((0, None), fused)
 
     def _run(self, in_dims: tuple[int, int | None], fused: bool) -> Callable[..., Tensor]:
+        own = [owner[leaf] for owner, leaf, _ in self._homes]
+
         def one(tensors: Tensors, x: Tensor) -> Tensor:
             for owner, leaf, name in self._homes:
                 owner[leaf] = tensors[name]
-            return torch.as_tensor(self.module(x))
+            out = torch.as_tensor(self.module(x))
+            # After vmap its tensors are dead, and torch.compile trips over those it finds.
+            for (owner, leaf, _), tensor in zip(self._homes, own, strict=True):
+                owner[leaf] = tensor
+            return out
 
         if fused:
             return vmap(one, in_dims)

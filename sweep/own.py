@@ -55,7 +55,8 @@ def did_you_mean(got: str, options: Iterable[str]) -> str:
 def describe(error: BaseException, file: str | None = None) -> str:
     """Say in one line what went wrong, and where in `file` if it was there."""
     text = (str(error.msg if isinstance(error, SyntaxError) else error).splitlines() or [""])[0]
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if file and Path(f.filename) == Path(file).absolute()]
     line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
     place = f" at line {line} of {file}" if file and line else ""
     return f"{type(error).__name__}: {text}{place}" if text else type(error).__name__ + place

@@ -17,6 +17,7 @@ from sweep.errors import UsageError
 from sweep.lanes import Recipe, Setting
 from sweep.models import MLP, Factory, Layout, build, check_model
 from sweep.own import load_function
+from sweep.search import make_design, make_pruner, make_sampler, make_space
 from sweep.spec import AdamSpec, MlpSpec, SgdSpec, StudySpec
 
 CPU_LANE_BYTES = 64 << 20  # lanes beyond the last-level cache are no faster each
@@ -88,7 +89,7 @@ def make_plan(spec: StudySpec) -> Plan:
     """Read the data, make the model, and settle range and width.
 
     Raises:
-        UsageError: the data, the model, the range or the device is not usable.
+        UsageError: the data, the model, the range, the sampler or the device is not usable.
     """
     device = resolve_device(spec.device)
     dataset = load_dataset(spec.data, spec.folder, spec.seed)
@@ -106,6 +107,10 @@ def make_plan(spec: StudySpec) -> Plan:
     lane_bytes = _lane_bytes(spec, problem, layout)
     width = _width(spec, lane_bytes, device)
     recipe = _recipe(spec)
+    # They refuse options that are not theirs, before anything is trained or written.
+    make_sampler(spec.search.sampler)
+    make_pruner(spec.search.pruner, spec.training.epochs)
+    make_design(spec, make_space(spec, low, high))
     return Plan(
         spec, dataset, problem, factory, recipe, layout, largest, low, high, width, lane_bytes
     )

@@ -77,7 +77,7 @@ def run_study(
     """
     _use_one_thread()
     plan = make_plan(spec)
-    sampler = make_sampler(spec.search.sampler)  # refuses before anything is written
+    sampler = make_sampler(spec.search.sampler)
     pruner = make_pruner(spec.search.pruner, spec.training.epochs)
     if fresh:
         kept = f"{spec.study_name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -383,6 +383,15 @@ def _nesterov_needs_momentum(spec: StudySpec) -> str | None:
     return None
 
 
+def _1se_needs_folds(spec: StudySpec) -> str | None:
+    if spec.selection == "1se" and spec.replicates.n_folds < 3:
+        return (
+            f"selection: 1se must have replicates.n_folds of 3 or more, got"
+            f" {spec.replicates.n_folds}. Raise it, or use best"
+        )
+    return None
+
+
 def _error_needs_classes(spec: StudySpec) -> str | None:
     if spec.objective.metric == "val_error" and spec.data.task == "regression":
         return "objective.metric: must be val_loss for regression, got val_error. Use val_loss"
@@ -394,6 +403,7 @@ _RULES = (
     _strength_has_its_name,
     _columns_exist,
     _nesterov_needs_momentum,
+    _1se_needs_folds,
     _error_needs_classes,
 )
 

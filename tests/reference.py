@@ -58,7 +58,7 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
     """Train one replicate of one trial."""
     fold, seed_index = problem.replicates[replicate]
     module = build(factory, derive(loop.seed, "weights", fold, seed_index)).to(problem.X.dtype)
-    named = dict(module.named_parameters())
+    named = {n: p for n, p in module.named_parameters() if p.requires_grad}
     weights = [p for n, p in named.items() if is_weight(module, n, loop.exempt)]
     others = [p for n, p in named.items() if not is_weight(module, n, loop.exempt)]
     optimizer = _optimizer(loop, weights, others)
@@ -79,7 +79,7 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
         for batch in rows.split(loop.batch_size or len(rows)):
             _set_dropout_keys(module, dropout_seed, step)
             optimizer.zero_grad()
-            _loss(problem, module(problem.X[batch]), problem.y[batch]).backward()  # type: ignore[no-untyped-call]
+            _loss(problem, module(problem.X[batch]), problem.y[batch]).backward()
             optimizer.step()
             proximal.step(weights)
             step += 1
@@ -149,7 +149,8 @@ class _Proximal:
     def _adam(self, weight: nn.Parameter, lr: float) -> Tensor:
         state = self.optimizer.state[weight]
         corrected = state["exp_avg_sq"] / (1 - self.loop.betas[1] ** float(state["step"]))
-        return lr / (corrected.sqrt() + self.loop.eps)
+        step_size: Tensor = lr / (corrected.sqrt() + self.loop.eps)
+        return step_size
 
 
 def _set_dropout_keys(module: nn.Module, seed: int, step: int) -> None:

@@ -87,7 +87,7 @@ def test_the_three_ways_into_a_loop_run_and_penalise(config: Path) -> None:
             for parameter in model.parameters():
                 parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
-        after = [p for p in model.parameters() if p.ndim > 1]
+        after = [p.detach() for p in model.parameters() if p.ndim > 1]
         assert all(float(a.norm()) < float(b.norm()) for a, b in zip(after, before, strict=True))
 
 

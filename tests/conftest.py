@@ -1,0 +1,156 @@
+"""What several test modules share: a finished study, studies made by hand, the command line."""
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.trial import create_trial
+
+import sweep
+from sweep import cli
+from sweep.selection import Finished
+from sweep.stats import standard_error
+from sweep.studyfile import parse_spec
+
+# Paths in it are relative to the working folder: a copy of the folder is a study of its own.
+TINY = """\
+study_name: tiny
+storage: sqlite:///tiny.db
+device: cpu
+data: {source: "sklearn:iris", train_rows: 60}
+model: {hidden: [4]}
+training: {epochs: 3, batch_size: 20}
+search: {n_trials: 6, space: {alpha: {low: 1e-4, high: 1e-1}}}
+replicates: {n_folds: 3}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_storage_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPTUNA_STORAGE", raising=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny.yaml and the storage of its finished run; never written again."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "tiny.yaml").write_text(TINY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("OPTUNA_STORAGE", raising=False)
+        patch.chdir(folder)
+        sweep.run(sweep.load_spec("tiny.yaml"))
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished study for this test alone, as the working folder."""
+    folder = tmp_path / "study"
+    shutil.copytree(tiny_folder, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+class Outcome(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Call the command line in this process, with arguments as in a shell."""
+
+    def call(*args: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["sweep", *args])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code
+        return Outcome(
+            code if isinstance(code, int) else int(code is not None), *capsys.readouterr()
+        )
+
+    return call
+
+
+def made_study(
+    values: Mapping[float, Sequence[float]],
+    baseline: Sequence[float] | None = None,
+    *,
+    spec: Mapping[str, Any] | None = None,
+    more_params: Mapping[str, float] | None = None,
+    alpha_range: tuple[float, float] = (1e-4, 1.0),
+    alpha_max: float | None = None,
+    attrs: Mapping[str, Any] | None = None,
+    storage: str | None = None,
+) -> optuna.Study:
+    """Make a finished study by hand, with the attributes that a run stores.
+
+    Args:
+        values: strength to replicate values, in the order of trials.
+        baseline: replicate values of the control; None is a control that diverged.
+        spec: keys of the study file besides the name; 3 folds by default.
+        more_params: further params of every trial.
+        alpha_range, alpha_max, attrs: attributes of the study.
+        storage: URL; in memory by default.
+    """
+    tree: dict[str, Any] = {"study_name": "made", "replicates": {"n_folds": 3}, **(spec or {})}
+    checked = parse_spec(tree, "made", Path("."))
+    strength = checked.strength
+    study = optuna.create_study(
+        study_name="made", storage=storage or optuna.storages.InMemoryStorage()
+    )
+    about = {
+        "n_rows": 60, "n_outputs": 3, "penalised": ["layers.0.weight"],
+        "exempt": ["layers.0.bias"], "model_hash": None, "device": "cpu",
+    }  # fmt: skip
+    control: dict[str, Any] = {"outcome": "diverged", "reason": "nan", "params": {strength: 0.0}}
+    if baseline is not None:
+        control = {"value": float(np.mean(baseline)), "params": {strength: 0.0}}
+        control |= _measures(baseline, checked.replicates.n_folds)
+    stored: dict[str, Any] = {
+        "spec": checked.model_dump(mode="json"), "spec_hash": checked.spec_hash,
+        "data_hash": "d" * 16, "alpha_range": list(alpha_range), "alpha_max": alpha_max,
+        "width": 3, "problem": about, "baseline": control,
+    }  # fmt: skip
+    for name, content in {**stored, **(attrs or {})}.items():
+        study.set_user_attr(name, content)
+    for at, replicates in values.items():
+        params = {strength: at, **(more_params or {})}
+        space: dict[str, BaseDistribution] = {
+            name: FloatDistribution(1e-9, 1e3, log=True) for name in params
+        }
+        measures = _measures(replicates, checked.replicates.n_folds)
+        study.add_trial(
+            create_trial(
+                params=params, distributions=space, value=float(np.mean(replicates)),
+                user_attrs=measures,
+            )
+        )  # fmt: skip
+    return study
+
+
+def made(*args: Any, **kwargs: Any) -> Finished:
+    """Make a study by hand and read it."""
+    return Finished.read(made_study(*args, **kwargs))
+
+
+def _measures(replicates: Sequence[float], n_folds: int) -> dict[str, Any]:
+    mean = float(np.mean(replicates))
+    return {
+        "value_se": standard_error(replicates, n_folds), "replicate_values": list(replicates),
+        "train_loss": mean / 2, "train_loss_clean": mean / 4, "val_accuracy": 0.5,
+        "val_r2": 0.25, "norm": 2.0, "sparsity": 0.0, "outcome": "ok",
+    }  # fmt: skip

@@ -1,0 +1,148 @@
+"""alpha_max: the weights collapse when trained just above it, and not just below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from sweep.alpha_max import alpha_max
+from sweep.data import Problem
+from sweep.lanes import Lanes, Measures, Recipe, Setting
+from sweep.models import MLP
+from sweep.optim import SGD, Adam, Optimizer
+from tests.problems import made_up, real, repeated
+
+ABOVE, BELOW = 1.03, 0.97
+
+
+def train(
+    problem: Problem,
+    hidden: Sequence[int],
+    strengths: Sequence[float],
+    ratio: float,
+    optimizer: Optimizer,
+    epochs: int,
+    lr: float,
+) -> Measures:
+    """Train full batch, one lane for each strength."""
+    recipe = Recipe(optimizer, epochs, schedule="cosine", seed=3)
+    n_features = problem.X.shape[1]
+    lanes = Lanes(
+        problem,
+        lambda: MLP(n_features, hidden, problem.n_outputs, "relu"),
+        recipe,
+        slots=len(strengths),
+        places=1,
+    )
+    for lane, strength in enumerate(strengths):
+        lanes.reset(slice(lane, lane + 1), range(1), Setting(strength, lr, ratio, 0.9))
+    for _ in range(epochs):
+        lanes.train_epoch()
+    return lanes.measure(range(1))
+
+
+def reduced(problem: Problem) -> Problem:
+    """Take every fourth row."""
+    rows = problem.train[:, ::4]
+    sizes = torch.tensor([rows.shape[1]])
+    return Problem(**{**vars(problem), "train": rows, "val": rows, "val_size": sizes})
+
+
+# --- known values
+
+
+def test_the_edges_of_linear_l1_problems_are_the_known_ones() -> None:
+    assert alpha_max(real("breast_cancer"), [], "relu", 1.0) == pytest.approx(0.38368, rel=1e-4)
+    assert alpha_max(real("diabetes"), [], "relu", 1.0) == pytest.approx(1.1729, rel=1e-4)
+
+
+def test_the_edge_is_the_largest_over_all_replicates() -> None:
+    problem = made_up("regression", replicates=((0, 0), (1, 0), (2, 0)))
+    edges = []
+    for r in range(3):
+        x, y = problem.X[problem.train[r]].numpy(), problem.y[problem.train[r]].numpy()
+        edges.append(np.abs(x.T @ (2 * (y - y.mean()))).max() / len(y))
+    assert len(set(edges)) == 3
+    assert alpha_max(problem, [], "relu", 1.0) == pytest.approx(max(edges))
+    assert alpha_max(problem, [], "relu", 0.25) == pytest.approx(4 * max(edges))
+
+
+def test_the_same_seed_gives_the_same_edge_and_another_one_nearly_so() -> None:
+    problem = reduced(real("iris"))
+    edges = [alpha_max(problem, [4], "relu", 0.0, seed) for seed in (0, 0, 1)]
+    assert edges[0] is not None
+    assert edges[0] == edges[1]
+    assert edges[2] == pytest.approx(edges[0], rel=0.01)
+
+
+def test_float32_rows_give_the_same_edge() -> None:
+    problem = reduced(real("iris"))
+    for hidden, ratio in (([], 1.0), ([4], 0.0), ([4], 1.0)):
+        want = alpha_max(problem, hidden, "relu", ratio)
+        single = alpha_max(problem.to("cpu", torch.float32), hidden, "relu", ratio)
+        assert want is not None
+        assert single == pytest.approx(want, rel=1e-4)
+
+
+# --- straddled by training
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+@pytest.mark.parametrize("name", ["diabetes", "breast_cancer", "iris"])
+def test_a_linear_model_collapses_just_above_and_not_just_below(name: str, ratio: float) -> None:
+    problem = real(name, 5)
+    edge = alpha_max(problem, [], "relu", ratio)
+    assert edge is not None
+    strengths = [ABOVE * edge, BELOW * edge]
+    measures = train(problem, [], strengths, ratio, SGD(l1=True), 800, 0.1)
+    assert measures.sparsity[0] == 1
+    assert measures.norm[0] == 0
+    assert measures.sparsity[1] < 1
+    assert measures.train_loss[1] < measures.train_loss[0]
+
+
+@pytest.mark.parametrize("name", ["diabetes", "iris"])
+def test_a_hidden_relu_layer_collapses_just_above_and_not_just_below_under_l2(name: str) -> None:
+    problem = reduced(real(name, 4))
+    edge = alpha_max(problem, [32], "relu", 0.0)
+    assert edge is not None
+    strengths = [ABOVE * edge, BELOW * edge]
+    measures = train(problem, [32], strengths, 0.0, Adam(), 3000, 0.01)
+    assert measures.norm[0] < 1e-10
+    assert measures.norm[1] > 1e-2
+
+
+@pytest.mark.parametrize("name", ["diabetes", "iris"])
+def test_a_hidden_relu_layer_collapses_above_the_bound_under_l1(name: str) -> None:
+    problem = reduced(real(name, 4))
+    bound = alpha_max(problem, [16], "relu", 1.0)
+    assert bound is not None
+    measures = train(problem, [16], [1.03 * bound, bound / 100], 1.0, Adam(l1=True), 1000, 0.02)
+    assert measures.sparsity[0] == 1
+    assert measures.sparsity[1] < 1
+
+
+# --- where no formula holds
+
+
+@pytest.mark.parametrize(
+    ("hidden", "activation", "ratio"),
+    [
+        ([], "relu", 0.0),
+        ([4, 4], "relu", 0.0),
+        ([4, 4], "relu", 1.0),
+        ([4], "tanh", 0.0),
+        ([4], "gelu", 1.0),
+        ([4], "relu", 0.5),
+    ],
+)
+def test_other_networks_have_no_edge(hidden: list[int], activation: str, ratio: float) -> None:
+    assert alpha_max(made_up(), hidden, activation, ratio) is None
+
+
+def test_replicates_on_the_same_rows_have_the_same_edge() -> None:
+    problem = reduced(real("iris"))
+    assert alpha_max(repeated(problem, 3), [], "relu", 1.0) == alpha_max(problem, [], "relu", 1.0)

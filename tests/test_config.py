@@ -1,0 +1,429 @@
+"""An exported config in a user's own loop: all ways in train alike, and as the definition says.
+
+The references below use no optimiser of torch's: update rules and proximal steps are written
+out from their formulas.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import ElasticNet, Lasso
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+import sweep
+from sweep.config import Config
+from sweep.errors import UsageError
+from sweep.studyfile import parse_spec
+
+ALPHA, STEPS = 0.03, 30
+WEIGHTS = ("0.weight", "3.weight")  # of `network`; its LayerNorm and biases are spared
+
+SGD: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "momentum": {"momentum": 0.9},
+    "dampening": {"momentum": 0.8, "dampening": 0.3},
+    "nesterov": {"momentum": 0.9, "nesterov": True},
+    "dampening without momentum": {"dampening": 0.3},
+}
+ADAM: dict[str, dict[str, Any]] = {
+    "default": {},
+    "betas and eps": {"betas": (0.7, 0.9), "eps": 1e-3},
+}
+TRAININGS = [
+    *({"optimizer": "sgd", "lr": 0.05, **options} for options in SGD.values()),
+    *({"optimizer": "adam", "lr": 0.02, **options} for options in ADAM.values()),
+]
+NAMES = [*(f"sgd {name}" for name in SGD), *(f"adam {name}" for name in ADAM)]
+trainings = pytest.mark.parametrize("training", TRAININGS, ids=NAMES)
+
+
+def config(training: dict[str, Any], norm: str = "l2", **params: float) -> Config:
+    tree = {"study_name": "x", "training": training, "penalty": {"norm": norm}}
+    strength = "weight_decay" if training["optimizer"] == "adamw" else "alpha"
+    return Config(parse_spec(tree, "x", Path(".")), {strength: ALPHA, **params})
+
+
+def network(seed: int = 0) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        layers = nn.Linear(5, 6), nn.LayerNorm(6), nn.Tanh(), nn.Linear(6, 2)
+        return nn.Sequential(*layers).double()
+
+
+def batches(steps: int = STEPS) -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(1)
+    return [
+        (
+            torch.randn(8, 5, dtype=torch.float64, generator=generator),
+            torch.randint(0, 2, (8,), generator=generator),
+        )
+        for _ in range(steps)
+    ]
+
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+def data_loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(model(x), y)
+
+
+def plain_optimizer(training: dict[str, Any], parameters: Any) -> torch.optim.Optimizer:
+    makers = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    options = {key: value for key, value in training.items() if key != "optimizer"}
+    made: torch.optim.Optimizer = makers[training["optimizer"]](parameters, **options)
+    return made
+
+
+def train(
+    make: Callable[[nn.Module], torch.optim.Optimizer], loss: Loss = data_loss
+) -> dict[str, Tensor]:
+    """Train with a learning rate that falls by 3 % at every step."""
+    model = network()
+    optimizer = make(model)
+    for x, y in batches():
+        optimizer.zero_grad()
+        loss(model, x, y).backward()
+        optimizer.step()
+        for group in optimizer.param_groups:
+            group["lr"] *= 0.97
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def reference(training: dict[str, Any], alpha: float, ratio: float) -> dict[str, Tensor]:
+    """Minimise loss + α(r‖W‖₁ + (1 − r)‖W‖₂²): formulas of the optimisers, written out.
+
+    The proximal step's threshold is what the optimiser itself would move an entry by, were the
+    gradient a constant α·r from the first step on.
+    """
+    model = network()
+    named = dict(model.named_parameters())
+    memory: dict[str, dict[str, Any]] = {name: {} for name in named}
+    lr = training["lr"]
+    for t, (x, y) in enumerate(batches(), start=1):
+        gradients = torch.autograd.grad(data_loss(model, x, y), list(named.values()))
+        with torch.no_grad():
+            for (name, w), g in zip(named.items(), gradients, strict=True):
+                penalised = name in WEIGHTS
+                g = g + 2 * alpha * (1 - ratio) * w if penalised else g
+                move, reach = _move(training, memory[name], g, t)
+                new = w - lr * move
+                if penalised:
+                    new = _towards_zero(new, lr * reach * alpha * ratio)
+                w.copy_(new)
+        lr *= 0.97
+    return {name: parameter.detach() for name, parameter in named.items()}
+
+
+def _towards_zero(w: Tensor, by: float | Tensor) -> Tensor:
+    return torch.where(w > by, w - by, torch.where(w < -by, w + by, torch.zeros_like(w)))
+
+
+def _move(training: dict[str, Any], m: dict[str, Any], g: Tensor, t: int) -> tuple[Tensor, Any]:
+    """Return the step for gradient g without lr, and the reach of a constant unit gradient."""
+    if training["optimizer"] == "adam":
+        (b1, b2), eps = training.get("betas", (0.9, 0.999)), training.get("eps", 1e-8)
+        m["m"] = b1 * m.get("m", torch.zeros_like(g)) + (1 - b1) * g
+        m["v"] = b2 * m.get("v", torch.zeros_like(g)) + (1 - b2) * g**2
+        root = (m["v"] / (1 - b2**t)).sqrt() + eps
+        return m["m"] / (1 - b1**t) / root, 1 / root
+    mu, tau = training.get("momentum", 0.0), training.get("dampening", 0.0)
+    if mu == 0:
+        return g, 1.0
+    fresh = 1.0 if t == 1 else 1 - tau
+    m["b"] = mu * m.get("b", torch.zeros_like(g)) + fresh * g
+    m["s"] = mu * m.get("s", 0.0) + fresh
+    if training.get("nesterov"):
+        return g + mu * m["b"], 1 + mu * m["s"]
+    return m["b"], m["s"]
+
+
+def assert_alike(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: float) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=0, atol=tolerance, msg=name)
+
+
+# --- l2
+
+
+@trainings
+def test_all_ways_in_are_the_same_l2_training(training: dict[str, Any]) -> None:
+    cfg = config(training)
+
+    def attached(model: nn.Module) -> torch.optim.Optimizer:
+        optimizer = plain_optimizer(training, model.parameters())
+        cfg.attach(optimizer, model)
+        return optimizer
+
+    def with_penalty(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        return data_loss(model, x, y) + cfg.penalty(model)
+
+    wanted = reference(training, ALPHA, 0.0)
+    ways = {
+        "param_groups": train(lambda m: plain_optimizer(training, cfg.param_groups(m))),
+        "penalty": train(lambda m: plain_optimizer(training, m.parameters()), with_penalty),
+        "attach": train(attached),
+        "optimizer": train(cfg.optimizer),
+    }
+    for way in ways.values():
+        assert_alike(way, wanted, 1e-9 if training["optimizer"] == "adam" else 1e-12)
+
+
+def test_l2_pulls_at_all() -> None:
+    training = TRAININGS[1]
+    pulled, free = reference(training, ALPHA, 0.0), reference(training, 0.0, 0.0)
+    assert all(pulled[name].norm() < 0.9 * free[name].norm() for name in WEIGHTS)
+
+
+def test_groups_hold_each_tensor_once() -> None:
+    model = network()
+    weights, others = config(TRAININGS[0]).param_groups(model)
+    names = {id(p): name for name, p in model.named_parameters()}
+    assert [names[id(p)] for p in weights["params"]] == list(WEIGHTS)
+    assert {names[id(p)] for p in others["params"]} == set(names.values()) - set(WEIGHTS)
+    assert (weights["weight_decay"], others["weight_decay"]) == (2 * ALPHA, 0.0)
+
+
+def test_exempt_patterns_hold_on_the_users_model() -> None:
+    tree = {"study_name": "x", "penalty": {"exempt": ["3.*"]}}
+    cfg = Config(parse_spec(tree, "x", Path(".")), {"alpha": ALPHA})
+    model = network()
+    assert [p.shape for p in cfg.param_groups(model)[0]["params"]] == [(6, 5)]
+    expected = ALPHA * model.get_parameter("0.weight").square().sum()
+    assert torch.equal(cfg.penalty(model), expected)
+
+
+# --- l1 and elastic
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.4])
+@trainings
+def test_attach_is_the_proximal_training(training: dict[str, Any], ratio: float) -> None:
+    norm = "l1" if ratio == 1 else "elastic"
+    # Without momentum the steps are short: a stronger penalty, to reach zeros just as soon.
+    alpha = 0.06 if "momentum" in training or training["optimizer"] == "adam" else 0.3
+    shares = {} if norm == "l1" else {"l1_ratio": ratio}
+    cfg = config(training, norm, alpha=alpha, **shares)
+
+    def attached(model: nn.Module) -> torch.optim.Optimizer:
+        optimizer = plain_optimizer(training, model.parameters())
+        cfg.attach(optimizer, model)
+        return optimizer
+
+    wanted = reference(training, alpha, ratio)
+    zeros = sum(int((wanted[name] == 0).sum()) for name in WEIGHTS)
+    assert 0 < zeros < 42  # a reference without zeros would show nothing
+    for trained in (train(attached), train(cfg.optimizer)):
+        assert_alike(trained, wanted, 1e-9 if training["optimizer"] == "adam" else 1e-12)
+        for name in WEIGHTS:
+            assert torch.equal(trained[name] == 0, wanted[name] == 0)
+
+
+def test_a_removed_hook_shrinks_no_more() -> None:
+    training = TRAININGS[1]
+    cfg = config(training, "l1")
+
+    def removed(model: nn.Module) -> torch.optim.Optimizer:
+        optimizer = plain_optimizer(training, model.parameters())
+        cfg.attach(optimizer, model).remove()
+        return optimizer
+
+    assert_alike(train(removed), reference(training, 0.0, 1.0), 1e-12)
+
+
+def test_attach_leaves_spared_tensors_alone_whatever_the_optimizer_was_given() -> None:
+    training = {**TRAININGS[1], "weight_decay": 0.5}
+
+    def attached(model: nn.Module) -> torch.optim.Optimizer:
+        optimizer = plain_optimizer(training, model.parameters())
+        config(TRAININGS[1]).attach(optimizer, model)
+        return optimizer
+
+    assert_alike(train(attached), reference(TRAININGS[1], ALPHA, 0.0), 1e-12)
+
+
+@pytest.mark.parametrize(("ratio", "alpha"), [(1.0, 0.2), (0.5, 0.1)])
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9},
+        {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True},
+        {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "dampening": 0.5},
+    ],
+    ids=["momentum", "nesterov", "dampening"],
+)
+def test_a_linear_model_ends_where_scikit_learn_does(
+    training: dict[str, Any], ratio: float, alpha: float
+) -> None:
+    X = StandardScaler().fit_transform(load_diabetes(scaled=False).data)
+    y = StandardScaler().fit_transform(load_diabetes().target[:, None])[:, 0]
+    if ratio == 1:
+        oracle = Lasso(alpha / 2, tol=1e-14, max_iter=100_000).fit(X, y)
+    else:
+        strength, share = alpha * ratio / 2 + alpha * (1 - ratio), ratio / (2 - ratio)
+        oracle = ElasticNet(strength, l1_ratio=share, tol=1e-14, max_iter=100_000).fit(X, y)
+    cfg = config(training, "elastic", alpha=alpha, l1_ratio=ratio)
+    model = nn.Linear(10, 1).double()
+    optimizer = cfg.optimizer(model)
+    rows, targets = torch.from_numpy(X), torch.from_numpy(y)
+    for _ in range(2000):
+        optimizer.zero_grad()
+        (model(rows)[:, 0] - targets).square().mean().backward()
+        optimizer.step()
+    found = model.weight.detach().numpy()[0]
+    np.testing.assert_allclose(found, oracle.coef_, rtol=0, atol=1e-9)
+    assert ((found == 0) == (oracle.coef_ == 0)).all()
+    assert 0 < (found == 0).sum() < 10
+
+
+@pytest.mark.parametrize(("norm", "params"), [("l2", {}), ("l1", {}), ("elastic", {}),
+                                              ("elastic", {"l1_ratio": 0.2})])  # fmt: skip
+def test_penalty_is_alpha_times_the_norm(norm: str, params: dict[str, float]) -> None:
+    model = network()
+    w = torch.cat([model.get_parameter(name).flatten() for name in WEIGHTS])
+    r = params.get("l1_ratio", {"l2": 0.0, "l1": 1.0, "elastic": 0.5}[norm])
+    expected = ALPHA * (r * w.abs().sum() + (1 - r) * (w**2).sum())
+    penalty = config({"optimizer": "adam"}, norm, **params).penalty(model)
+    assert penalty.shape == () and penalty.requires_grad
+    torch.testing.assert_close(penalty, expected, rtol=1e-14, atol=0)
+
+
+# --- adamw
+
+
+def test_adamw_groups_train_as_adamw_by_its_formula() -> None:
+    training = {"optimizer": "adamw", "lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-6}
+    cfg = config(training, weight_decay=0.7)
+    for trained in (
+        train(lambda m: plain_optimizer(training, cfg.param_groups(m))),
+        train(cfg.optimizer),
+    ):
+        assert_alike(trained, _adamw(0.02, (0.8, 0.95), 1e-6, 0.7), 1e-9)
+
+
+def _adamw(lr: float, betas: tuple[float, float], eps: float, decay: float) -> dict[str, Tensor]:
+    model = network()
+    named = dict(model.named_parameters())
+    memory: dict[str, dict[str, Any]] = {name: {} for name in named}
+    for t, (x, y) in enumerate(batches(), start=1):
+        gradients = torch.autograd.grad(data_loss(model, x, y), list(named.values()))
+        with torch.no_grad():
+            for (name, w), g in zip(named.items(), gradients, strict=True):
+                rule = {"optimizer": "adam", "betas": betas, "eps": eps}
+                move, _ = _move(rule, memory[name], g, t)
+                w.copy_(w * (1 - lr * decay * (name in WEIGHTS)) - lr * move)
+        lr *= 0.97
+    return {name: parameter.detach() for name, parameter in named.items()}
+
+
+# --- the study's own values
+
+
+def test_searched_lr_and_momentum_are_used() -> None:
+    training = {"optimizer": "sgd", "lr": 0.5, "momentum": 0.1}
+    cfg = config(training, lr=0.05, momentum=0.9)
+    assert_alike(train(cfg.optimizer), reference(TRAININGS[1], ALPHA, 0.0), 1e-12)
+
+
+def test_a_file_gives_what_was_exported(
+    tiny: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command("export", "tiny.yaml", "-o", "out.toml").code == 0
+    cfg = sweep.load_config("out.toml")
+    best = sweep.run(sweep.load_spec("tiny.yaml")).best
+    assert cfg.alpha == best.params["alpha"]
+    assert cfg.l1_ratio == 0.0
+    optimizer = cfg.optimizer(network())
+    assert isinstance(optimizer, torch.optim.Adam)
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {2 * cfg.alpha, 0.0}
+    assert math.isclose(optimizer.param_groups[0]["lr"], 2e-2)
+
+
+# --- misuse
+
+
+def _adam(model: nn.Module, **options: Any) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters(), **options)
+
+
+@pytest.mark.parametrize(
+    ("misuse", "got", "next_step"),
+    [
+        (
+            lambda m: config(TRAININGS[0], "l1").param_groups(m),
+            "only norm l2 is a weight_decay, got l1",
+            "Use .attach(optimizer, model) for exact zeros, or .penalty(model) in the loss",
+        ),
+        (
+            lambda m: config(TRAININGS[0], "elastic", l1_ratio=0.3).param_groups(m),
+            "got elastic",
+            ".attach(optimizer, model)",
+        ),
+        (
+            lambda m: config({"optimizer": "adamw"}).penalty(m),
+            "an adamw study has none",
+            "Use .param_groups(model)",
+        ),
+        (
+            lambda m: config({"optimizer": "adamw"}).attach(_adam(m), m),
+            "an adamw study has none",
+            "Use .param_groups(model)",
+        ),
+        (
+            lambda m: config({"optimizer": "adamw"}).alpha,
+            "an adamw study has none",
+            "Use .param_groups(model)",
+        ),
+        (
+            lambda m: config(TRAININGS[0]).attach(torch.optim.AdamW(m.parameters()), m),
+            "must be plain torch.optim.SGD or Adam, got AdamW",
+            "Use .penalty(model) in the loss",
+        ),
+        (
+            lambda m: config(TRAININGS[0]).attach(torch.optim.RMSprop(m.parameters()), m),
+            "got RMSprop",
+            "Use .penalty(model) in the loss",
+        ),
+        (
+            lambda m: config(TRAININGS[0], "l1").attach(_adam(m, amsgrad=True), m),
+            "got Adam with amsgrad",
+            "Use .penalty(model) in the loss",
+        ),
+        (
+            lambda m: config(TRAININGS[0]).attach(_adam(m, decoupled_weight_decay=True), m),
+            "got Adam with decoupled_weight_decay",
+            "Use .penalty(model) in the loss",
+        ),
+        (
+            lambda m: config(TRAININGS[0]).attach(_adam(network(1)), m),
+            "got one that holds none of them",
+            "Make it from model.parameters()",
+        ),
+        (
+            lambda m: config(TRAININGS[0]).penalty(nn.LayerNorm(3)),
+            "got none in LayerNorm",
+            "Give a model with weights",
+        ),
+        (
+            lambda m: sweep.load_config("none.yaml"),
+            "must be a readable file",
+            "Export it anew",
+        ),
+    ],
+)
+def test_misuse_names_the_next_step(
+    misuse: Callable[[nn.Module], Any], got: str, next_step: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        misuse(network())
+    message = str(error.value)
+    assert message.startswith("config")
+    assert got in message and next_step in message and "\n" not in message

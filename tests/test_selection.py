@@ -1,0 +1,262 @@
+"""Which strength is chosen, and what is said about it."""
+
+import math
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.errors import SweepError, UsageError
+from sweep.selection import Finished, choices, verdict
+from tests.conftest import made, made_study
+
+
+def _around(mean: float, spread: float = 1.0) -> list[float]:
+    """Return three fold values of this mean, whose standard error is spread / √3."""
+    return [mean - spread, mean, mean + spread]
+
+
+# --- best and 1se
+
+
+def test_1se_goes_towards_stronger_penalties_only() -> None:
+    # A valley with its floor at 1e-2 and one point within one standard error on either side.
+    curve = {1e-4: 9.0, 1e-3: 5.4, 1e-2: 5.0, 1e-1: 5.5, 1.0: 9.0}
+    finished = made({alpha: _around(value) for alpha, value in curve.items()})
+    assert finished.choose("best").params == {"alpha": 1e-2}
+    assert finished.choose("1se").params == {"alpha": 1e-1}
+
+
+def test_1se_as_worked_by_hand() -> None:
+    # SE at the minimum: sd(1, 2, 3) / √3 = 0.577, so the limit is 2.577. The mean at 0.1 is
+    # 2.5 and at 0.2 is 2.6; the larger standard errors of those two play no part.
+    values = {0.05: [1, 2, 3], 0.1: [0, 2.5, 5], 0.2: [0, 2.6, 5.2], 0.01: [3, 3, 3]}
+    chosen = made(values).choose("1se")
+    assert (chosen.selection, chosen.number, chosen.params) == ("1se", 1, {"alpha": 0.1})
+    assert chosen.value == pytest.approx(2.5)
+    assert chosen.value_se == pytest.approx(2.5 / math.sqrt(3))
+
+
+def _glmnet(values: dict[float, list[float]]) -> tuple[float, float]:
+    """R/getOptcv.glmnet.R, line by line: lambda.min and lambda.1se."""
+    lambdas = sorted(values, reverse=True)
+    cvm = [sum(values[at]) / 3 for at in lambdas]
+    cvsd = [
+        math.sqrt(sum((v - m) ** 2 for v in values[at]) / 2 / 3)
+        for at, m in zip(lambdas, cvm, strict=True)
+    ]
+    idmin = [m <= min(cvm) for m in cvm]
+    lambda_min = max(at for at, chosen in zip(lambdas, idmin, strict=True) if chosen)
+    place = lambdas.index(lambda_min)
+    semin = cvm[place] + cvsd[place]
+    return lambda_min, max(at for at, m in zip(lambdas, cvm, strict=True) if m <= semin)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([1e-4, 1e-3, 1e-2, 1e-1, 0.5, 1.0]),
+        # Sixteenths and thrice their sums: ties are frequent, and exact.
+        st.lists(st.integers(0, 4).map(lambda n: n * 3 / 16), min_size=3, max_size=3),
+        min_size=1,
+    )
+)
+def test_both_choices_are_glmnets(values: dict[float, list[float]]) -> None:
+    finished = made(values)
+    chosen = finished.choose("best").params["alpha"], finished.choose("1se").params["alpha"]
+    assert chosen == _glmnet(values)
+
+
+@pytest.mark.parametrize("order", [(1e-3, 1e-2, 1e-1), (1e-1, 1e-2, 1e-3)])
+def test_of_equal_values_the_strongest_is_best(order: tuple[float, ...]) -> None:
+    values = {1e-3: _around(2.0), 1e-2: _around(2.0, 3.0), 1e-1: _around(3.0)}
+    finished = made({alpha: values[alpha] for alpha in order})
+    assert finished.choose("best").params == {"alpha": 1e-2}
+
+
+def test_a_value_exactly_at_the_limit_is_chosen() -> None:
+    # 0, 0, 0, 4: mean 1, sd 2, standard error 1
+    values = {1e-3: [0.0, 0.0, 0.0, 4.0], 1e-2: [2.0] * 4, 1e-1: [2.0, 2.0, 2.0, 2.001]}
+    finished = made(values, spec={"replicates": {"n_folds": 4}})
+    assert finished.choose("1se").params == {"alpha": 1e-2}
+
+
+def test_1se_with_two_folds_is_refused() -> None:
+    finished = made({1e-3: [1.0, 2.0]}, spec={"replicates": {"n_folds": 2}})
+    with pytest.raises(
+        UsageError, match=r"^selection: 1se must have 3 folds or more, got 2\. Use"
+    ):
+        finished.choose("1se")
+    assert [choice.selection for choice in choices(finished)] == ["best"]
+
+
+def test_1se_with_several_params_is_refused() -> None:
+    finished = made(
+        {1e-3: _around(1.0)},
+        spec={"search": {"space": {"lr": {"low": 1e-3, "high": 1e-1}}}},
+        more_params={"lr": 1e-2},
+    )
+    with pytest.raises(UsageError, match=r"alpha as the only parameter, got alpha, lr\. Use best"):
+        finished.choose("1se")
+
+
+def test_choices_are_best_and_1se() -> None:
+    finished = made({1e-3: _around(1.0), 1e-2: _around(1.1)})
+    assert [(c.selection, c.params["alpha"]) for c in choices(finished)] == [
+        ("best", 1e-3),
+        ("1se", 1e-2),
+    ]
+
+
+def test_trials_that_did_not_end_are_no_choice() -> None:
+    study = made_study({1e-2: _around(2.0)})
+    pruned = optuna.trial.create_trial(
+        state=optuna.trial.TrialState.PRUNED,
+        params={"alpha": 1e-3},
+        distributions={"alpha": optuna.distributions.FloatDistribution(1e-9, 1e3, log=True)},
+        intermediate_values={1: 0.1},
+        user_attrs={"outcome": "diverged"},
+    )
+    study.add_trial(pruned)
+    assert Finished.read(study).choose("best").params == {"alpha": 1e-2}
+
+
+def test_a_study_without_a_result_cannot_be_read() -> None:
+    with pytest.raises(SweepError, match="must have a finished trial, got none in made") as error:
+        Finished.read(made_study({}))
+    assert error.value.exit_code == 1
+
+
+def test_a_study_of_another_program_cannot_be_read() -> None:
+    study = optuna.create_study(study_name="theirs")
+    with pytest.raises(UsageError, match="must be one of sweep's, got theirs"):
+        Finished.read(study)
+
+
+# --- gain
+
+
+def approx_pair(gain: float, error: float) -> Any:
+    return pytest.approx((gain, error), rel=1e-12)
+
+
+def test_the_gain_is_paired_by_fold() -> None:
+    finished = made({1e-2: [4.0, 7.0, 1.0]}, baseline=[5.0, 9.0, 4.0])  # differences 1, 2, 3
+    assert finished.gain(finished.choose("best")) == finished.gain(finished.trials[0])
+    assert finished.gain(finished.trials[0]) == approx_pair(2.0, 1 / math.sqrt(3))
+
+
+def test_seeds_are_averaged_before_the_gain_is_paired() -> None:
+    finished = made(
+        {1e-2: [0.0, 0.0, 0.0, 0.0, 0.0, 0.0]},
+        baseline=[0.0, 2.0, 1.0, 3.0, 2.0, 4.0],
+        spec={"replicates": {"n_folds": 3, "n_seeds": 2}},
+    )
+    assert finished.gain(finished.trials[0]) == approx_pair(2.0, 1 / math.sqrt(3))
+
+
+def test_without_a_control_there_is_no_gain() -> None:
+    finished = made({1e-2: _around(1.0)}, baseline=None)
+    assert finished.gain(finished.trials[0]) is None
+
+
+# --- the verdict
+
+
+def _said(values: dict[float, list[float]], *args: Any, **kwargs: Any) -> str:
+    return verdict(made(values, *args, **kwargs))
+
+
+def test_verdict_when_a_penalty_helps() -> None:
+    said = _said({1e-2: [4.0, 7.0, 1.0], 1e-1: _around(9.0)}, [8.0, 11.0, 5.5])
+    assert said == (
+        "alpha = 0.01 is best: validation loss 4.0000 ± 1.7321; it beats no penalty "
+        "(alpha = 0 has 8.1667) by 4.1667 ± 0.1667 (paired)."
+    )
+
+
+def test_verdict_when_help_is_not_shown() -> None:
+    said = _said({1e-2: [1.0, 2.0, 3.0]}, [1.0, 2.0, 3.3])  # gain 0.1 ± 0.1
+    assert "; that a penalty helps is not shown (alpha = 0 has 2.1000; " in said
+    assert "paired gain 0.1000 ± 0.1000, less than two standard errors)." in said
+    assert "beats" not in said
+
+
+@pytest.mark.parametrize(("gain", "helps"), [(1.9, False), (2.1, True)])
+def test_help_is_shown_by_two_paired_standard_errors(gain: float, helps: bool) -> None:
+    own, base = [5.0, 5.0, 5.0], [5.0 + gain + d * math.sqrt(3) for d in (-1.0, 0.0, 1.0)]
+    assert ("beats no penalty" in _said({1e-2: own}, base)) is helps  # the error is 1
+
+
+def test_verdict_at_the_low_end_where_nothing_is_gained() -> None:
+    said = _said({1e-4: _around(1.0)}, _around(1.0))
+    assert said.endswith(
+        " It lies at the low end of the range (0.0001); smaller is not told apart from no penalty."
+    )
+
+
+def test_verdict_at_the_low_end_where_much_is_gained() -> None:
+    said = _said({1e-4: [1.0, 2.0, 3.0]}, [2.0, 3.0, 4.1])
+    assert said.endswith("(0.0001); search further with --set search.space.alpha.low=….")
+
+
+def test_verdict_at_the_high_end() -> None:
+    said = _said({0.9: _around(1.0)}, _around(2.0))
+    assert said.endswith(
+        " It lies at the high end of the range (1);"
+        " search further with --set search.space.alpha.high=…."
+    )
+
+
+def test_verdict_at_alpha_max() -> None:
+    said = _said({0.9: _around(1.0)}, _around(2.0), alpha_max=1.0)
+    assert said.endswith("the high end of the range (1), above which all weights are zero.")
+
+
+def test_an_end_below_alpha_max_asks_to_search_further() -> None:
+    said = _said({0.9: _around(1.0)}, _around(2.0), alpha_max=5.0)
+    assert said.endswith("search further with --set search.space.alpha.high=….")
+
+
+@pytest.mark.parametrize(("alpha", "edge"), [(1.7e-4, "low"), (1.8e-4, None),
+                                             (0.56, None), (0.57, "high")])  # fmt: skip
+def test_an_end_is_a_quarter_of_a_decade_wide(alpha: float, edge: str | None) -> None:
+    finished = made({alpha: _around(1.0)}, _around(1.0))
+    assert finished.at_edge(finished.choose("best")) == edge
+
+
+def test_verdict_when_the_control_diverged() -> None:
+    said = _said({1e-2: _around(1.0)}, None)
+    assert said.endswith("; without a penalty (alpha = 0) training diverged.")
+
+
+def test_verdict_of_a_single_split() -> None:
+    said = _said({1e-2: [1.0]}, [1.5], spec={"replicates": {"n_folds": 1}})
+    assert said == (
+        "alpha = 0.01 is best: validation loss 1.0000; alpha = 0 has 1.5000, a difference of "
+        "0.5000 whose error one replicate cannot tell."
+    )
+
+
+def test_verdict_of_an_adamw_study_never_says_alpha() -> None:
+    spec = {"training": {"optimizer": "adamw"}, "replicates": {"n_folds": 3}}
+    said = _said({0.9: _around(1.0)}, _around(2.0), spec=spec)
+    assert said.startswith("weight_decay = 0.9 is best: ")
+    assert said.endswith("--set search.space.weight_decay.high=….")
+    assert "alpha" not in said
+
+
+def test_verdict_names_the_other_params_and_the_metric() -> None:
+    said = _said(
+        {1e-2: _around(1.0)},
+        _around(2.0),
+        spec={
+            "objective": {"metric": "val_error"},
+            "search": {"space": {"lr": {"low": 1e-3, "high": 1e-1}}},
+        },
+        more_params={"lr": 0.0123456},
+    )
+    assert said.startswith(
+        "alpha = 0.01 is best: validation error 1.0000 ± 0.5774 (with lr 0.0123)"
+    )

@@ -1,0 +1,85 @@
+"""Standard errors are taken over folds, and gains are paired."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.stats import fold_means, paired_gain, standard_error
+
+numbers = st.floats(-1e3, 1e3)
+
+
+@st.composite
+def replicates(draw: st.DrawFn) -> tuple[list[float], int]:
+    n_folds, n_seeds = draw(st.integers(2, 6)), draw(st.integers(1, 4))
+    size = n_folds * n_seeds
+    return draw(st.lists(numbers, min_size=size, max_size=size)), n_folds
+
+
+def test_seeds_of_a_fold_are_averaged_first() -> None:
+    assert fold_means([1, 3, 10, 20, 5, 7], 3).tolist() == [2, 15, 6]
+
+
+def test_with_one_split_the_seeds_are_kept() -> None:
+    assert fold_means([1, 3, 5], 1).tolist() == [1, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("values", "n_folds", "expected"),
+    [
+        ([1, 2, 3], 3, 1 / math.sqrt(3)),  # sd 1
+        ([0, 2], 2, 1.0),  # sd √2
+        ([0, 2, 1, 3, 2, 4], 3, 1 / math.sqrt(3)),  # fold means 1, 2, 3: seeds do not count
+        ([1, 2, 3], 1, 1 / math.sqrt(3)),  # one split: over its seeds
+        ([4, 4, 4, 4], 4, 0.0),
+    ],
+)
+def test_standard_error_by_hand(values: list[float], n_folds: int, expected: float) -> None:
+    assert standard_error(values, n_folds) == pytest.approx(expected, rel=1e-15)
+
+
+def test_one_number_has_no_standard_error() -> None:
+    assert standard_error([3.0], 1) is None
+
+
+def test_paired_gain_by_hand() -> None:
+    gain, error = paired_gain([5, 9, 4], [4, 7, 1], 3)  # differences 1, 2, 3
+    assert gain == 2.0
+    assert error == pytest.approx(1 / math.sqrt(3))
+
+
+def test_a_gain_over_one_replicate_has_no_error() -> None:
+    assert paired_gain([2.0], [0.5], 1) == (1.5, None)
+
+
+@given(replicates())
+def test_more_seeds_of_equal_value_change_nothing(drawn: tuple[list[float], int]) -> None:
+    values, n_folds = drawn
+    twice = np.repeat(np.reshape(values, (n_folds, -1)), 2, axis=1).ravel()
+    assert standard_error(twice, n_folds) == pytest.approx(
+        standard_error(values, n_folds), rel=1e-9, abs=1e-9
+    )
+
+
+@given(replicates(), st.lists(numbers, min_size=6, max_size=6))
+def test_what_a_fold_is_like_cancels_in_a_gain(
+    drawn: tuple[list[float], int], levels: list[float]
+) -> None:
+    values, n_folds = drawn
+    level = np.repeat(levels[:n_folds], len(values) // n_folds)
+    other = np.asarray(values) / 2
+    gain, error = paired_gain(np.asarray(values) + level, other + level, n_folds)
+    plain, plain_error = paired_gain(values, other, n_folds)
+    assert gain == pytest.approx(plain, abs=1e-9)
+    assert error == pytest.approx(plain_error, abs=1e-9)
+
+
+@given(replicates())
+def test_a_gain_turns_its_sign_with_its_arguments(drawn: tuple[list[float], int]) -> None:
+    values, n_folds = drawn
+    other = values[::-1]
+    there, back = paired_gain(values, other, n_folds), paired_gain(other, values, n_folds)
+    assert there == (-back[0], back[1])
