@@ -77,18 +77,19 @@ def test_the_three_ways_into_a_loop_run_and_penalise(config: Path) -> None:
         assert isinstance(loaded, Config) and loaded.alpha > 0
         optimizer, model = names["optimizer"], names["model"]
         assert isinstance(optimizer, torch.optim.Adam) and isinstance(model, torch.nn.Module)
-        before = [p.detach().clone() for p in model.parameters() if p.ndim > 1]
-        optimizer.zero_grad()
-        loss = names.get("loss")
-        if isinstance(loss, torch.Tensor):
-            loss.backward()
-            del names["loss"]
-        else:  # the penalty alone must move the weights
-            for parameter in model.parameters():
-                parameter.grad = torch.zeros_like(parameter)
+        weights = [p for p in model.parameters() if p.ndim > 1]
+        if "loss" in names:  # the penalty stands in the loss
+            loss, x, y = names.pop("loss"), names["x"], names["y"]
+            assert all(isinstance(t, torch.Tensor) for t in (loss, x, y))
+            plain = torch.nn.functional.cross_entropy(model(x), y)  # type: ignore[arg-type]
+            penalty = loaded.alpha * sum(float(w.detach().square().sum()) for w in weights)
+            assert float((loss - plain).detach()) == pytest.approx(penalty)  # type: ignore[operator]
+            continue
+        before = [float(w.detach().norm()) for w in weights]
+        for parameter in model.parameters():  # without a loss: the penalty alone
+            parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
-        after = [p.detach() for p in model.parameters() if p.ndim > 1]
-        assert all(float(a.norm()) < float(b.norm()) for a, b in zip(after, before, strict=True))
+        assert all(float(w.detach().norm()) < b for w, b in zip(weights, before, strict=True))
 
 
 def test_shell_lines_are_commands_that_parse() -> None:
