@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import optuna
 import torch
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweep.cohort import Cohort, Report
@@ -22,7 +23,7 @@ from sweep.database import rename_study
 from sweep.errors import SweepError, UsageError
 from sweep.lanes import Measures
 from sweep.plan import Plan, make_plan
-from sweep.search import Search, is_result, make_pruner, make_sampler, make_space
+from sweep.search import Search, make_pruner, make_sampler, make_space
 from sweep.spec import StudySpec
 from sweep.stats import standard_error
 from sweep.storage import MirroredStorage
@@ -145,10 +146,9 @@ def _settle(plan: Plan, study: optuna.Study) -> Plan:
     if "spec" in attrs:
         _refuse_changes(plan, attrs)
         low, high = attrs["alpha_range"]
-        plan = replace(
-            plan, low=low, high=high, width=attrs["width"], alpha_max=attrs["alpha_max"]
-        )
-    elif study.get_trials(deepcopy=False):
+        width = attrs.get("width", plan.width)  # stored when the lanes are made
+        plan = replace(plan, low=low, high=high, width=width, alpha_max=attrs["alpha_max"])
+    elif study.get_trials(deepcopy=False) or study.direction != StudyDirection.MINIMIZE:
         raise UsageError(
             f"study_name: must be new or a study of sweep's, got {spec.study_name}, which another"
             f" program made ({spec.storage}). Use another name, or --fresh"
@@ -158,7 +158,6 @@ def _settle(plan: Plan, study: optuna.Study) -> Plan:
     study.set_user_attr("data_hash", plan.dataset.content_hash)
     study.set_user_attr("alpha_max", plan.alpha_max)
     study.set_user_attr("alpha_range", [plan.low, plan.high])
-    study.set_user_attr("width", plan.width)
     study.set_user_attr("problem", plan.about)
     return plan
 
@@ -198,7 +197,7 @@ class _Runner:
         self.plan, self.storage, self.study = plan, storage, study
         space = make_space(plan.spec, plan.low, plan.high)
         self.search = Search(storage, study, plan.spec, space, plan.spec.training.epochs)
-        self.cohort = Cohort(plan.problem, plan.factory, plan.recipe, plan.width)
+        self.cohort = self._make_cohort(plan.width)
         self.running: dict[int | str, dict[str, float]] = {}
         self.epochs: dict[int | str, int] = {}
         self.best = self._best_so_far()
@@ -208,15 +207,13 @@ class _Runner:
         self, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
     ) -> Ending:
         deadline = time.monotonic() + (self.plan.spec.search.timeout_s or float("inf"))
-        stopped = "done"
         while True:
             if should_stop():
                 return "interrupted"
             late = time.monotonic() > deadline
-            stopped = "timeout" if late else stopped
             self._fill(asking=not late)
             if not self.running:
-                return stopped  # type: ignore[return-value]
+                return "timeout" if self.search.wanted else "done"
             told = [self._take(report) for report in self._advance()]
             if any(told) or time.monotonic() - self._flushed > CURVE_LAG_S:
                 self.storage.flush(durable=any(told))
@@ -253,28 +250,38 @@ class _Runner:
         """Train an epoch; where memory does not suffice, begin again at half the width."""
         try:
             return self.cohort.advance()
-        except (torch.OutOfMemoryError, MemoryError):
-            if self.cohort.width == 1:
-                raise SweepError(
-                    "device: must hold one lane, got out of memory at width 1."
-                    " Use a smaller model or batch_size"
-                ) from None
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
         # Outside the handler: the exception held the failed step's tensors.
-        self._halve()
-        return []
-
-    def _halve(self) -> None:
-        """Rebuild the cohort at half the width; its trials begin again under their own numbers."""
-        width = self.cohort.width // 2
-        self.study.set_user_attr("width", width)
+        width = self.cohort.width
         del self.cohort
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        self.cohort = Cohort(self.plan.problem, self.plan.factory, self.plan.recipe, width)
+        self.cohort = self._make_cohort(width // 2)
         for trial in self.running:
             if isinstance(trial, int):
                 self.search.give_back(trial)
         self.running.clear()
+        return []
+
+    def _make_cohort(self, width: int) -> Cohort:
+        """Make a cohort of `width` lanes, or of half as many until there is memory for it."""
+        plan = self.plan
+        while width:
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            try:
+                cohort = Cohort(plan.problem, plan.factory, plan.recipe, width)
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                width //= 2
+            else:
+                self.study.set_user_attr("width", width)
+                return cohort
+        raise SweepError(
+            "device: must hold one lane, got out of memory with a single one."
+            " Use a smaller model or batch_size"
+        )
 
     def _take(self, report: Report) -> bool:
         """Pass a report on; return whether its trial has ended."""
@@ -352,8 +359,10 @@ def describe(
     return float(values.mean()), attrs
 
 
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Tell an allocation that failed; on the CPU torch raises a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "t allocate" in str(error)
+
+
 def _score_name(problem: Problem) -> str:
     return "val_r2" if problem.task == "regression" else "val_accuracy"
-
-
-__all__ = ["Best", "Progress", "describe", "is_result", "run_study"]

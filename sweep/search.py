@@ -167,9 +167,14 @@ class Search:
         )
 
     @property
+    def wanted(self) -> bool:
+        """Whether the results so far and those under way are fewer than n_trials."""
+        return self.n_results + len(self._trials) < self._spec.search.n_trials
+
+    @property
     def ready(self) -> bool:
         """Whether another trial is wanted and its ask has all the results it depends on."""
-        if self.n_results + len(self._trials) >= self._spec.search.n_trials:
+        if not self.wanted:
             return False
         number, ahead = self._next, self._spec.in_flight
         return ahead is None or all(k in self._finished for k in range(number - ahead + 1))

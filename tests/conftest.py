@@ -1,10 +1,13 @@
 """What several test modules share: a finished study, studies made by hand, the command line."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch as it is imported: see the runner
 
 import numpy as np
 import optuna

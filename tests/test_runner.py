@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 import sweep
 from sweep import runner
 from sweep.cohort import Cohort, Report
-from sweep.errors import UsageError
+from sweep.errors import SweepError, UsageError
 from sweep.result import StudyResult
 from sweep.runner import Progress
 from tests.studies import tiny
@@ -71,7 +71,7 @@ def test_another_seed_gives_another_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
 def test_the_width_changes_neither_asks_nor_results(tmp_path: Path, sampler: str) -> None:
     tables = []
-    for width in (3, 8, 16, 96):  # rounds, two slots, as many as in flight, more than there are
+    for width in (3, 16, 96, 384):  # rounds, as many as in flight, more than there are trials
         spec = tiny(
             tmp_path, study_name=f"w{width}", training__width=width, search__sampler__type=sampler
         )
@@ -128,13 +128,14 @@ def test_an_exception_in_training_leaves_a_study_that_resumes(
 
 
 def failing_at(
-    call: int, error: Exception, advance: Callable[[Cohort], list[Report]]
-) -> Callable[[Cohort], list[Report]]:
+    call: int, error: Exception, advance: Callable[..., Any] | None
+) -> Callable[..., Any]:
     calls = iter(range(10**6))
 
-    def fail(self: Cohort) -> list[Report]:
+    def fail(self: Cohort, *_: Any) -> Any:
         if next(calls) == call:
             raise error
+        assert advance is not None
         return advance(self)
 
     return fail
@@ -149,6 +150,48 @@ def test_out_of_memory_halves_the_width_and_loses_no_trial(
     result = sweep.run(tiny(tmp_path))
     assert result.study.user_attrs["width"] == 10
     pd.testing.assert_frame_equal(table(result), whole, rtol=2e-4)
+
+
+def test_memory_for_the_cohort_is_found_by_halving_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, init = table(sweep.run(tiny(tmp_path, study_name="whole"))), Cohort.__init__
+
+    def greedy(self: Cohort, *args: Any) -> None:
+        if args[-1] > 6:  # what torch says of the CPU's memory
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 2 PiB")
+        init(self, *args)
+
+    monkeypatch.setattr(Cohort, "__init__", greedy)
+    result = sweep.run(tiny(tmp_path))
+    assert result.study.user_attrs["width"] == 5
+    pd.testing.assert_frame_equal(table(result), whole, rtol=2e-4)
+
+
+def test_no_memory_for_a_single_lane_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hopeless(*_: Any) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(Cohort, "__init__", hopeless)
+    with pytest.raises(SweepError, match="device: must hold one lane"):
+        sweep.run(tiny(tmp_path))
+
+
+def test_other_errors_in_training_are_not_taken_for_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cohort, "__init__", failing_at(0, RuntimeError("shape"), None))
+    with pytest.raises(RuntimeError, match="shape"):
+        sweep.run(tiny(tmp_path))
+
+
+def test_an_empty_study_of_the_other_direction_is_refused(tmp_path: Path) -> None:
+    spec = tiny(tmp_path)
+    optuna.create_study(storage=spec.storage, study_name="tiny", direction="maximize")
+    with pytest.raises(UsageError, match="another program made"):
+        sweep.run(spec)
 
 
 def test_the_lease_is_renewed_while_an_epoch_takes_long(

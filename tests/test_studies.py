@@ -1,0 +1,66 @@
+"""Every shipped study runs: shortened by default, whole where marked slow."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+
+import sweep
+from sweep.result import StudyResult
+from tests import postgres
+from tests.studies import tiny
+
+STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))
+
+
+def run(study: Path, folder: Path, **overrides: Any) -> StudyResult:
+    given = {"storage": f"sqlite:///{folder}/studies.db", "device": "cpu", **overrides}
+    return sweep.run(sweep.load_spec(study, given))
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+def test_a_shipped_study_runs(study: Path, tmp_path: Path) -> None:
+    result = run(study, tmp_path, **{"search.n_trials": 3, "training.epochs": 2})
+    assert result.ending == "done"
+    assert {trial.state for trial in result.study.trials} == {TrialState.COMPLETE}
+    assert len(result.study.trials) == 3 and result.verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+def test_a_whole_shipped_study_ends_with_a_better_network_than_no_penalty(
+    study: Path, tmp_path: Path
+) -> None:
+    finished = run(study, tmp_path).finished
+    best = finished.choose("best")
+    gain = finished.gain(best)
+    assert gain is not None and gain[1] is not None
+    assert gain[0] > 0
+    if study.stem.startswith(("digits", "mnist", "own")):
+        assert gain[0] > 2 * gain[1]
+        assert finished.at_edge(best) is None
+
+
+@pytest.mark.slow
+def test_the_default_study_finds_the_known_curve(tmp_path: Path) -> None:
+    """The figures of an independent serial run of this problem, to three of its errors."""
+    finished = run(STUDIES[0].parent / "digits-l2.yaml", tmp_path).finished
+    best = finished.choose("best")
+    assert finished.baseline is not None and finished.alpha_max is not None
+    assert finished.baseline["value"] == pytest.approx(0.912, abs=0.2)
+    assert best.value == pytest.approx(0.589, abs=0.07)
+    assert best.attrs["val_accuracy"] == pytest.approx(0.855, abs=0.03)
+    assert finished.alpha_max / 130 < best.params["alpha"] < finished.alpha_max / 10
+
+
+@pytest.mark.slow
+def test_a_study_in_postgresql_has_the_table_of_one_in_sqlite(tmp_path: Path) -> None:
+    columns = ["number", "state", "value", "alpha", "norm"]
+    here = sweep.run(tiny(tmp_path)).trials[columns]
+    with postgres.shared_server().database() as url:
+        there = sweep.run(tiny(tmp_path, storage=url)).trials[columns]
+        again = sweep.run(tiny(tmp_path, storage=url)).trials[columns]
+    pd.testing.assert_frame_equal(here, there, check_exact=True)
+    pd.testing.assert_frame_equal(there, again, check_exact=True)
