@@ -1,5 +1,9 @@
+import random
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -338,3 +342,31 @@ def test_what_a_study_file_offers_runs(tmp_path: Path, overrides: dict[str, Any]
     result = sweep.run(spec)
     assert len(result.trials) == spec.search.n_trials
     assert result.verdict
+
+
+@pytest.mark.slow
+def test_a_study_killed_again_and_again_ends_with_the_table_of_an_uninterrupted_one(
+    tmp_path: Path,
+) -> None:
+    spec = tiny(tmp_path, training__epochs=40)
+    whole = sweep.run(tiny(tmp_path, study_name="whole", training__epochs=40))
+    command = [sys.executable, "-m", "sweep", "run", str(tmp_path / "tiny.yaml"), "--json",
+               "--storage", spec.storage, "--set", "training.epochs=40"]  # fmt: skip
+    moments = random.Random(0)
+    for results in (0, 0, 4, 6, 9, 12):  # none of a wave is cut off three times
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while process.poll() is None and stored_results(tmp_path) < results:
+            time.sleep(0.01)
+        time.sleep(moments.random() * (3 if results == 0 else 0.3))  # the first are in start-up
+        process.kill()
+        process.wait()
+    resumed = sweep.run(spec)
+    pd.testing.assert_frame_equal(table(resumed), table(whole), check_exact=True)
+
+
+def stored_results(folder: Path) -> int:
+    """Count a study's finished trials as another process sees them; 0 before there are any."""
+    query = """select count(*) from trials join studies using (study_id)
+               where study_name = 'tiny' and state = 'COMPLETE'"""
+    with closing(sqlite3.connect(folder / "studies.db", timeout=60)) as connection:
+        return int(connection.execute(query).fetchone()[0])
