@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import signal
@@ -47,6 +49,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, not
 
 def main() -> None:
     """Run the command line; every mistake of the user is one line and exit code 2."""
+    # What torch and scikit-learn made lives to the end: looking for garbage in it as the
+    # process ends takes most of a second.
+    atexit.register(gc.freeze)
     try:
         sys.exit(app(prog_name="sweep", standalone_mode=False) or 0)
     except _ArgumentError as error:
