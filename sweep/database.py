@@ -16,6 +16,7 @@ from optuna.storages._rdb.models import StudyModel
 from optuna.trial import FrozenTrial
 from sqlalchemy import URL, Connection, Engine, event, make_url, select
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from sweep import lease, schema
 from sweep.errors import StorageError
@@ -32,6 +33,7 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
     IMMEDIATE, because Optuna reads before it writes and two could act on the same reading.
 
     Without `create` a missing SQLite file is an error: who only reads has mistyped its path.
+    Such a reader keeps no connection open between its queries.
 
     Raises StorageError: the URL, its driver, the file, its folder or its schema will not do.
     """
@@ -40,7 +42,7 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
         _make_folder(parsed, create)
         # Processes that create the tables of one new database get in each other's way.
         clashes = ("already exists", "UNIQUE constraint", "unique constraint")
-        return _insist(lambda: _connect(parsed), *clashes)
+        return _insist(lambda: _connect(parsed, pooled=create), *clashes)
 
 
 def rename_study(url: str, old: str, new: str) -> bool:
@@ -148,9 +150,13 @@ def _make_folder(url: URL, create: bool) -> None:
         )
 
 
-def _connect(url: URL) -> RDBStorage:
+def _connect(url: URL, pooled: bool) -> RDBStorage:
     sqlite = url.get_backend_name() == "sqlite"
-    options = {"connect_args": {"timeout": BUSY_S}} if sqlite else {"pool_pre_ping": True}
+    options: dict[str, Any] = (
+        {"connect_args": {"timeout": BUSY_S}} if sqlite else {"pool_pre_ping": True}
+    )
+    if not pooled:
+        options["poolclass"] = NullPool
     storage = _Storage(url.render_as_string(hide_password=False), options)
     try:
         if sqlite:
