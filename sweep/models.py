@@ -62,6 +62,8 @@ class MLP(nn.Module):
     several times faster in a batched matrix product, and so is the softmax over C.
     """
 
+    takes_lanes = True  # its products broadcast over a leading axis: vmap would add nothing
+
     def __init__(self, n_features: int, hidden: Sequence[int], n_outputs: int, activation: str):
         super().__init__()
         widths = [n_features, *hidden, n_outputs]
@@ -71,12 +73,12 @@ class MLP(nn.Module):
         self.activation = ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map rows (B, F) to outputs (B, C)."""
-        columns = x.flatten(1).mT
+        """Map rows (…, B, F) to outputs (…, B, C)."""
+        columns = x.mT
         for index, layer in enumerate(self.layers):
             if index:
                 columns = self.activation(columns)
-            columns = layer.weight @ columns + layer.bias[:, None]  # type: ignore[operator, index]
+            columns = layer.weight @ columns + layer.bias[..., None]  # type: ignore[operator, index]
         return columns.mT
 
 
@@ -254,7 +256,7 @@ class Stacked:
             return out
 
         if fused:
-            return vmap(one, in_dims)
+            return one if getattr(self.module, "takes_lanes", False) else vmap(one, in_dims)
 
         def alone(tensors: Tensors, x: Tensor) -> Tensor:
             first = {name: tensor[0] for name, tensor in tensors.items()}

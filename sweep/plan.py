@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,9 @@ def make_plan(spec: StudySpec) -> Plan:
     device = resolve_device(spec.device)
     dataset = load_dataset(spec.data, spec.folder, spec.seed)
     problem = make_problem(spec, dataset).to(device, torch.float32)
+    if isinstance(spec.model, MlpSpec):
+        X = problem.X.flatten(1)
+        problem = replace(problem, X=X, feature_shape=tuple(X.shape[1:]))
     factory = make_factory(spec, problem)
     first_rows = problem.X[problem.train[0, :4]].cpu()
     check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
@@ -139,7 +142,7 @@ def make_factory(spec: StudySpec, problem: Problem) -> Factory:
     """Return the function that makes one trial's network."""
     model = spec.model
     if isinstance(model, MlpSpec):
-        n_features = int(torch.tensor(problem.feature_shape).prod())
+        (n_features,) = problem.feature_shape
         return lambda: MLP(n_features, model.hidden, problem.n_outputs, model.activation)
     made = load_function(model.source, spec.folder)
     shape = problem.feature_shape
