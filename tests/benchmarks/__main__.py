@@ -103,6 +103,7 @@ def compare(job: Job, runs: int) -> list[dict[str, Any]]:
         {
             "job": job.name,
             "program": name,
+            "runs": runs,
             "trainings": counts[name],
             "seconds": round(median(run.seconds for run in found[name]), 2),
             "trainings_per_second": round(1 / median(each[name]), 2),
@@ -154,16 +155,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="the plain script runs 6 trials only")
+    parser.add_argument("--only", default="", help="jobs whose name contains this")
     parser.add_argument("--output", type=Path, default=HERE / "results.json")
     args = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    for job in JOBS:
+    before = json.loads(args.output.read_text())["rows"] if args.output.exists() else []
+    jobs = [job for job in JOBS if args.only in job.name]
+    rows = [row for row in before if row["job"] not in {job.name for job in jobs}]
+    for job in jobs:
         shorter = Job(job.name, job.sets, job.trials, min(6, job.plain_trials))
         rows += compare(shorter if args.quick else job, args.runs)
-        result = {"machine": machine(), "runs": args.runs, "rows": rows}
+        result = {"machine": machine(), "rows": rows}
         args.output.write_text(json.dumps(result, indent=1) + "\n")
     print(table(rows))
-    print(machine(), f"n = {args.runs}")
+    print(machine())
 
 
 if __name__ == "__main__":
