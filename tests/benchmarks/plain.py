@@ -1,8 +1,8 @@
 """The script one would write without this project: Optuna and a plain PyTorch loop.
 
 One network at a time, as in Optuna's own PyTorch example: a DataLoader, the penalty added to
-the loss, validation once an epoch and its loss reported to the study, SQLite. `--tensors` replaces the DataLoader by indexing
-tensors, the first thing one does when it is too slow.
+the loss, validation once an epoch and its loss reported to the study, SQLite. `--tensors`
+replaces the DataLoader by indexing tensors, the first thing one does when it is too slow.
 
 Usage: python -m tests.benchmarks.plain STUDY.yaml STORAGE [--tensors] [--trials N]
 """
@@ -97,7 +97,7 @@ def main() -> None:
                   args.tensors)
             for r in range(len(problem.replicates))
         ]  # fmt: skip
-        means = [sum(epoch) / len(epoch) for epoch in zip(*curves, strict=True)]
+        means: list[float] = [sum(epoch) / len(epoch) for epoch in zip(*curves, strict=True)]
         for epoch, mean in enumerate(means, 1):
             trial.report(mean, epoch)
         return means[-1]
