@@ -136,7 +136,7 @@ def _use_one_thread() -> None:
     """Train on one CPU thread unless the user asked for more.
 
     A step is many short operations: on cores that have other work, threads wait for each
-    other at every one of them, and two are several times slower than one.
+    other at every one of them, and two were nearly twice as slow as one.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
