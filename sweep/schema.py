@@ -27,6 +27,7 @@ from sqlalchemy.dialects import postgresql
 from sweep.errors import StorageError
 
 HEAD = "v3.2.0.a"
+OF_PRUNERS = "completed_rung_"  # system attributes that pruners derive from intermediate values
 STEP_LIMIT = 2**31  # PostgreSQL's INTEGER
 
 STUDY_USER_ATTRS: Table = models.StudyUserAttributeModel.__table__
@@ -104,10 +105,15 @@ class Changes:
         self.rows[PARAMS][(trial_id, name)] = (float(value), distribution_to_json(space))
 
     def cut_curves(self, trial_ids: Collection[int]) -> None:
-        """Delete trials' intermediate values, those not yet written too."""
+        """Delete trials' intermediate values, and what follows from them, written or not."""
         self.cut.update(trial_ids)
-        reports = self.rows[REPORTS]
+        reports, attrs = self.rows[REPORTS], self.rows[SYSTEM_ATTRS]
         self.rows[REPORTS] = {key: row for key, row in reports.items() if key[0] not in trial_ids}
+        self.rows[SYSTEM_ATTRS] = {
+            key: row
+            for key, row in attrs.items()
+            if key[0] not in trial_ids or not key[1].startswith(OF_PRUNERS)
+        }
 
     def forget(self, study_id: int, trial_ids: Collection[int]) -> None:
         """Drop everything on a study that was deleted."""
@@ -200,8 +206,11 @@ def plain(trial: FrozenTrial) -> FrozenTrial:
 def write(connection: Connection, changes: Changes) -> None:
     """Write changes: delete curves, then insert or update row by row."""
     if changes.cut:
-        one = REPORTS.delete().where(REPORTS.c.trial_id == bindparam("cut"))
-        connection.execute(one, [{"cut": trial_id} for trial_id in changes.cut])
+        cut = [{"cut": trial_id} for trial_id in changes.cut]
+        connection.execute(REPORTS.delete().where(REPORTS.c.trial_id == bindparam("cut")), cut)
+        noted = SYSTEM_ATTRS.c.key.startswith(OF_PRUNERS, autoescape=True)
+        of_trial = SYSTEM_ATTRS.c.trial_id == bindparam("cut")
+        connection.execute(SYSTEM_ATTRS.delete().where(of_trial, noted), cut)
     for table, rows in changes.rows.items():
         if rows:
             _upsert(connection, table, [key + row for key, row in rows.items()])

@@ -143,9 +143,9 @@ def _make(made: Callable[..., Any], options: dict[str, Any], where: str) -> Any:
 class Search:
     """Propose trials and take their results, on one study that this process owns.
 
-    Ask k depends on (study seed, k) and on the results of trials 0…k − in_flight alone,
-    whatever has finished meanwhile: so the table of trials does not depend on how many are
-    trained at once, and survives a restart.
+    Ask k, and whether trial k is pruned, depend on (study seed, k) and on the results of trials
+    0…k − in_flight alone, whatever has finished meanwhile: so the table of trials does not
+    depend on how many are trained at once, and survives a restart.
     """
 
     def __init__(self, storage: MirroredStorage, study: optuna.Study, spec: StudySpec,
@@ -185,7 +185,9 @@ class Search:
 
     def ask(self) -> tuple[int, Params]:
         """Return the next trial's number and params."""
-        number, ahead = self._next, self._spec.in_flight
+        number = self._next
+        if self._spec.search.sampler.type == "gp":  # it would start from its last fit
+            self.study.sampler = make_sampler(self._spec.search.sampler)
         reseed(self.study.sampler, derive(self._spec.seed, "ask", number) % 2**32)
         if self._waiting:
             self._waiting.pop(0)
@@ -193,7 +195,7 @@ class Search:
             self._n += 1
             if number < len(self._design):
                 self.study.enqueue_trial(self._design[number])
-        with self._storage.showing(number if ahead is None else number - ahead):
+        with self._storage.showing(self._seen_by(number)):
             trial = self.study.ask(self._space)  # type: ignore[arg-type]
         assert trial.number == number, "another process asks this study"
         self._trials[number] = trial
@@ -205,7 +207,14 @@ class Search:
             return False
         trial = self._trials[number]
         trial.report(loss, epoch)
-        return self._spec.search.pruner.type != "none" and trial.should_prune()
+        if self._spec.search.pruner.type == "none":
+            return False
+        with self._storage.showing(self._seen_by(number), whole=number):
+            return trial.should_prune()
+
+    def _seen_by(self, number: int) -> int:
+        """Return the last trial whose result may matter to trial `number`."""
+        return number - (self._spec.in_flight or 0)
 
     def tell(
         self, number: int, state: TrialState, value: float | None, attrs: Mapping[str, Any]

@@ -315,10 +315,14 @@ class StudySpec(Section):
 
     @property
     def in_flight(self) -> int | None:
-        """How far asks run ahead of results; None is no limit."""
+        """How far asks run ahead of results; None is no limit.
+
+        A pruner compares a trial with the results that its ask has seen, so it needs a limit.
+        """
         if self.search.in_flight != "auto":
             return self.search.in_flight
-        return None if self.search.sampler.type in OPEN_ENDED else 12
+        open_ended = self.search.sampler.type in OPEN_ENDED and self.search.pruner.type == "none"
+        return None if open_ended else 12
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class MirroredStorage(InMemoryStorage):
         self._leases: dict[int, lease.Lease] = {}
         self._reserved: dict[int, deque[int]] = {}
         self._last_seen: int | None = None
+        self._whole_trial: int | None = None
         self._flushing = threading.Lock()
         self._closed = False
 
@@ -103,8 +104,9 @@ class MirroredStorage(InMemoryStorage):
         """Put every trial that a crash left RUNNING back in the queue, and flush.
 
         It keeps its number and params and loses its intermediate values (a report of a step
-        already stored would be ignored). Its user attribute `attempts` counts the attempts cut
-        off; at `max_attempts` it becomes FAIL with the attributes `outcome` and `reason`.
+        already stored would be ignored) and what a pruner noted of them. Its user attribute
+        `attempts` counts the attempts cut off; at `max_attempts` it becomes FAIL with the
+        attributes `outcome` and `reason`.
         """
         for trial in self.get_all_trials(study_id, False, (TrialState.RUNNING,)):
             attempts = trial.user_attrs.get("attempts", 0) + 1
@@ -130,17 +132,18 @@ class MirroredStorage(InMemoryStorage):
         self.set_trial_state_values(trial_id, TrialState.WAITING)
 
     @contextmanager
-    def showing(self, last_seen: int) -> Iterator[None]:
+    def showing(self, last_seen: int, whole: int | None = None) -> Iterator[None]:
         """Show results of trials 0…last_seen only, so that an ask depends on nothing later.
 
         Finished trials after `last_seen` look RUNNING, without values; running ones have no
-        intermediate values. It holds for all threads: one asks, at a time.
+        intermediate values, and none of them what pruners noted, but for trial number `whole`.
+        It holds for all threads: one asks, at a time.
         """
-        before, self._last_seen = self._last_seen, last_seen
+        before, self._last_seen, self._whole_trial = self._last_seen, last_seen, whole
         try:
             yield
         finally:
-            self._last_seen = before
+            self._last_seen, self._whole_trial = before, None
 
     def close(self) -> None:
         """Flush durably, give the leases back and let the database go. Harmless when repeated.
@@ -308,18 +311,17 @@ class MirroredStorage(InMemoryStorage):
         return (max if up else min)(trials, key=lambda trial: trial.values[0])
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial:
-        late = (
-            self._last_seen is not None
-            and trial.number > self._last_seen
-            and trial.state.is_finished()
-        )
-        running = self._last_seen is not None and trial.state == TrialState.RUNNING
-        if not late and not (running and trial.intermediate_values):
+        if self._last_seen is None or trial.number == self._whole_trial:
+            return trial
+        late = trial.number > self._last_seen and trial.state.is_finished()
+        under_way = trial.state == TrialState.RUNNING and trial.intermediate_values
+        if not late and not under_way:
             return trial
         shown = copy.copy(trial)
         shown.state = TrialState.RUNNING
         shown.values = None
         shown.intermediate_values = {}
+        shown.system_attrs = {}
         shown.datetime_complete = None
         return shown
 
@@ -327,6 +329,11 @@ class MirroredStorage(InMemoryStorage):
         with self._lock:
             trial = copy.copy(self._get_trial(trial_id))
             trial.intermediate_values = {}
+            trial.system_attrs = {
+                key: value
+                for key, value in trial.system_attrs.items()
+                if not key.startswith(schema.OF_PRUNERS)
+            }
             self._set_trial(trial_id, trial)
             self._changes.cut_curves({trial_id})
 

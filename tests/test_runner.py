@@ -72,14 +72,24 @@ def test_another_seed_gives_another_table(tmp_path: Path) -> None:
     assert not first["value"].equals(other["value"])
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
-def test_the_width_changes_neither_asks_nor_results(tmp_path: Path, sampler: str) -> None:
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [
+        ("tpe", "none"), ("random", "none"), ("qmc", "none"), ("grid", "none"), ("gp", "none"),
+        ("tpe", "median"), ("random", "hyperband"),
+    ],
+)  # fmt: skip
+def test_the_width_changes_neither_asks_nor_results(
+    tmp_path: Path, sampler: str, pruner: str
+) -> None:
     tables = []
     for width in (3, 16, 96, 384):  # rounds, as many as in flight, more than there are trials
         spec = tiny(
-            tmp_path, study_name=f"w{width}", training__width=width, search__sampler__type=sampler
-        )
+            tmp_path, storage=f"sqlite:///{tmp_path}/{width}.db", training__width=width,
+            search__sampler__type=sampler, search__pruner__type=pruner,
+        )  # fmt: skip
         tables.append(table(sweep.run(spec)).sort_values("number"))
+    assert ("PRUNED" in set(tables[0]["state"])) == (pruner != "none")
     for other in tables[1:]:
         pd.testing.assert_frame_equal(tables[0], other, rtol=2e-4)
 
@@ -105,16 +115,27 @@ def test_running_a_finished_study_again_trains_nothing(
     pd.testing.assert_frame_equal(table(sweep.run(tiny(tmp_path))), before, check_exact=True)
 
 
-@pytest.mark.parametrize("epochs", [0, 1, 5, 9])
+@pytest.mark.parametrize(
+    ("epochs", "search"),
+    [
+        (0, {}), (1, {}), (5, {}), (9, {}),
+        (7, {"sampler": {"type": "gp"}}),
+        (9, {"sampler": {"type": "gp"}}),
+        (7, {"pruner": {"type": "median"}}),
+        (7, {"pruner": {"type": "hyperband"}}),
+        (7, {"sampler": {"type": "random"}, "pruner": {"type": "hyperband"}}),
+    ],
+)  # fmt: skip
 def test_an_interrupted_study_resumes_to_the_table_of_an_uninterrupted_one(
-    tmp_path: Path, epochs: int
+    tmp_path: Path, epochs: int, search: dict[str, Any]
 ) -> None:
-    stopped = sweep.run(tiny(tmp_path), should_stop=interrupting_after(epochs))
+    given = {f"search__{key}": value for key, value in search.items()}
+    stopped = sweep.run(tiny(tmp_path, **given), should_stop=interrupting_after(epochs))
     assert stopped.ending == "interrupted"
     states = {trial.state for trial in stopped.study.trials}
-    assert states <= {TrialState.COMPLETE, TrialState.WAITING}
-    resumed = sweep.run(tiny(tmp_path))
-    whole = sweep.run(tiny(tmp_path, study_name="whole"))
+    assert states <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.WAITING}
+    resumed = sweep.run(tiny(tmp_path, **given))
+    whole = sweep.run(tiny(tmp_path, storage=f"sqlite:///{tmp_path}/whole.db", **given))
     pd.testing.assert_frame_equal(table(resumed), table(whole), check_exact=True)
     assert "attempts" not in resumed.trials  # a clean stop is nobody's failure
 

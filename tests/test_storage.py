@@ -936,6 +936,22 @@ def test_a_lagged_view_shows_later_results_as_running(
     assert plain_study(mirror, "digits") == before
 
 
+def test_a_lagged_view_shows_one_trial_whole_to_its_pruner(mixed: Owner) -> None:
+    mirror, study = mixed
+    running = study.get_trials(deepcopy=False)[1]
+    mirror.set_trial_intermediate_value(running._trial_id, 3, 0.5)
+    mirror.set_trial_system_attr(running._trial_id, "completed_rung_0", 0.5)
+    with mirror.showing(3):
+        seen = study.get_trials(deepcopy=False)[1]
+        assert (seen.intermediate_values, seen.system_attrs) == ({}, {})
+    with mirror.showing(3, whole=1):
+        seen = study.get_trials(deepcopy=False)[1]
+        assert seen.intermediate_values[3] == 0.5
+        assert seen.system_attrs == {"completed_rung_0": 0.5}
+        later = study.get_trials(deepcopy=False)[4]
+        assert later.state == TrialState.RUNNING
+
+
 def test_views_nest_and_end_with_an_error(mixed: Owner) -> None:
     mirror, study = mixed
     with suppress(ZeroDivisionError), mirror.showing(2):
@@ -1003,6 +1019,23 @@ def test_a_trial_that_was_cut_off_is_asked_again(url: str, own: Own) -> None:
         assert_mirrored(mirror, reader)
     assert study.trials[1].intermediate_values == {1: 0.75}
     assert len(study.trials) == 3
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_what_a_pruner_noted_of_a_curve_goes_with_it(url: str, own: Own, flushed: bool) -> None:
+    mirror, study = own(url)
+    trial = ask(study)
+    trial.report(0.5, 1)
+    mirror.set_trial_system_attr(trial._trial_id, "completed_rung_0", 0.5)
+    mirror.set_trial_system_attr(trial._trial_id, "completed rung", "another program's")
+    if flushed:
+        mirror.flush()
+    mirror.requeue(study._study_id)
+    assert study.trials[0].intermediate_values == {}
+    with plain_reader(url) as reader:
+        assert_mirrored(mirror, reader)
+        (seen,) = reader.get_all_trials(study._study_id)
+    assert set(seen.system_attrs) == {"completed rung"}
 
 
 def test_reconciling_twice_changes_nothing_more(sqlite_url: str, own: Own) -> None:
