@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sweep import lease
 from sweep.database import open_storage
 from sweep.errors import UsageError
+from sweep.search import is_result
 
 
 def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
@@ -67,13 +69,42 @@ def _is_unborn(url: str) -> bool:
     return not path.exists() and all(parent.is_dir() for parent in path.parents if parent.exists())
 
 
+def _wanted(study: optuna.Study) -> int | None:
+    spec = study.user_attrs.get("spec")
+    return spec["search"]["n_trials"] if spec else None
+
+
+def _rate(study: optuna.Study, trials: list[FrozenTrial]) -> float | None:
+    """Return results per second since the present run began, the share of running ones counted.
+
+    None before there is anything to count. The clocks of the two machines should agree.
+    """
+    run, spec = study.user_attrs.get("run"), study.user_attrs.get("spec")
+    if not run or not spec:
+        return None
+    epochs = spec["training"]["epochs"]
+    done = sum(
+        1.0 if is_result(trial) else max(trial.intermediate_values, default=0) / epochs
+        for trial in trials
+    )
+    passed = datetime.now(UTC) - datetime.fromisoformat(run["began"])
+    grown = done - run["n_results"]
+    return grown / passed.total_seconds() if grown > 0 and passed.total_seconds() > 0 else None
+
+
 def _row(study: optuna.Study, owner: lease.Lease | None) -> dict[str, Any]:
     trials = study.get_trials(deepcopy=False)
     complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     best = min(complete, key=lambda t: t.value or 0.0, default=None)
+    rate = _rate(study, trials) if owner else None
+    n_trials, n_results = _wanted(study), sum(map(is_result, trials))
     return {
         "study": study.study_name,
         "trials": dict(Counter(trial.state.name for trial in trials)),
+        "n_results": n_results,
+        "n_trials": n_trials,
+        "trials_per_s": rate,
+        "eta_s": (n_trials - n_results) / rate if n_trials and rate else None,
         "best": best.value if best else None,
         "best_params": best.params if best else None,
         "verdict": study.user_attrs.get("verdict"),

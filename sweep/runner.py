@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import optuna
@@ -24,7 +24,7 @@ from sweep.database import rename_study
 from sweep.errors import SweepError, UsageError
 from sweep.lanes import Measures
 from sweep.plan import Plan, make_plan
-from sweep.search import Search, make_pruner, make_sampler, make_space
+from sweep.search import Search, is_result, make_pruner, make_sampler, make_space
 from sweep.spec import StudySpec
 from sweep.stats import standard_error
 from sweep.storage import MirroredStorage
@@ -106,6 +106,10 @@ def _run(
     on_progress: Callable[[Progress], None], should_stop: Callable[[], bool],
 ) -> Ending:  # fmt: skip
     storage.reconcile(study._study_id)
+    n_results = sum(map(is_result, study.get_trials(deepcopy=False)))
+    if n_results < plan.spec.search.n_trials:  # from which others tell the rate
+        began = datetime.now(UTC).isoformat()
+        study.set_user_attr("run", {"began": began, "n_results": n_results})
     try:
         with _heartbeat(storage):
             return _Runner(plan, storage, study).run(on_progress, should_stop)

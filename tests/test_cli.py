@@ -454,8 +454,8 @@ def test_status_lists_the_studies(tiny: Path, command: Command) -> None:
     optuna.create_study(study_name="other", storage=URL)
     ended = command("status", "--storage", URL)
     assert ended.code == 0
-    assert re.search(r"tiny +6 COMPLETE +0\.\d{4}", ended.out)
-    assert re.search(r"other +none", ended.out)
+    assert re.search(r"tiny +6/6 +6 COMPLETE +0\.\d{4}", ended.out)
+    assert re.search(r"other +0 +none", ended.out)
     assert "other" not in command("status", "tiny.yaml").out
 
 

@@ -1,9 +1,11 @@
 """What `status` tells, read without changing anything."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import create_trial
 
 import sweep
 from sweep.errors import StorageError, UsageError
@@ -80,3 +82,37 @@ def test_what_a_run_returns_is_what_lies_in_the_storage(tiny: Path) -> None:
     (row,) = overview(URL)
     assert row["best"] == result.best.value
     assert row["verdict"] == result.verdict
+
+
+def test_rate_and_rest_of_a_running_study(tiny: Path) -> None:
+    """Counted from the beginning of this run, with the share of trials under way."""
+    owner = MirroredStorage.open(URL, "tiny")
+    try:
+        study = optuna.load_study(study_name="tiny", storage=owner)
+        spec = study.user_attrs["spec"]
+        spec["search"]["n_trials"] = 10
+        study.set_user_attr("spec", spec)
+        began = datetime.now(UTC) - timedelta(seconds=100)
+        study.set_user_attr("run", {"began": began.isoformat(), "n_results": 2})
+        running = study.ask()
+        running.report(0.5, 1)
+        running.report(0.5, 2)  # two of three epochs
+        owner.flush()
+        (row,) = overview(URL)
+    finally:
+        owner.close()
+    assert (row["n_results"], row["n_trials"]) == (6, 10)
+    assert row["trials_per_s"] == pytest.approx((4 + 2 / 3) / 100, rel=0.2)
+    assert row["eta_s"] == pytest.approx(4 / row["trials_per_s"])
+
+
+def test_a_study_that_nobody_runs_has_no_rate(tiny: Path) -> None:
+    (row,) = overview(URL)
+    assert (row["n_results"], row["n_trials"]) == (6, 6)
+    assert (row["trials_per_s"], row["eta_s"]) == (None, None)
+
+
+def test_a_study_of_another_program_has_neither_target_nor_rate(tiny: Path) -> None:
+    optuna.create_study(study_name="other", storage=URL).add_trial(create_trial(value=1.0))
+    (row,) = overview(URL, "other")
+    assert (row["n_results"], row["n_trials"], row["eta_s"]) == (1, None, None)
