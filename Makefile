@@ -29,6 +29,7 @@ check: .venv/ready-dev
 
 bench: .venv/ready-dev
 	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks.storage
 
 bench-gpu:
 	@$(PYTHON) -m tests.benchmarks.gpu

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 import typer
 
 from sweep.errors import SweepError, UsageError
-from sweep.terminal import plan_rows, print_outcome, print_studies, progress_bar, summary
+from sweep.terminal import (
+    diagnosis,
+    epochs_bar,
+    plan_rows,
+    print_diagnosis,
+    print_fit,
+    print_outcome,
+    print_studies,
+    progress_bar,
+    summary,
+)
 
 if TYPE_CHECKING:
     from sweep.spec import StudySpec
@@ -155,6 +165,50 @@ def export(
     print(
         f"{params} ({config['selection']}, trial {config['provenance']['trial_number']}) -> {path}"
     )
+
+
+@app.command()
+def fit(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="a file of `sweep export`")],
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help=".safetensors; a card is written beside it"),
+    ] = None,
+    storage: Storage = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Refit with the exported strength and with none, and measure both on the test rows."""
+    from sweep import refit
+    from sweep.overview import note_fit
+
+    with epochs_bar(hidden=as_json) as on_progress:
+        done = refit.fit(config, output, device=device, on_progress=on_progress)
+    note_fit(storage or done.spec.storage, done.summary)
+    if as_json:
+        print(json.dumps(done.summary))
+    else:
+        print_fit(done)
+
+
+@app.command()
+def doctor(
+    storage: Storage = None,
+    repair: Annotated[bool, typer.Option("--repair", help="mend what can be mended")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a storage, and with --repair mend it after a backup."""
+    url = _storage_url(storage)
+    from sweep import doctor as surgery
+
+    mended = surgery.repair(url) if repair else None
+    found = mended.left if mended else surgery.examine(url)
+    if as_json:
+        print(json.dumps(diagnosis(url, found, mended)))
+    else:
+        print_diagnosis(url, found, mended)
+    if any(finding.severity == "damage" for finding in found):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -122,7 +122,7 @@ def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
     if X_test is None or y_test is None:
         test = _part(labels, groups, data.test_fraction, derive(seed, "test"))
         search = np.setdiff1d(np.arange(len(y)), test)
-        X, X_test, y, y_test = _at(X, search), _at(X, test), y[search], y[test]
+        X, X_test, y, y_test = take(X, search), take(X, test), y[search], y[test]
         groups = None if groups is None else groups[search]
     lost = np.setdiff1d(labels, _labels(y, rows.classes))
     if len(lost):
@@ -144,7 +144,7 @@ def make_problem(spec: StudySpec, dataset: Dataset) -> Problem:
     """
     scale, kind = spec.data.scale, np.int64 if dataset.classes else np.float32
     replicates, splits = _splits(spec, dataset)
-    noisy = _noisy(dataset, spec.data.label_noise, derive(spec.seed, "noise"))
+    noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
     if _fits_all(scale, dataset):
         blocks = [_Block(_float32(dataset.X), noisy, dataset.y, 1.0)]
         places, y_scale = splits, np.ones(len(splits))
@@ -205,7 +205,8 @@ def target_scale(scale: str, y: np.ndarray) -> tuple[float, float]:
 # --- rows
 
 
-def _at(X: Features, rows: np.ndarray) -> Features:
+def take(X: Features, rows: np.ndarray) -> Features:
+    """Return the rows (n,) of an array or a table, in that order."""
     return X.iloc[rows].reset_index(drop=True) if isinstance(X, pd.DataFrame) else X[rows]
 
 
@@ -226,11 +227,15 @@ def _content_hash(rows: Rows) -> str:
     return digest.hexdigest()[:16]
 
 
-def _noisy(dataset: Dataset, share: float, seed: int) -> np.ndarray:
-    """Copy y, a share of it moved to one of the other classes, each as likely as the next."""
+def noisy_labels(dataset: Dataset, share: float, study_seed: int) -> np.ndarray:
+    """Copy y (N,), a share of it moved to one of the other classes, each as likely as the next.
+
+    The copy depends on the study's seed and the row alone, never on split or replicate.
+    """
     if not share:
         return dataset.y
-    generator, n_classes = np.random.default_rng(seed), len(dataset.classes)
+    generator = np.random.default_rng(derive(study_seed, "noise"))
+    n_classes = len(dataset.classes)
     wrong = generator.random(len(dataset.y)) < share
     moves = generator.integers(1, n_classes, len(dataset.y))
     return np.where(wrong, (dataset.y + moves) % n_classes, dataset.y)
@@ -253,7 +258,7 @@ def _splits(spec: StudySpec, dataset: Dataset) -> tuple[tuple[tuple[int, int], .
         (fold, seed) for fold in range(len(vals)) for seed in range(spec.replicates.n_seeds)
     )
     trains = [
-        pools[fold][_draw(labels[pools[fold]], n, derive(spec.seed, "rows", fold, seed))]
+        pools[fold][draw_rows(labels[pools[fold]], n, derive(spec.seed, "rows", fold, seed))]
         for fold, seed in replicates
     ]
     return replicates, [
@@ -310,10 +315,10 @@ def _part(labels: np.ndarray, groups: np.ndarray | None, fraction: float, seed: 
     if groups is not None:
         return np.flatnonzero(np.isin(groups, _draw_groups(labels, groups, fraction, seed)))
     wanted = max(1, round(fraction * len(labels)))
-    return _draw(labels, min(wanted, len(labels) - 1), seed)
+    return draw_rows(labels, min(wanted, len(labels) - 1), seed)
 
 
-def _draw(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
+def draw_rows(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
     """Draw n rows (n,), in order, each class within one row of its share."""
     generator, counts = np.random.default_rng(seed), np.bincount(labels)
     quotas, remainders = np.divmod(counts * n, len(labels))
@@ -367,9 +372,9 @@ def _fits_all(scale: str, dataset: Dataset) -> bool:
 def _block(
     scale: str, dataset: Dataset, noisy: np.ndarray, train: np.ndarray, val: np.ndarray
 ) -> _Block:
-    transform = preprocessor(scale, dataset.X, _at(dataset.X, train))
+    transform = preprocessor(scale, dataset.X, take(dataset.X, train))
     rows = np.concatenate([train, val])
-    X, y, y_clean = transform(_at(dataset.X, rows)), noisy[rows], dataset.y[rows]
+    X, y, y_clean = transform(take(dataset.X, rows)), noisy[rows], dataset.y[rows]
     if dataset.classes:
         return _Block(X, y, y_clean, 1.0)
     mean, deviation = target_scale(scale, dataset.y[train])
@@ -406,11 +411,27 @@ def _texts(table: pd.DataFrame) -> dict[str, list[str]]:
     return {str(name): sorted(set(column.dropna())) for name, column in columns.items()}
 
 
-def _table_preprocessor(
-    scale: str, search: pd.DataFrame, fit: Features
-) -> Callable[[Features], np.ndarray]:
+class FittedTable(NamedTuple):
+    """What a table's preprocessing has learnt; the columns of numbers come first.
+
+    Attributes:
+        transformer: two pipelines: `numbers` (imputer, scaler), `texts` (imputer, one-hot).
+        numbers: names of the columns of numbers.
+        categories: name of each column of texts, and its texts in order.
+        seen: (columns out,) 0 where a category is in none of the rows learnt from, else 1.
+    """
+
+    transformer: ColumnTransformer
+    numbers: list[str]
+    categories: dict[str, list[str]]
+    seen: np.ndarray
+
+
+def fit_table(scale: str, search: pd.DataFrame, fit: Features) -> FittedTable:
+    """Fit the preprocessing of a table; arguments as of `preprocessor`."""
     categories = _texts(search)
-    codes = [np.arange(1.0, 1 + max(1, len(names))) for names in categories.values()]
+    names = [str(name) for name in search if name not in categories]
+    codes = [np.arange(1.0, 1 + max(1, len(texts))) for texts in categories.values()]
     numbers = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True),
         StandardScaler() if scale == "standard" else "passthrough",
@@ -420,14 +441,18 @@ def _table_preprocessor(
         OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False),
     )
     transformer = ColumnTransformer(
-        [
-            ("numbers", numbers, [name for name in search if name not in categories]),
-            ("texts", texts, list(categories)),
-        ]
+        [("numbers", numbers, names), ("texts", texts, list(categories))]
     )
     fitted = transformer.fit_transform(_coded(fit, categories))
     seen, part = np.ones(fitted.shape[1]), transformer.output_indices_["texts"]
     seen[part] = fitted[:, part].any(0)
+    return FittedTable(transformer, names, categories, seen)
+
+
+def _table_preprocessor(
+    scale: str, search: pd.DataFrame, fit: Features
+) -> Callable[[Features], np.ndarray]:
+    transformer, _, categories, seen = fit_table(scale, search, fit)
     return lambda rows: _float32(transformer.transform(_coded(rows, categories)) * seen)
 
 

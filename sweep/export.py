@@ -120,6 +120,7 @@ def _provenance(choice: Choice, attrs: dict[str, Any]) -> dict[str, Any]:
         "model_hash": attrs["problem"]["model_hash"],
         "device": attrs["problem"]["device"],
         "seed": attrs["spec"]["search"]["sampler"]["seed"],
+        "folder": attrs.get("folder"),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_versions()},
     }
@@ -146,7 +147,16 @@ def write_config(config: dict[str, Any], path: Path) -> None:
         raise UsageError(
             f"--output: must end in .yaml, .toml or .json, got {path}. Change the suffix"
         )
-    write_whole(path, writers[path.suffix](config))
+    write_whole(path, writers[path.suffix](_from(path.resolve().parent, config)))
+
+
+def _from(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Give the study's folder relative to the config's: both may move together."""
+    provenance = config.get("provenance") or {}
+    if not os.path.isabs(provenance.get("folder") or ""):
+        return config
+    relative = os.path.relpath(provenance["folder"], folder)
+    return {**config, "provenance": {**provenance, "folder": relative}}
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -36,7 +36,7 @@ from sweep.models import (
     stack_buffers,
 )
 from sweep.optim import Columns, Optimizer
-from sweep.penalty import norm, sparsity
+from sweep.penalty import histogram, inputs_used, norm, sparsity
 from sweep.seeds import derive
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -79,6 +79,8 @@ class Measures:
     train_loss_clean: Array  # on the true labels
     norm: Array
     sparsity: Array
+    inputs_used: Array  # by a unit of the first penalised layer
+    weight_counts: Array  # (L, N_BINS): weights between penalty.WEIGHT_EDGES
 
 
 class Lanes:
@@ -219,8 +221,25 @@ class Lanes:
         train, clean = (
             self._mean_losses(out, y[rows], None) for y in (problem.y, problem.y_clean)
         )
-        norms = norm(weights, self._columns.l1_ratio)
-        return Measures(*map(on_host, (loss, score, train, clean, norms, sparsity(weights))))
+        first = self.layout.places[0]
+        inputs = weights[:, : first.size].unflatten(1, (first.shape[0], -1))
+        of_weights = (
+            norm(weights, self._columns.l1_ratio),
+            sparsity(weights),
+            inputs_used(inputs),
+            histogram(weights),
+        )
+        return Measures(*map(on_host, (loss, score, train, clean, *of_weights)))
+
+    @torch.no_grad()
+    def predict(self, replicates: range) -> Tensor:
+        """Return every lane's outputs on its place's validation rows, (L, m, C)."""
+        return self._outputs(*self._of_places(replicates, self.problem.val)).mT
+
+    def tensors(self, lane: int) -> Tensors:
+        """Copy what one lane's network holds, parameters and buffers by name, to the host."""
+        held = self.layout.views(self._params) | self._buffers
+        return {name: tensor[lane].detach().cpu().clone() for name, tensor in held.items()}
 
     def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
         """Take what belongs to the replicate at each place: (R, …) to (G, …)."""

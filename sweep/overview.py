@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from sweep import lease
 from sweep.database import open_storage
-from sweep.errors import UsageError
+from sweep.errors import SweepError, UsageError
 from sweep.search import is_result
 
 
@@ -54,6 +54,21 @@ def load_study(url: str, study_name: str) -> optuna.Study:
     close = difflib.get_close_matches(study_name, names, 1)
     hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names) or 'none'}"
     raise UsageError(f"study: must be in the storage, got {study_name} ({url}). {hint}")
+
+
+def note_fit(url: str, summary: dict[str, Any]) -> bool:
+    """Keep what a refit came to with its study, for the report; return whether it was possible.
+
+    It is not where the study is elsewhere, or somebody runs it: its owner alone writes then.
+    """
+    try:
+        (row,) = overview(url, summary["study_name"])
+        if row["owner"]:
+            return False
+        load_study(url, summary["study_name"]).set_user_attr("fit", summary)
+    except SweepError:
+        return False
+    return True
 
 
 def _is_unborn(url: str) -> bool:

@@ -13,8 +13,18 @@ subgradient never gives one (Parikh & Boyd 2014, Proximal Algorithms, §6.5.2).
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+N_BINS = 81  # of a histogram of weights; odd, so that exact zeros lie in the middle of one
+LARGEST = 4.0  # the outer bins hold whatever is larger
+# Edges of the bins, (N_BINS + 1,): even steps of ±√|w|, so that they are narrow around zero.
+WEIGHT_EDGES = tuple(
+    math.copysign(root**2, root)
+    for root in (math.sqrt(LARGEST) * (2 * i / N_BINS - 1) for i in range(N_BINS + 1))
+)
 
 
 def add_l2_gradient(gradient: Tensor, weights: Tensor, alpha: Tensor, l1_ratio: Tensor) -> None:
@@ -37,3 +47,25 @@ def norm(weights: Tensor, l1_ratio: Tensor) -> Tensor:
 def sparsity(weights: Tensor) -> Tensor:
     """Return the share of exact zeros in each lane, (L,), in float64."""
     return (weights == 0).double().mean(1)
+
+
+def inputs_used(weights: Tensor) -> Tensor:
+    """Return how many inputs a unit uses, averaged over units: (L, units, inputs) to (L,).
+
+    The effective number (Σ|w|)² / Σw² of a unit's incoming weights: k equal ones and zeros
+    otherwise count k, so that L2, which has no exact zeros, compares with L1. A unit whose
+    weights are all zero uses none.
+    """
+    weights = weights.double()
+    squares = weights.square().sum(2)
+    used = weights.abs().sum(2).square() / squares
+    return torch.where(squares > 0, used, 0).mean(1)
+
+
+def histogram(weights: Tensor) -> Tensor:
+    """Count the weights (L, w) of each lane between WEIGHT_EDGES: (L, N_BINS)."""
+    root = weights.sign() * weights.abs().sqrt()  # NaN of a lane given up may go anywhere
+    place = (root / math.sqrt(LARGEST) + 1).nan_to_num() * (N_BINS / 2)
+    bins = place.clamp(0, N_BINS - 1).long()
+    counts = torch.zeros(len(weights), N_BINS, dtype=weights.dtype, device=weights.device)
+    return counts.scatter_add_(1, bins, torch.ones_like(weights))

@@ -11,19 +11,17 @@ from typing import Any
 import torch
 
 from sweep import optim
-from sweep.alpha_max import alpha_max
 from sweep.data import Dataset, Problem, load_dataset, make_problem
 from sweep.errors import UsageError
 from sweep.lanes import Recipe, Setting
 from sweep.models import MLP, Factory, Layout, build, check_model
 from sweep.own import load_function
+from sweep.ranges import Range, make_range
 from sweep.search import make_design, make_pruner, make_sampler, make_space
 from sweep.spec import AdamSpec, MlpSpec, SgdSpec, StudySpec
 
 CPU_LANE_BYTES = 64 << 20  # lanes beyond the last-level cache are no faster each
 CUDA_SHARE = 0.4  # of the card's memory
-DEFAULT_RANGE = (1e-6, 1e-1)
-LOW_TO_HIGH = 1e-4  # glmnet's ratio of the smallest to the largest strength
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,7 @@ class Plan:
     factory: Factory
     recipe: Recipe
     layout: Layout
-    alpha_max: float | None
-    low: float
-    high: float
+    span: Range
     width: int  # lanes
     lane_bytes: int
 
@@ -106,17 +102,15 @@ def make_plan(spec: StudySpec) -> Plan:
             f"penalty.exempt: must leave a tensor to penalise, got {list(spec.penalty.exempt)},"
             f" which spares all of {', '.join(layout.exempt)}. Remove a pattern"
         )
-    largest, low, high = _range(spec, problem)
+    span = make_range(spec, problem)
     lane_bytes = _lane_bytes(spec, problem, layout)
     width = _width(spec, lane_bytes, device)
     recipe = _recipe(spec)
     # They refuse options that are not theirs, before anything is trained or written.
     make_sampler(spec.search.sampler)
     make_pruner(spec.search.pruner, spec.training.epochs)
-    make_design(spec, make_space(spec, low, high))
-    return Plan(
-        spec, dataset, problem, factory, recipe, layout, largest, low, high, width, lane_bytes
-    )
+    make_design(spec, make_space(spec, span.low, span.high))
+    return Plan(spec, dataset, problem, factory, recipe, layout, span, width, lane_bytes)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -170,53 +164,6 @@ def _optimizer(spec: StudySpec) -> optim.Optimizer:
         return optim.SGD(training.dampening, training.nesterov, l1, has_momentum)
     decoupled = not isinstance(training, AdamSpec)
     return optim.Adam(training.betas, training.eps, l1, decoupled)
-
-
-def _range(spec: StudySpec, problem: Problem) -> tuple[float | None, float, float]:
-    """Return alpha_max, where known, and the range of the strength."""
-    if spec.strength == "weight_decay":
-        bounds = spec.search.space.weight_decay
-        return None, bounds.low if bounds else 1e-5, bounds.high if bounds else 1.0
-    model, wanted, largest = spec.model, spec.search.space.alpha, None
-    if isinstance(model, MlpSpec):
-        ratio = spec.search.space.l1_ratio.low if spec.search.space.l1_ratio else None
-        ratio = spec.penalty.ratio if ratio is None else ratio
-        largest = alpha_max(problem, model.hidden, model.activation, ratio, spec.seed)
-    cap = stability_cap(spec)
-    auto_high = min(largest or DEFAULT_RANGE[1], cap)
-    high = auto_high if wanted.high == "auto" else wanted.high
-    if high > cap:
-        raise UsageError(
-            f"search.space.alpha.high: must be < {cap:.3g}, where SGD with this lr stops being"
-            f" stable, got {high:g}. Use auto, or a smaller lr"
-        )
-    auto_low = high * LOW_TO_HIGH if largest else min(DEFAULT_RANGE[0], high * LOW_TO_HIGH)
-    low = auto_low if wanted.low == "auto" else wanted.low
-    if low >= high:
-        raise UsageError(
-            f"search.space.alpha.low: must be < high, got low {low:g}, high {high:g}."
-            " Give both, or lower it"
-        )
-    return largest, low, high
-
-
-def stability_cap(spec: StudySpec) -> float:
-    """Return the α above which SGD's own step on the squared penalty overshoots.
-
-    α < (1 + μ) / ((1 − τ)·lr), with nesterov (1 + μ) / ((1 + 2μ)·lr); infinite elsewhere.
-    """
-    training, space = spec.training, spec.search.space
-    if not isinstance(training, SgdSpec) or spec.penalty.norm == "l1":
-        return float("inf")
-    lr = space.lr.high if space.lr else training.lr
-    momenta = [space.momentum.low, space.momentum.high] if space.momentum else [training.momentum]
-    ratio = space.l1_ratio.low if space.l1_ratio else spec.penalty.ratio
-    if training.nesterov:
-        gain = min((1 + mu) / (1 + 2 * mu) for mu in momenta)
-    else:
-        # Without momentum torch ignores the dampening.
-        gain = min((1 + mu) / (1 - training.dampening * (mu > 0)) for mu in momenta)
-    return 0.99 * gain / (lr * (1 - ratio)) if ratio < 1 else float("inf")
 
 
 def _lane_bytes(spec: StudySpec, problem: Problem, layout: Layout) -> int:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import optuna
 import pandas as pd
+from optuna.trial import TrialState
 
 from sweep.overview import load_study
-from sweep.report import figure
 from sweep.runner import Ending, Progress, run_study
 from sweep.selection import Choice, Finished, Selection, verdict
 from sweep.spec import StudySpec
@@ -71,6 +71,8 @@ class StudyResult:
 
     def figure(self, name: str = "validation_curve") -> go.Figure:
         """Draw a figure of the report."""
+        from sweep.figures import figure
+
         return figure(self.finished, name)
 
 
@@ -82,11 +84,18 @@ def run(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> StudyResult:
     """Run or resume a study and read what came of it; arguments as in `run_study`."""
-    ending = run_study(spec, fresh=fresh, on_progress=on_progress, should_stop=should_stop)
-    result = load_result(spec.storage, spec.study_name, ending)
-    if ending == "done" and result.study.best_trials:
-        result.study.set_user_attr("verdict", result.verdict)
-    return result
+    ending = run_study(
+        spec, fresh=fresh, on_progress=on_progress, should_stop=should_stop, publish=_publish
+    )
+    return load_result(spec.storage, spec.study_name, ending)
+
+
+def _publish(study: optuna.Study) -> None:
+    """Put the verdict so far on the study, for whoever looks at it."""
+    if any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False)):
+        said = verdict(Finished.read(study))
+        if study.user_attrs.get("verdict") != said:
+            study.set_user_attr("verdict", said)
 
 
 def load_result(storage: str, study_name: str, ending: Ending = "done") -> StudyResult:

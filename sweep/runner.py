@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import ctypes
-import json
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import optuna
 import torch
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweep.cohort import Cohort, Report
+from sweep.controls import Controls
 from sweep.data import Problem
 from sweep.database import rename_study
-from sweep.errors import SweepError, UsageError
+from sweep.errors import SweepError
 from sweep.lanes import Measures
+from sweep.machine import is_out_of_memory, keep_freed_memory, use_one_thread
 from sweep.plan import Plan, make_plan
-from sweep.search import Search, is_result, make_pruner, make_sampler, make_space
+from sweep.ranges import EVERY, may_widen, new_points, widened
+from sweep.search import (
+    Params,
+    Search,
+    Space,
+    is_result,
+    make_pruner,
+    make_sampler,
+    make_space,
+)
+from sweep.settle import settle
 from sweep.spec import StudySpec
 from sweep.stats import standard_error
 from sweep.storage import MirroredStorage
 
 HEARTBEAT_S = 20.0  # a third of the lease
 CURVE_LAG_S = 1.0  # how far the storage may lag behind in curves, never in results
-BASELINE = "baseline"
+PUBLISH_S = 5.0  # between two looks at a running study's results
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,9 @@ class Progress:
     n_trials: int
     fraction: float  # of all epochs of all trials
     best: Best | None
+    strength: str
+    span: tuple[float, float]  # the range searched at present
+    curve: Sequence[tuple[float, float]]  # strength and value of every COMPLETE trial
 
 
 Ending = Literal["done", "interrupted", "timeout"]
@@ -63,6 +74,7 @@ def run_study(
     fresh: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
+    publish: Callable[[optuna.Study], None] = lambda _: None,
 ) -> Ending:
     """Run or resume a study until it has `n_trials` results.
 
@@ -71,14 +83,16 @@ def run_study(
         fresh: start over; an older study of this name is kept as `<name>-<date>`.
         on_progress: called after every epoch, when what it tells is safely stored.
         should_stop: asked after every epoch; True ends the run after a clean save.
+        publish: called with the study every few seconds while results come in, and at the
+            end; may set the study's attributes.
 
     Raises:
         UsageError: the study, its data or its model is not usable, or the storage holds
             another study under this name.
         SweepError: another process runs this study, or the storage failed for good.
     """
-    _use_one_thread()
-    _keep_freed_memory()
+    use_one_thread()
+    keep_freed_memory()
     plan = make_plan(spec)
     sampler = make_sampler(spec.search.sampler)
     pruner = make_pruner(spec.search.pruner, spec.training.epochs)
@@ -94,7 +108,8 @@ def run_study(
                 storage=storage, study_name=spec.study_name, direction="minimize",
                 sampler=sampler, pruner=pruner, load_if_exists=True,
             )  # fmt: skip
-            return _run(_settle(plan, study), storage, study, on_progress, should_stop)
+            plan = settle(plan, study)
+            return _run(plan, storage, study, on_progress, should_stop, publish)
         finally:
             storage.close()
     finally:
@@ -104,6 +119,7 @@ def run_study(
 def _run(
     plan: Plan, storage: MirroredStorage, study: optuna.Study,
     on_progress: Callable[[Progress], None], should_stop: Callable[[], bool],
+    publish: Callable[[optuna.Study], None],
 ) -> Ending:  # fmt: skip
     storage.reconcile(study._study_id)
     n_results = sum(map(is_result, study.get_trials(deepcopy=False)))
@@ -112,7 +128,9 @@ def _run(
         study.set_user_attr("run", {"began": began, "n_results": n_results})
     try:
         with _heartbeat(storage):
-            return _Runner(plan, storage, study).run(on_progress, should_stop)
+            ending = _Runner(plan, storage, study).run(on_progress, should_stop, publish)
+            publish(study)
+            return ending
     finally:
         storage.requeue(study._study_id)
 
@@ -136,132 +154,94 @@ def _heartbeat(storage: MirroredStorage) -> Iterator[None]:
         thread.join()
 
 
-def _use_one_thread() -> None:
-    """Train on one CPU thread unless the user asked for more.
-
-    A step is many short operations: on cores that have other work, threads wait for each
-    other at every one of them, and two were nearly twice as slow as one.
-    """
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
-
-
-def _keep_freed_memory() -> None:
-    """Keep glibc from handing freed blocks back to the system between steps.
-
-    A step's temporaries would be mapped anew in the next step, at hundreds of page faults
-    each time: up to a third of a step.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is not None:  # glibc; the numbers are of its malloc.h
-        trim_threshold, mmap_threshold = -1, -3
-        mallopt(trim_threshold, 1 << 30)
-        mallopt(mmap_threshold, 32 << 20)
-
-
-def _settle(plan: Plan, study: optuna.Study) -> Plan:
-    """Compare the plan with what the study was begun with; take over range and width."""
-    attrs, spec = study.user_attrs, plan.spec
-    if "spec" in attrs:
-        _refuse_changes(plan, attrs)
-        low, high = attrs["alpha_range"]
-        width = attrs.get("width", plan.width)  # stored when the lanes are made
-        plan = replace(plan, low=low, high=high, width=width, alpha_max=attrs["alpha_max"])
-    elif study.get_trials(deepcopy=False) or study.direction != StudyDirection.MINIMIZE:
-        raise UsageError(
-            f"study_name: must be new or a study of sweep's, got {spec.study_name}, which another"
-            f" program made ({spec.storage}). Use another name, or --fresh"
-        )
-    study.set_user_attr("spec", spec.model_dump(mode="json"))
-    study.set_user_attr("spec_hash", spec.spec_hash)
-    study.set_user_attr("data_hash", plan.dataset.content_hash)
-    study.set_user_attr("alpha_max", plan.alpha_max)
-    study.set_user_attr("alpha_range", [plan.low, plan.high])
-    study.set_user_attr("problem", plan.about)
-    return plan
-
-
-def _refuse_changes(plan: Plan, attrs: dict[str, Any]) -> None:
-    old = StudySpec.model_validate_json(json.dumps(attrs["spec"])).identity
-    changes = [
-        f"{key} was {before!r}, is {now!r}"
-        for key, before, now in _differences(old, plan.spec.identity)
-    ]
-    if attrs.get("data_hash") != plan.dataset.content_hash:
-        changes.append("the data are other rows")
-    if attrs.get("problem", {}).get("model_hash") != plan.about["model_hash"]:
-        changes.append("the model's file has other content")
-    if changes:
-        raise UsageError(
-            f"study_name: the study {plan.spec.study_name} exists with another spec: "
-            f"{'; '.join(changes)} ({plan.spec.storage}). Use another study_name, or --fresh"
-        )
-
-
-def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]]:
-    """List the dotted keys at which two trees differ, with both values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            found
-            for name in dict.fromkeys([*old, *new])
-            for found in _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
-        ]
-    return [] if old == new else [(key, old, new)]
-
-
 class _Runner:
     """The loop of one run."""
 
     def __init__(self, plan: Plan, storage: MirroredStorage, study: optuna.Study):
-        self.plan, self.storage, self.study = plan, storage, study
-        space = make_space(plan.spec, plan.low, plan.high)
+        self.plan, self.storage, self.study, self.span = plan, storage, study, plan.span
+        self.widenings: list[dict[str, Any]] = study.user_attrs.get("widenings", [])
+        space = self._space()
         self.search = Search(storage, study, plan.spec, space, plan.spec.training.epochs)
+        for move in self.widenings:
+            self._look_further(move)
+        self.controls = Controls(study, plan.spec, len(space))
         self.cohort = self._make_cohort(plan.width)
-        self.running: dict[int | str, dict[str, float]] = {}
+        self.running: dict[int | str, Params] = {}
         self.epochs: dict[int | str, int] = {}
-        self.best = self._best_so_far()
-        self._flushed = time.monotonic()
+        self.best, self.curve = self._results_so_far()
+        self._flushed = self._published = time.monotonic()
 
     def run(
-        self, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+        self,
+        on_progress: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+        publish: Callable[[optuna.Study], None],
     ) -> Ending:
         deadline = time.monotonic() + (self.plan.spec.search.timeout_s or float("inf"))
         while True:
             if should_stop():
                 return "interrupted"
-            late = time.monotonic() > deadline
-            self._fill(asking=not late)
+            self._fill(asking=time.monotonic() <= deadline)
             if not self.running:
                 return "timeout" if self.search.wanted else "done"
             told = [self._take(report) for report in self._advance()]
+            if any(told) and time.monotonic() - self._published > PUBLISH_S:
+                publish(self.study)
+                self._published = time.monotonic()
             if any(told) or time.monotonic() - self._flushed > CURVE_LAG_S:
                 self.storage.flush(durable=any(told))
                 self._flushed = time.monotonic()
             on_progress(self._progress())
 
+    def _space(self) -> Space:
+        return make_space(self.plan.spec, self.span.low, self.span.high)
+
     def _fill(self, asking: bool) -> None:
-        """Put trials, and the control when it is due, into free slots."""
-        if self.cohort.free and (params := self._due_baseline()) is not None:
-            self._start(BASELINE, params)
+        """Put controls that are due, and trials, into free slots."""
+        searching = self.search.wanted or any(isinstance(key, int) for key in self.running)
+        for key, params in self.controls.due(self.span, searching, self.running).items():
+            if self.cohort.free:
+                self._start(key, params)
         while asking and self.cohort.free and self.search.ready:
+            self._widen()
             number, params = self.search.ask()
             self._start(number, params)
 
-    def _due_baseline(self) -> dict[str, float] | None:
-        """Return the α = 0 control's params when it should start now.
+    def _widen(self) -> None:
+        """Move an end of the range where the best strength lies at it, before the next ask.
 
-        With more params than the strength it is trained at those of the best trial, so last.
+        What is decided before ask k depends on the trials that ask k may know, and once
+        decided it is stored: so the table of trials stays the same after any stop.
         """
-        if BASELINE in self.running or BASELINE in self.study.user_attrs:
-            return None
-        others: dict[str, float] = {}
-        if len(make_space(self.plan.spec, self.plan.low, self.plan.high)) > 1:
-            if self.running or self.search.ready or self.best is None:
-                return None
-            others = self.best.params
-        return {**others, self.plan.spec.strength: 0.0}
+        spec, number = self.plan.spec, self.search.new
+        if not number or number % EVERY or not may_widen(spec):
+            return
+        if len(self.widenings) >= spec.search.widenings or any(
+            move["at"] == number for move in self.widenings
+        ):
+            return
+        known = self.search.known_to(number)
+        wider = widened(spec, self.span, known, self.controls.baseline)
+        if wider is None:
+            return
+        move = {
+            "at": number,
+            "before": [self.span.low, self.span.high],
+            "after": [wider.low, wider.high],
+        }
+        self.span, self.widenings = wider, [*self.widenings, move]
+        self._look_further(move)
+        self.study.set_user_attr("alpha_range", move["after"])
+        self.study.set_user_attr("widenings", self.widenings)
+        self.storage.flush(durable=True)
 
-    def _start(self, trial: int | str, params: dict[str, float]) -> None:
+    def _look_further(self, move: dict[str, Any]) -> None:
+        points = [
+            {self.plan.spec.strength: at} for at in new_points(move["before"], move["after"])
+        ]
+        self.search.widen(self._space(), dict(enumerate(points, move["at"])))
+
+    def _start(self, trial: int | str, params: Params) -> None:
         self.running[trial], self.epochs[trial] = params, 0
         self.cohort.start(trial, self.plan.setting(params))
 
@@ -270,7 +250,7 @@ class _Runner:
         try:
             return self.cohort.advance()
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         # Outside the handler: the exception held the failed step's tensors.
         width = self.cohort.width
@@ -291,7 +271,7 @@ class _Runner:
             try:
                 cohort = Cohort(plan.problem, plan.factory, plan.recipe, width)
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 width //= 2
             else:
@@ -325,33 +305,38 @@ class _Runner:
         if number is not None and report.loss is not None:
             self.search.report(number, report.epoch, report.loss)
         if report.result is None:
-            if number is None:
+            if isinstance(trial, str):
                 content = {"outcome": "diverged", "reason": report.diverged, "params": params}
-                self.study.set_user_attr(BASELINE, content)
+                self.controls.store(trial, content)
             else:
-                self.search.tell_diverged(number, report.diverged or "")
+                self.search.tell_diverged(trial, report.diverged or "")
             return
         value, attrs = describe(self.plan, params, report.result)
         if number is None:
-            self.study.set_user_attr(BASELINE, {"value": value, **attrs, "params": params})
+            self.controls.store(str(trial), {"value": value, **attrs, "params": params})
             return
         self.search.tell(number, TrialState.COMPLETE, value, attrs)
+        self.curve.append((params[self.plan.spec.strength], value))
         if self.best is None or value < self.best.value:
             self.best = Best(number, params, value, attrs["value_se"])
 
-    def _best_so_far(self) -> Best | None:
+    def _results_so_far(self) -> tuple[Best | None, list[tuple[float, float]]]:
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if not trials:
-            return None
-        best = min(trials, key=lambda t: t.value)  # type: ignore[arg-type, return-value]
-        assert best.value is not None
-        return Best(best.number, best.params, best.value, best.user_attrs.get("value_se"))
+        curve = [(t.params[self.plan.spec.strength], t.values[0]) for t in trials]
+        best = min(trials, key=lambda t: t.values[0], default=None)
+        if best is None:
+            return None, curve
+        se = best.user_attrs.get("value_se")
+        return Best(best.number, best.params, best.values[0], se), curve
 
     def _progress(self) -> Progress:
         n_trials, epochs = self.plan.spec.search.n_trials, self.plan.spec.training.epochs
-        under_way = sum(self.epochs[t] / epochs for t in self.running if t != BASELINE)
+        under_way = sum(self.epochs[t] / epochs for t in self.running if isinstance(t, int))
         done = self.search.n_results
-        return Progress(done, n_trials, min(1.0, (done + under_way) / n_trials), self.best)
+        return Progress(
+            done, n_trials, min(1.0, (done + under_way) / n_trials), self.best,
+            self.plan.spec.strength, (self.span.low, self.span.high), self.curve,
+        )  # fmt: skip
 
 
 def describe(
@@ -369,6 +354,8 @@ def describe(
         "norm": size,
         "penalty": params[spec.strength] * size,
         "sparsity": float(result.sparsity.mean()),
+        "inputs_used": float(result.inputs_used.mean()),
+        "weight_counts": result.weight_counts.sum(0).astype(int).tolist(),
         "outcome": "collapsed" if (result.sparsity == 1).all() else "ok",
     }
     if spec.data.label_noise:
@@ -376,11 +363,6 @@ def describe(
     if spec.strength == "weight_decay":
         del attrs["penalty"]  # decoupled decay is no term of the loss
     return float(values.mean()), attrs
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Tell an allocation that failed; on the CPU torch raises a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "t allocate" in str(error)
 
 
 def _score_name(problem: Problem) -> str:

@@ -151,7 +151,7 @@ class Search:
     def __init__(self, storage: MirroredStorage, study: optuna.Study, spec: StudySpec,
                  space: Space, epochs: int):  # fmt: skip
         self._storage, self.study, self._spec, self._space = storage, study, spec, space
-        self._design = make_design(spec, space)
+        self._design = dict(enumerate(make_design(spec, space)))
         self._stride = -(-epochs // MAX_REPORTS)
         self._epochs = epochs
         self._trials: dict[int, Trial] = {}
@@ -183,6 +183,24 @@ class Search:
     def _next(self) -> int:
         return self._waiting[0] if self._waiting else self._n
 
+    @property
+    def new(self) -> int | None:
+        """The number of the next trial, where that is one never asked before."""
+        return None if self._waiting else self._n
+
+    def known_to(self, number: int) -> list[FrozenTrial]:
+        """Return the trials whose results an ask may depend on."""
+        return self._all()[: max(0, self._seen_by(number) + 1)]
+
+    def widen(self, space: Space, first: Mapping[int, Params]) -> None:
+        """Go on in a wider space; `first` holds params of trials that no sampler chooses."""
+        self._space = space
+        self._design |= first
+        for name, distribution in space.items():
+            self._storage.widen(self.study._study_id, name, distribution)
+        # A sampler remembers the space that it has seen so far.
+        self.study.sampler = make_sampler(self._spec.search.sampler)
+
     def ask(self) -> tuple[int, Params]:
         """Return the next trial's number and params."""
         number = self._next
@@ -193,7 +211,7 @@ class Search:
             self._waiting.pop(0)
         else:
             self._n += 1
-            if number < len(self._design):
+            if number in self._design:
                 self.study.enqueue_trial(self._design[number])
         with self._storage.showing(self._seen_by(number)):
             trial = self.study.ask(self._space)  # type: ignore[arg-type]

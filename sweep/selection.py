@@ -6,7 +6,7 @@ Everything is read from the study alone: trials, the α = 0 control, attributes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import optuna
@@ -14,18 +14,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
 from sweep.spec import StudySpec
-from sweep.stats import paired_gain
+from sweep.stats import paired_gain, t_quantile
 
-EDGE_DECADES = 0.25
+EDGE = 10**0.25  # a strength within this factor of an end lies at it
 Selection = Literal["best", "1se"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One trial's strength, and what is known about it."""
+    """One strength, and what is known about it; `number` is None on the line beside trials."""
 
     selection: Selection
-    number: int
+    number: int | None
     params: dict[str, float]
     value: float
     value_se: float | None
@@ -42,6 +42,10 @@ class Finished:
     baseline: dict[str, Any] | None
     alpha_range: tuple[float, float]
     alpha_max: float | None
+    alpha_cap: float | None
+    n_widenings: int
+    line: tuple[dict[str, Any], ...]  # strengths at the best trial's other params, as stored
+    has_control: bool  # whether one was trained, even if it diverged
 
     @classmethod
     def read(cls, study: optuna.Study) -> Finished:
@@ -71,6 +75,10 @@ class Finished:
             baseline if baseline and "value" in baseline else None,
             tuple(attrs["alpha_range"]),
             attrs["alpha_max"],
+            attrs.get("alpha_cap"),
+            len(attrs.get("widenings", [])),
+            _line(attrs.get("line", {}), trials),
+            baseline is not None,
         )
 
     @property
@@ -82,48 +90,91 @@ class Finished:
         """Return a trial's alpha, or weight_decay."""
         return float(trial.params[self.spec.strength])
 
-    def choose(self, selection: Selection) -> Choice:
-        """Choose a trial.
+    @property
+    def curve(self) -> list[Choice]:
+        """What is known against the strength alone, weakest first.
 
-        * best: the smallest value; of equal ones the largest strength.
+        The trials, where they differ in nothing else; with more params the line through the
+        best trial, and that trial itself.
+        """
+        if self.n_params == 1:
+            points = [_choice("best", trial) for trial in self.trials]
+        elif self.line:
+            at_best = self.choose("best")
+            points = [at_best] + [_on_line(point) for point in self.line]
+        else:
+            points = []
+        return sorted(points, key=lambda point: point.params[self.spec.strength])
+
+    @property
+    def n_params(self) -> int:
+        """How many parameters are searched."""
+        return len(self.trials[0].params)
+
+    def choose(self, selection: Selection) -> Choice:
+        """Choose a strength.
+
+        * best: the trial with the smallest value; of equal ones the largest strength.
         * 1se: the LARGEST strength whose value is at most the smallest value plus its standard
-          error, as in glmnet (R/getOptcv.glmnet.R).
+          error, as in glmnet (R/getOptcv.glmnet.R); with more params than the strength, on the
+          line through the best trial.
 
         Raises:
-            UsageError: 1se with fewer than 3 folds, or with more params than the strength.
+            UsageError: 1se with fewer than 3 folds, or before the line is trained.
         """
         best = min(self.trials, key=lambda trial: (_value(trial), -self.strength(trial)))
         if selection == "best":
             return _choice(selection, best)
+        self._check_folds("selection: 1se")
+        limit = _value(best) + best.user_attrs["value_se"]
+        within = [point for point in self.curve if point.value <= limit]
+        chosen = max(within, key=lambda point: point.params[self.spec.strength])
+        return replace(chosen, selection="1se")
+
+    def interval(self, choice: Choice) -> tuple[float, float]:
+        """Return the weakest and the strongest α that the folds do not tell from a choice.
+
+        All strengths whose value, paired fold by fold, lies at most t(K − 1, 0.975) standard
+        errors of the difference above that of the choice (two-sided 95 %).
+
+        Raises:
+            UsageError: fewer than 3 folds, or before the line is trained.
+        """
+        self._check_folds("interval")
+        strength, reach = self.spec.strength, t_quantile(0.975, self.n_folds - 1)
+        own = choice.attrs["replicate_values"]
+        alike = [choice.params[strength]]
+        for point in self.curve:
+            lead, se = paired_gain(point.attrs["replicate_values"], own, self.n_folds)
+            if se is not None and lead <= reach * se:
+                alike.append(point.params[strength])
+        return min(alike), max(alike)
+
+    def _check_folds(self, what: str) -> None:
         if self.n_folds < 3:
             raise UsageError(
-                f"selection: 1se must have 3 folds or more, got {self.n_folds}."
+                f"{what} must have 3 folds or more, got {self.n_folds}."
                 " Use best, or set replicates.n_folds"
             )
-        if len(best.params) > 1:
+        if not self.curve:
             raise UsageError(
-                f"selection: 1se must have {self.spec.strength} as the only parameter, got "
-                f"{', '.join(best.params)}. Use best"
+                f"{what} must have {self.spec.strength} alone to vary, got "
+                f"{', '.join(self.trials[0].params)} and no line through the best trial yet."
+                " Run the study to its end, or use best"
             )
-        limit = _value(best) + best.user_attrs["value_se"]
-        return _choice(
-            selection, max((t for t in self.trials if _value(t) <= limit), key=self.strength)
-        )
 
-    def gain(self, trial: FrozenTrial | Choice) -> tuple[float, float | None] | None:
-        """Return how much a trial improves on no penalty, with the paired standard error."""
+    def gain(self, choice: Choice) -> tuple[float, float | None] | None:
+        """Return how much a choice improves on no penalty, with the paired standard error."""
         if self.baseline is None:
             return None
-        attrs = trial.attrs if isinstance(trial, Choice) else trial.user_attrs
-        base, own = self.baseline["replicate_values"], attrs["replicate_values"]
+        base, own = self.baseline["replicate_values"], choice.attrs["replicate_values"]
         return paired_gain(base, own, self.n_folds)
 
     def at_edge(self, choice: Choice) -> Literal["low", "high"] | None:
         """Tell which end of the range the choice lies at, if any."""
-        reach = 10**EDGE_DECADES
         low, high = self.alpha_range
         strength = choice.params[self.spec.strength]
-        return "low" if strength < low * reach else "high" if strength > high / reach else None
+        return "low" if strength < low * EDGE else "high" if strength > high / EDGE else None
 
 
 def _value(trial: FrozenTrial) -> float:
@@ -134,6 +185,18 @@ def _value(trial: FrozenTrial) -> float:
 def _choice(selection: Selection, trial: FrozenTrial) -> Choice:
     attrs = trial.user_attrs
     return Choice(selection, trial.number, trial.params, _value(trial), attrs["value_se"], attrs)
+
+
+def _line(stored: dict[str, Any], trials: Sequence[FrozenTrial]) -> tuple[dict[str, Any], ...]:
+    """Return the points of the line that were trained to the end, if it is the best trial's."""
+    best = min(trials, key=_value)
+    if stored.get("of") != best.number:
+        return ()
+    return tuple(point for point in stored["points"].values() if "value" in point)
+
+
+def _on_line(point: dict[str, Any]) -> Choice:
+    return Choice("best", None, point["params"], point["value"], point["value_se"], point)
 
 
 def _tuples(tree: Any) -> Any:
@@ -149,17 +212,10 @@ def verdict(finished: Finished) -> str:
     name = finished.spec.strength
     metric = finished.spec.objective.metric.replace("_", " ").replace("val", "validation")
     text = (
-        f"{name} = {best.params[name]:.3g} is best: {metric} {_pm(best.value, best.value_se)}"
-        f"{_others(best, name)}"
+        f"{name} = {best.params[name]:.3g} is best{_others(best, name)}: "
+        f"{metric} {_pm(best.value, best.value_se)}; {_help(finished, best)}."
     )
-    text += f"; {_help(finished, best)}."
-    if edge := finished.at_edge(best):
-        low, high = finished.alpha_range
-        end = low if edge == "low" else high
-        text += (
-            f" It lies at the {edge} end of the range ({end:.3g}){_edge(finished, edge, best)}."
-        )
-    return text
+    return text + _alike(finished, best) + _wide_enough(finished, best)
 
 
 def _pm(value: float, se: float | None) -> str:
@@ -172,11 +228,14 @@ def _others(choice: Choice, strength: str) -> str:
 
 
 def _help(finished: Finished, best: Choice) -> str:
+    strength, base = finished.spec.strength, finished.baseline
+    if not finished.has_control:
+        return f"no control ({strength} = 0) has been trained yet"
     gain = finished.gain(best)
-    if finished.baseline is None or gain is None:
-        return f"without a penalty ({finished.spec.strength} = 0) training diverged"
+    if base is None or gain is None:
+        return f"without a penalty ({strength} = 0) training diverged"
     by, se = gain
-    level = f"{finished.spec.strength} = 0 has {finished.baseline['value']:.4f}"
+    level = f"{strength} = 0{_others_of(base, strength)} has {base['value']:.4f}"
     if se is None:
         return f"{level}, a difference of {by:.4f} whose error one replicate cannot tell"
     if by > 2 * se:
@@ -187,17 +246,44 @@ def _help(finished: Finished, best: Choice) -> str:
     )
 
 
-def _edge(finished: Finished, edge: str, best: Choice) -> str:
-    if (
-        edge == "high"
-        and finished.alpha_max
-        and finished.alpha_range[1] >= finished.alpha_max * 0.99
-    ):
+def _others_of(base: dict[str, Any], strength: str) -> str:
+    others = [f"{k} {v:.3g}" for k, v in base["params"].items() if k != strength]
+    return f" at {', '.join(others)}" if others else ""
+
+
+def _alike(finished: Finished, best: Choice) -> str:
+    try:
+        low, high = finished.interval(best)
+    except UsageError:
+        return ""
+    if low == high:
+        return ""
+    return f" The folds do not tell {low:.2g} to {high:.2g} apart from it (95 %, paired)."
+
+
+def _wide_enough(finished: Finished, best: Choice) -> str:
+    (low, high), n = finished.alpha_range, finished.n_widenings
+    text = ""
+    if n:
+        times = "once" if n == 1 else f"{n} times"
+        text = f" The range was widened {times}, to {low:.3g} .. {high:.3g}."
+    edge = finished.at_edge(best)
+    if edge is None:
+        return text
+    end = low if edge == "low" else high
+    return text + f" It lies at the {edge} end of the range ({end:.3g}){_edge(finished, edge)}."
+
+
+def _edge(finished: Finished, edge: str) -> str:
+    name, high = finished.spec.strength, finished.alpha_range[1]
+    if edge == "high" and finished.alpha_max and high >= finished.alpha_max * 0.99:
         return ", above which all weights are zero"
-    gain = finished.gain(best)
+    if edge == "high" and finished.alpha_cap and high >= finished.alpha_cap * 0.99:
+        return ", above which SGD with this lr is not stable"
+    gain = finished.gain(finished.choose("best"))
     if edge == "low" and gain and (gain[1] is None or gain[0] <= gain[1]):
         return "; smaller is not told apart from no penalty"
-    return f"; search further with --set search.space.{finished.spec.strength}.{edge}=…"
+    return f"; search further with --set search.space.{name}.{edge}=… and --fresh"
 
 
 def choices(finished: Finished) -> Sequence[Choice]:

@@ -230,6 +230,9 @@ class SearchSpec(Section):
         "auto", description="ask k sees the results of trials 0..k-in_flight"
     )
     timeout_s: Positive | None = None
+    widenings: Annotated[int, Field(ge=0)] = Field(
+        3, description="how often an end of alpha's range may move by a decade; 0: never"
+    )
     sampler: SamplerSpec = SamplerSpec()
     pruner: PrunerSpec = PrunerSpec()
     space: SpaceSpec = SpaceSpec()

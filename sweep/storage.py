@@ -131,6 +131,23 @@ class MirroredStorage(InMemoryStorage):
         self._cut_curve(trial_id)
         self.set_trial_state_values(trial_id, TrialState.WAITING)
 
+    def widen(self, study_id: int, name: str, distribution: BaseDistribution) -> None:
+        """Give all trials of a study a wider distribution of a parameter.
+
+        To samplers a parameter with two distributions is none that they could model.
+        """
+        with self._lock:
+            self._check_study_id(study_id)
+            study = self._studies[study_id]
+            study.param_distribution[name] = distribution
+            for trial in list(study.trials):
+                if name in trial.params:
+                    changed = copy.copy(trial)
+                    changed.distributions = {**trial.distributions, name: distribution}
+                    self._set_trial(trial._trial_id, changed)
+                    value = distribution.to_internal_repr(trial.params[name])
+                    self._changes.add_param(trial._trial_id, name, value, distribution)
+
     @contextmanager
     def showing(self, last_seen: int, whole: int | None = None) -> Iterator[None]:
         """Show results of trials 0…last_seen only, so that an ask depends on nothing later.

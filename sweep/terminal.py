@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sweep.doctor import Finding, Repair
+    from sweep.fitted import Fit
     from sweep.plan import Plan
     from sweep.result import StudyResult
     from sweep.runner import Progress
     from sweep.selection import Finished
 
 
+BLOCKS = "▁▂▃▄▅▆▇█"
+N_COLUMNS = 40
+
+
 @contextmanager
 def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
-    """Show a bar with the rest time and the best trial so far, on stderr."""
-    from rich.console import Console
+    """Show a bar, the rest time, the best trial so far and the losses over α, on stderr."""
+    from rich.console import Console, Group
+    from rich.live import Live
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
@@ -30,23 +39,55 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[best]}"),
     )
-    bar = Bar(*columns, console=Console(stderr=True), disable=hidden)
+    console = Console(stderr=True)
+    bar = Bar(*columns, console=console)
     task = bar.add_task("", total=1.0, done="", best="")
+    lines: list[Any] = [bar]
+    live = Live(get_renderable=lambda: Group(*lines), console=console, refresh_per_second=10)
 
     def show(progress: Progress) -> None:
-        bar.start()  # not before there is something to show: a refusal is one line
         bar.update(
             task,
             completed=progress.fraction,
             done=f"{progress.n_results}/{progress.n_trials} trials",
             best=_best(progress),
         )
+        lines[1:] = [curve_line(progress.strength, progress.span, progress.curve)]
+        if not hidden and not live.is_started:
+            live.start()  # not before there is something to show: a refusal is one line
 
     try:
         yield show
     finally:
-        if bar.live.is_started:
-            bar.stop()
+        if live.is_started:
+            del lines[1:]  # the outcome shows the curve again
+            live.stop()
+
+
+def curve_line(
+    strength: str, span: tuple[float, float], curve: Sequence[tuple[float, float]]
+) -> str:
+    """Draw the losses over the strength's log range in one line: low is good, blank unknown.
+
+    A column is as high as its best trial; the worst tenth is cut off, or one trial far out
+    would leave nothing to see of the rest.
+    """
+    low, high = math.log(span[0]), math.log(span[1])
+    columns: dict[int, float] = {}
+    for at, value in curve:
+        place = (math.log(at) - low) / (high - low) * N_COLUMNS
+        column = min(max(int(place), 0), N_COLUMNS - 1)
+        columns[column] = min(value, columns.get(column, value))
+    if not columns:
+        return ""
+    values = sorted(columns.values())
+    least, most = values[0], values[int(0.9 * (len(values) - 1))]
+    scale = (len(BLOCKS) - 1) / (most - least) if most > least else 0.0
+    drawn = "".join(
+        BLOCKS[min(round((columns[c] - least) * scale), len(BLOCKS) - 1)] if c in columns else " "
+        for c in range(N_COLUMNS)
+    )
+    return f"{strength} {span[0]:.1e} │{drawn}│ {span[1]:.1e}"
 
 
 def _best(progress: Progress) -> str:
@@ -71,6 +112,9 @@ def print_outcome(outcome: StudyResult, study: Path) -> None:
         return
     finished = outcome.finished
     _print_table(*_choices_table(finished))
+    points = [(c.params[finished.spec.strength], c.value) for c in finished.curve]
+    if points:
+        print(f"{curve_line(finished.spec.strength, finished.alpha_range, points)}\n")
     print(outcome.verdict)
     print(f"next: sweep export {study} · sweep dashboard · sweep status")
 
@@ -98,6 +142,76 @@ def _row(
         name, f"{strength:.3g}", _pm(value, se), f"{attrs[score]:.3f}", f"{attrs['norm']:.4g}",
         f"{attrs['sparsity']:.1%}",
     )  # fmt: skip
+
+
+@contextmanager
+def epochs_bar(hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how many epochs of all are done, on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    bar = Bar(console=Console(stderr=True), transient=True, disable=hidden)
+    task = bar.add_task("training")
+
+    def show(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def print_fit(fit: Fit) -> None:
+    """Print the test metrics with the strength and with none, and where the network is."""
+    from sweep.fitted import METRICS, sentence
+
+    name = fit.spec.strength
+    header = ("", f"{name} = {fit.strength:.3g}", f"{name} = 0", "difference (paired)")
+    rows = [
+        (
+            label,
+            str(fit.chosen.estimates[metric]),
+            str(fit.none.estimates.get(metric, "")),
+            str(fit.differences.get(metric, "")),
+        )
+        for metric, label in METRICS.items()
+        if metric in fit.chosen.estimates
+    ]
+    _print_table(header, rows)
+    print(
+        f"mean ± SE over {fit.n_seeds} seeds: {fit.n_rows} rows to train on,"
+        f" {fit.n_test_rows} to test"
+    )
+    print(sentence(fit))
+    for warning in fit.warnings:
+        print(f"note: {warning}")
+    print(f"-> {fit.weights_path} (seed {fit.saved_seed}), {fit.card_path}")
+
+
+def diagnosis(url: str, found: Sequence[Finding], mended: Repair | None) -> dict[str, Any]:
+    """Return what `sweep doctor --json` prints."""
+    told: dict[str, Any] = {"storage": url, "findings": [asdict(finding) for finding in found]}
+    if mended:
+        told |= {"backup": mended.backup, "done": mended.done}
+    return told
+
+
+def print_diagnosis(url: str, found: Sequence[Finding], mended: Repair | None) -> None:
+    """Print what was mended, and what is wrong (still)."""
+    if mended and mended.backup:
+        print(f"backup: {mended.backup}")
+    for line in mended.done if mended else ():
+        print(f"mended: {line}")
+    for finding in found:
+        study = f"study {finding.study}: " if finding.study else ""
+        print(f"{finding.severity}: {study}{finding.message}")
+    damage = [finding for finding in found if finding.severity == "damage"]
+    if not damage:
+        print(f"{url} is sound")
+    elif not mended and any(finding.mendable for finding in damage):
+        print("next: sweep doctor --repair")
 
 
 def print_studies(rows: list[dict[str, Any]]) -> None:
@@ -153,8 +267,8 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
     return [
         ("penalised", ", ".join(plan.layout.penalised)),
         ("exempt", ", ".join(plan.layout.exempt) or "none"),
-        (f"range of {spec.strength}", f"{plan.low:.3g} .. {plan.high:.3g}"),
-        ("alpha_max", "no formula" if plan.alpha_max is None else f"{plan.alpha_max:.4g}"),
+        (f"range of {spec.strength}", f"{plan.span.low:.3g} .. {plan.span.high:.3g}"),
+        ("alpha_max", f"{plan.span.alpha_max:.4g}" if plan.span.alpha_max else "no formula"),
         ("rows", f"{problem.train.shape[1]} to train on, {int(problem.val_size.min())}"
                  f"..{int(problem.val_size.max())} to validate on,"
                  f" {len(plan.dataset.y_test)} test"),
@@ -168,7 +282,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -155,5 +155,6 @@ def _measures(replicates: Sequence[float], n_folds: int) -> dict[str, Any]:
     return {
         "value_se": standard_error(replicates, n_folds), "replicate_values": list(replicates),
         "train_loss": mean / 2, "train_loss_clean": mean / 4, "val_accuracy": 0.5,
-        "val_r2": 0.25, "norm": 2.0, "sparsity": 0.0, "outcome": "ok",
+        "val_r2": 0.25, "norm": 2.0, "sparsity": 0.0, "inputs_used": 3.0,
+        "weight_counts": [*[1] * 40, 20, *[1] * 40], "outcome": "ok",
     }  # fmt: skip

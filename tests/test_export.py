@@ -203,6 +203,7 @@ def test_what_a_config_holds() -> None:
             "model_hash": None,
             "device": "cpu",
             "seed": 0,
+            "folder": None,
         },
     }
     assert date.endswith("+00:00")
@@ -319,3 +320,14 @@ def test_what_is_no_config_is_refused(text: str | None, rule: str, tmp_path: Pat
     message = str(error.value)
     assert message.startswith(f"config: {rule}") and message.endswith("Export it anew")
     assert "x.yaml" in message and "\n" not in message
+
+
+def test_the_study_s_folder_is_told_from_where_the_config_lies(tmp_path: Path) -> None:
+    study = made_study({1e-2: [1.0, 2.0, 3.0]}, attrs={"folder": str(tmp_path / "studies")})
+    path = tmp_path / "out" / "deep" / "made.yaml"
+    config = make_config(study)
+    write_config(config, path)
+    read = read_config(path)
+    assert read["provenance"]["folder"] == os.path.join("..", "..", "studies")
+    write_config(read, path)  # what is relative already stays
+    assert read_config(path) == read

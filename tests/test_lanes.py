@@ -17,7 +17,7 @@ import sweep.lanes
 from sweep import optim
 from sweep.data import Problem
 from sweep.lanes import Lanes, Recipe, Setting, row_losses
-from sweep.models import MLP, Factory
+from sweep.models import MLP, Factory, build
 from tests import reference
 from tests.networks import Recurrent, Tied
 from tests.problems import made_up
@@ -367,6 +367,21 @@ def test_a_whole_training_of_a_larger_network_is_that_of_torch_optim(optimizer: 
     # Not the third: at lr 0.1 Adam is chaotic, and a serial loop differs from itself as much
     # when the data differ by rounding.
     assert case.gap(side_by_side(settings(optimizer, "l2")[:2])) < 1e-9
+
+
+@pytest.mark.parametrize("name", ["norms", "dropout"])
+def test_a_lanes_tensors_make_the_network_that_predicts(name: str) -> None:
+    factory = {"norms": norm_net, "dropout": dropout_net}[name]
+    case = make_case("adam", problem=made_up(val_sizes=(6,)), factory=factory)
+    lanes, setting = Lanes(case.problem, factory, case.recipe, 1, 2), Setting(0.01, 0.1)
+    lanes.reset(slice(0, 2), range(2), setting)
+    lanes.train_epoch()
+    out = lanes.predict(range(2))
+    for lane in range(2):
+        module = build(factory, 0).double().eval()
+        module.load_state_dict(lanes.tensors(lane))
+        expected = module(case.problem.X[case.problem.val[lane]])
+        torch.testing.assert_close(out[lane], expected, rtol=0, atol=1e-12)
 
 
 # --- planted faults: the comparison above must see them

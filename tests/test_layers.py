@@ -11,18 +11,19 @@ import sweep
 
 # From the top down. Modules of one line are one row; an import points down, or within a row.
 LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
-    {"edges": ("cli", "service", "__main__")},
+    {"edges": ("cli", "terminal", "service", "__main__")},
     {
         "outcomes": (
-            "selection", "export", "config", "report", "refit", "result", "overview", "dashboard",
+            "selection", "export", "config", "report", "figures", "refit", "result", "overview",
+            "doctor", "checkup", "dashboard", "retrain", "fitted", "weights", "card",
         )
     },
-    {"orchestration": ("runner", "plan", "engines")},
+    {"orchestration": ("runner", "settle", "controls", "plan", "ranges", "engines")},
     {
         "search": ("search", "storage", "database", "schema", "lease"),
         "numerics": (
             "cohort", "lanes", "optim", "penalty", "models", "alpha_max", "data", "sources", "own",
-            "stats",
+            "stats", "holdout", "machine",
         ),
     },
     {"vocabulary": ("spec", "studyfile", "seeds", "errors")},

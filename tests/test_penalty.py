@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from sweep.penalty import add_l2_gradient, norm, soft_threshold, sparsity
+from sweep.penalty import (
+    LARGEST,
+    N_BINS,
+    WEIGHT_EDGES,
+    add_l2_gradient,
+    histogram,
+    inputs_used,
+    norm,
+    soft_threshold,
+    sparsity,
+)
 from tests.problems import real
 
 FINITE = st.floats(-1e6, 1e6, width=32)
@@ -161,3 +171,35 @@ def test_a_stronger_penalty_raises_the_loss_and_lowers_the_norm() -> None:
     slopes = np.diff(best) / np.diff(alphas)
     assert (slopes <= np.array(norms[:-1])).all()
     assert (slopes >= np.array(norms[1:])).all()
+
+
+def test_inputs_used_counts_equal_weights_and_no_zeros() -> None:
+    weights = torch.zeros(3, 2, 4)
+    weights[0, 0, :3] = torch.tensor([0.5, -0.5, 0.5])  # three; the other unit none
+    weights[1] = 2.0  # all four, in both units
+    weights[2, 0] = torch.tensor([1.0, 1e-9, 0.0, 0.0])  # as good as one
+    weights[2, 1] = torch.tensor([3.0, 1.0, 0.0, 0.0])
+    used = inputs_used(weights)
+    assert used.tolist() == pytest.approx([1.5, 4.0, (1 + 16 / 10) / 2], rel=1e-6)
+
+
+def test_the_histogram_counts_every_weight_once_where_numpy_does() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(5, 1000, generator=generator, dtype=torch.float64)
+    weights[1] = 0
+    weights[2] *= 0.01
+    weights[3] *= 10  # beyond the last edges
+    counts = histogram(weights).numpy()
+    assert counts.sum(1).tolist() == [1000] * 5
+    assert counts[1, N_BINS // 2] == 1000
+    inside = weights.clamp(-LARGEST, LARGEST).numpy()
+    for lane in (0, 2, 3, 4):
+        expected, _ = np.histogram(inside[lane], np.asarray(WEIGHT_EDGES))
+        assert counts[lane].tolist() == expected.tolist()
+
+
+def test_a_lane_given_up_spoils_no_histogram() -> None:
+    weights = torch.tensor([[float("nan"), float("inf"), -float("inf")], [0.0, 1.0, -1.0]])
+    counts = histogram(weights)
+    assert counts.sum(1).tolist() == [3, 3]
+    assert counts[1, N_BINS // 2] == 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sweep.errors import UsageError
-from sweep.plan import make_plan, resolve_device, stability_cap
+from sweep.plan import make_plan, resolve_device
 from tests.studies import tiny
 
 
@@ -17,56 +17,6 @@ def test_networks_that_do_not_fit_are_trained_in_equal_waves(tmp_path: Path) -> 
     plan = make_plan(tiny(tmp_path, model__hidden=[1024], search__in_flight=12))
     assert plan.width in {4 * slots for slots in (1, 2, 3, 4, 5, 7)}
     assert plan.width * plan.lane_bytes < 80 << 20
-
-
-def test_the_range_ends_where_the_network_collapses(tmp_path: Path) -> None:
-    plan = make_plan(tiny(tmp_path))
-    assert plan.alpha_max is not None
-    assert plan.high == plan.alpha_max
-    assert plan.low == pytest.approx(plan.alpha_max * 1e-4)
-
-
-def test_without_a_formula_the_range_is_wide(tmp_path: Path) -> None:
-    plan = make_plan(tiny(tmp_path, model__hidden=[8, 8]))
-    assert plan.alpha_max is None
-    assert (plan.low, plan.high) == (1e-6, 1e-1)
-
-
-def test_one_end_may_be_given(tmp_path: Path) -> None:
-    plan = make_plan(tiny(tmp_path, search__space__alpha={"low": 1e-3}))
-    assert plan.low == 1e-3 and plan.high == plan.alpha_max
-
-
-def test_a_low_end_above_the_automatic_high_end_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"search\.space\.alpha\.low: must be < high"):
-        make_plan(tiny(tmp_path, search__space__alpha={"low": 10.0}))
-
-
-@pytest.mark.parametrize(
-    ("training", "alpha", "stable"),
-    [
-        ({"momentum": 0.0}, 0.97, True),
-        ({"momentum": 0.0}, 1.03, False),
-        ({"momentum": 0.9}, 0.97, True),
-        ({"momentum": 0.9}, 1.03, False),
-        ({"momentum": 0.9, "dampening": 0.5}, 0.97, True),
-        ({"momentum": 0.9, "dampening": 0.5}, 1.03, False),
-        ({"momentum": 0.9, "nesterov": True}, 0.97, True),
-        ({"momentum": 0.9, "nesterov": True}, 1.03, False),
-    ],
-)
-def test_the_cap_is_where_sgd_on_the_penalty_alone_stops_converging(
-    tmp_path: Path, training: dict[str, float | bool], alpha: float, stable: bool
-) -> None:
-    spec = tiny(tmp_path, training={"optimizer": "sgd", "lr": 0.1, **training})
-    weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
-    strength = alpha * stability_cap(spec) / 0.99
-    options = {"weight_decay": 2 * strength, "lr": 0.1, **training}
-    sgd = torch.optim.SGD([weight], **options)  # type: ignore[arg-type]
-    for _ in range(3000):
-        weight.grad = torch.zeros_like(weight)
-        sgd.step()
-    assert (float(weight.detach().abs()) < 1) == stable
 
 
 def test_a_range_beyond_sgd_s_stability_is_refused(tmp_path: Path) -> None:

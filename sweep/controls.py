@@ -1,0 +1,108 @@
+"""What is trained beside the trials: the α = 0 control, and a line through the best trial.
+
+With the strength as the only parameter there is one control, trained beside the first
+trials. With more, the control belongs to the other parameters, so it waits for the search to
+end: one at those of the best trial and of the four next, the best of them is the level that a
+penalty has to beat. A line of strengths at the best trial's other parameters shows what the
+strength alone does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.ranges import Range
+from sweep.search import Params
+from sweep.spec import StudySpec
+
+BASELINE, CONTROLS, LINE = "baseline", "controls", "line"
+N_CONTROLS = 5
+N_POINTS = 12
+MIN_FOLDS = 3  # fewer have no standard error to choose by
+
+
+class Controls:
+    """Say what is due, keep what came of it, as attributes of the study."""
+
+    def __init__(self, study: optuna.Study, spec: StudySpec, n_params: int):
+        self._study, self._spec, self._n_params = study, spec, n_params
+        self._kept = {
+            name: content
+            for name, content in study.user_attrs.items()
+            if name in (BASELINE, CONTROLS, LINE)
+        }
+
+    @property
+    def baseline(self) -> dict[str, Any] | None:
+        """The level that a penalty has to beat, where it is known."""
+        return self._kept.get(BASELINE)
+
+    def due(self, span: Range, searching: bool, running: Container[int | str]) -> dict[str, Params]:
+        """Return what should be trained now and is not: params by key."""
+        strength = self._spec.strength
+        if self._n_params == 1:
+            wanted = {} if BASELINE in self._kept else {BASELINE: {strength: 0.0}}
+        elif searching or not (best := self._best()):
+            return {}
+        else:
+            stored = self._kept.get(CONTROLS, {})
+            wanted = {
+                f"{CONTROLS}.{trial.number}": {**trial.params, strength: 0.0}
+                for trial in best
+                if str(trial.number) not in stored
+            } | self._line(best[0], span)
+        return {key: params for key, params in wanted.items() if key not in running}
+
+    def store(self, key: str, content: dict[str, Any]) -> None:
+        """Keep what came of one."""
+        kind, _, place = key.partition(".")
+        if kind == BASELINE:
+            self._keep(BASELINE, content)
+        elif kind == CONTROLS:
+            self._keep(CONTROLS, {**self._kept.get(CONTROLS, {}), place: content})
+        else:
+            number = int(place.partition(".")[0])
+            self._keep(LINE, {"of": number, "points": self._points(number) | {place: content}})
+        if self._n_params > 1:
+            self._level()
+
+    def _keep(self, name: str, content: dict[str, Any]) -> None:
+        self._kept[name] = content
+        self._study.set_user_attr(name, content)
+
+    def _best(self) -> list[FrozenTrial]:
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return sorted(trials, key=lambda trial: trial.values[0])[:N_CONTROLS]
+
+    def _line(self, best: FrozenTrial, span: Range) -> dict[str, Params]:
+        if self._spec.replicates.n_folds < MIN_FOLDS:
+            return {}
+        stored = self._points(best.number)
+        strengths = np.geomspace(span.low, span.high, N_POINTS).clip(span.low, span.high)
+        return {
+            f"{LINE}.{best.number}.{i}": {**best.params, self._spec.strength: float(at)}
+            for i, at in enumerate(strengths)
+            if f"{best.number}.{i}" not in stored
+        }
+
+    def _points(self, number: int) -> dict[str, Any]:
+        """Return what is stored of the line through a trial."""
+        line = self._kept.get(LINE, {})
+        return dict(line["points"]) if line.get("of") == number else {}
+
+    def _level(self) -> None:
+        """Make the best of the five controls the baseline, once all are in."""
+        controls = self._kept.get(CONTROLS, {})
+        wanted = [str(trial.number) for trial in self._best()]
+        if not all(number in controls for number in wanted):
+            return
+        levels = [controls[number] for number in wanted]
+        converged = [level for level in levels if "value" in level]
+        best = min(converged, key=lambda level: level["value"], default=levels[0])
+        if self._kept.get(BASELINE) != best:
+            self._keep(BASELINE, best)

@@ -1,0 +1,168 @@
+"""The held-out test rows: a problem that trains on the other rows and is evaluated on them.
+
+| symbol | meaning |
+|---|---|
+| N, T | search rows (all but the test rows); test rows |
+| n | rows that a seed trains on: N, or `train_rows` drawn from them |
+| S | seeds |
+| D | draws of rows: S with `train_rows`, else 1 |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+
+from sweep.data import (
+    Dataset,
+    FittedTable,
+    Problem,
+    draw_rows,
+    fit_table,
+    noisy_labels,
+    preprocessor,
+    take,
+    target_scale,
+)
+from sweep.seeds import derive
+from sweep.sources import Features
+from sweep.spec import StudySpec
+
+
+def refit_seed(study_seed: int) -> int:
+    """Return the seed that all streams of a refit derive from, as replicates (0, seed index)."""
+    return derive(study_seed, "refit")
+
+
+def training_rows(spec: StudySpec, dataset: Dataset, n_seeds: int) -> list[np.ndarray]:
+    """Choose the search rows that the refit trains on.
+
+    Returns:
+        D arrays (n,): one for all seeds, or with `train_rows` a new draw for every seed.
+    """
+    n, N = spec.data.train_rows, len(dataset.y)
+    if n is None:
+        return [np.arange(N)]
+    labels = dataset.y if dataset.classes else np.zeros(N, dtype=np.int64)
+    seed = refit_seed(spec.seed)
+    return [draw_rows(labels, n, derive(seed, "rows", 0, s)) for s in range(n_seeds)]
+
+
+def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Problem:
+    """Let every seed train on search rows; its validation rows are the test rows.
+
+    Preprocessing is fitted on what a seed trains on. Training reads noisy labels where the
+    study has them; the test rows' labels are as they came.
+
+    Returns:
+        The problem on the CPU in float32, its rows in D blocks of n + T.
+    """
+    draws = training_rows(spec, dataset, n_seeds)
+    noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
+    blocks = [_block(spec.data.scale, dataset, noisy, rows) for rows in draws]
+    n, size = len(draws[0]), len(draws[0]) + len(dataset.y_test)
+    starts = size * (np.arange(n_seeds) % len(draws))[:, None]
+    kind = np.int64 if dataset.classes else np.float32
+    X = np.concatenate([block.X for block in blocks])
+    return Problem(
+        X=torch.from_numpy(X),
+        y=torch.from_numpy(np.concatenate([b.y for b in blocks]).astype(kind)),
+        y_clean=torch.from_numpy(np.concatenate([b.y_clean for b in blocks]).astype(kind)),
+        train=torch.from_numpy(starts + np.arange(n)),
+        val=torch.from_numpy(starts + np.arange(n, size)),
+        val_size=torch.full((n_seeds,), size - n),
+        y_scale=torch.tensor([blocks[s % len(blocks)].y_scale for s in range(n_seeds)]).float(),
+        replicates=tuple((0, seed) for seed in range(n_seeds)),
+        task=spec.data.task,
+        n_outputs=len(dataset.classes) or 1,
+        feature_shape=X.shape[1:],
+    )
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The rows of one draw, then the test rows, preprocessed alike: n + T."""
+
+    X: np.ndarray
+    y: np.ndarray
+    y_clean: np.ndarray
+    y_scale: float
+
+
+def _block(scale: str, dataset: Dataset, noisy: np.ndarray, rows: np.ndarray) -> _Block:
+    fit = take(dataset.X, rows)
+    transform = preprocessor(scale, dataset.X, fit)
+    X = np.concatenate([transform(fit), transform(dataset.X_test)])
+    y, y_clean = (np.concatenate([part[rows], dataset.y_test]) for part in (noisy, dataset.y))
+    if dataset.classes:
+        return _Block(X, y, y_clean, 1.0)
+    mean, deviation = target_scale(scale, dataset.y[rows])
+    return _Block(X, (y - mean) / deviation, (y_clean - mean) / deviation, deviation)
+
+
+def describe_preprocessing(spec: StudySpec, dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
+    """Say in plain data what preprocessing by training rows (n,) does to a row.
+
+    Returns:
+        One of, for features:
+            `{}`: they are taken as they are;
+            `mean`, `scale`: numbers (F,), in the order of a flattened row: (x - mean) / scale;
+            `features`: one entry for each input of the network, of a table's `column`. Empty
+            cells become `fill`; then (x - mean) / scale, or 1 where the cell `is` a text, else 0.
+        And `target: {mean, scale}`, where outputs times scale plus mean are in the user's units.
+    """
+    scale, fit = spec.data.scale, take(dataset.X, rows)
+    found = _features(scale, dataset.X, fit)
+    if not dataset.classes:
+        mean, deviation = target_scale(scale, dataset.y[rows])
+        found["target"] = {"mean": mean, "scale": deviation}
+    return found
+
+
+def _features(scale: str, search: Features, fit: Features) -> dict[str, Any]:
+    if not isinstance(search, np.ndarray):
+        table = fit_table(scale, search, fit)
+        return {"features": [*_numbers(table), *_categories(table)]}
+    if scale == "none":
+        return {}
+    scaler = StandardScaler().fit(np.asarray(fit, dtype=np.float64).reshape(len(fit), -1))
+    return {"mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
+
+
+def _numbers(table: FittedTable) -> list[dict[str, Any]]:
+    if not table.numbers:
+        return []
+    imputer, scaler = (step for _, step in table.transformer.named_transformers_["numbers"].steps)
+    size = len(table.numbers)
+    scaled = isinstance(scaler, StandardScaler)
+    means, scales = (scaler.mean_, scaler.scale_) if scaled else (np.zeros(size), np.ones(size))
+    return [
+        {
+            "column": name,
+            "fill": float(np.nan_to_num(fill)),
+            "mean": float(mean),
+            "scale": float(deviation),
+        }
+        for name, fill, mean, deviation in zip(
+            table.numbers, imputer.statistics_, means, scales, strict=True
+        )
+    ]
+
+
+def _categories(table: FittedTable) -> list[dict[str, Any]]:
+    """List an entry a category; it `is` null where no training row had it: always 0."""
+    if not table.categories:
+        return []
+    imputer = table.transformer.named_transformers_["texts"].steps[0][1]
+    seen, found = iter(table.seen[len(table.numbers) :]), []
+    for (name, texts), code in zip(table.categories.items(), imputer.statistics_, strict=True):
+        fill = texts[int(code) - 1] if code >= 1 else None
+        found += [
+            {"column": name, "fill": fill, "is": text if next(seen) else None}
+            for text in texts or [""]
+        ]
+    return found

@@ -1,0 +1,210 @@
+"""Refit with the exported strength and with none, and measure both on the test rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sweep.card import write_files
+from sweep.errors import SweepError, UsageError
+from sweep.export import read_config
+from sweep.fitted import Estimate, Fit, Row, sentence
+from sweep.holdout import (
+    describe_preprocessing,
+    make_refit_problem,
+    refit_seed,
+    training_rows,
+)
+from sweep.machine import keep_freed_memory, use_one_thread
+from sweep.plan import Plan, make_plan
+from sweep.retrain import Trained, train_seeds
+from sweep.spec import OwnModelSpec, StudySpec
+from sweep.studyfile import parse_spec
+from sweep.weights import Network
+
+__all__ = ["Estimate", "Fit", "Row", "fit", "sentence"]
+
+N_SEEDS = 8
+MANY_MORE = 1.25  # times the rows of the search: from there on the line on alpha's scale is given
+
+
+def fit(
+    config_path: str | Path,
+    output: str | Path | None = None,
+    *,
+    device: str | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Fit:
+    """Refit an exported config, measure it on the test rows, and write the network.
+
+    Eight seeds are trained with the exported strength and eight with none, all at once; the
+    networks of one seed start from the same weights and see the same rows in the same order.
+    Test rows are neither trained on nor do they choose which network is written.
+
+    Args:
+        config_path: a file of `sweep export`. Paths inside its study are looked up in the folder
+            that it names (`provenance.folder`), its own, the one above, and the working one.
+        output: where the weights go; a card is written beside them as `.md`. By default the
+            config's own name with `.safetensors`.
+        device: another device than the study's: auto, cpu, cuda, cuda:N.
+        on_progress: called after every epoch with the epochs done and all there are.
+
+    Raises:
+        UsageError: the file is no config, the data or the model's file are others than those of
+            the search, there are no test rows, or the output cannot be written.
+        SweepError: training with the exported strength diverged for every seed, or no memory.
+    """
+    use_one_thread()
+    keep_freed_memory()
+    path = Path(config_path)
+    weights_path = _weights_path(path, output)
+    config = read_config(path)
+    plan, params = _plan(config, path, device)
+    none = {**params, plan.spec.strength: 0.0}
+    trained = train_seeds(plan, [plan.setting(params), plan.setting(none)], on_progress)
+    chosen, without = trained.row(0, params), trained.row(1, none)
+    network = _network(plan, trained, path)
+    result = Fit(
+        plan.spec, chosen, without, plan.problem.train.shape[1], config["n_rows"],
+        len(plan.dataset.y_test), N_SEEDS, trained.best,
+        tuple(_warnings(config, plan, chosen, without)),
+        weights_path, weights_path.with_suffix(".md"),
+    )  # fmt: skip
+    write_files(result, network, config)
+    return result
+
+
+def _network(plan: Plan, trained: Trained, path: Path) -> Network:
+    """Take the network of the best seed."""
+    if trained.tensors is None:
+        raise SweepError(
+            f"config: must train without diverging, got NaN or infinite loss for all {N_SEEDS}"
+            f" seeds ({path}). Export another trial, or search with a smaller lr"
+        )
+    rows = training_rows(plan.spec, plan.dataset, N_SEEDS)
+    rows_of_best = rows[trained.best % len(rows)]
+    preprocessing = describe_preprocessing(plan.spec, plan.dataset, rows_of_best)
+    return Network.of(plan, trained.tensors, preprocessing)
+
+
+# --- the config, and what it comes to here
+
+
+def _weights_path(path: Path, output: str | Path | None) -> Path:
+    weights = path.with_suffix(".safetensors") if output is None else Path(output)
+    if weights.suffix != ".safetensors":
+        raise UsageError(f"--output: must end in .safetensors, got {weights}. Change the suffix")
+    return weights
+
+
+def _plan(config: dict[str, Any], path: Path, device: str | None) -> tuple[Plan, dict[str, float]]:
+    """Return the plan of the refit, and the exported params."""
+    spec = _spec(config, path, device)
+    params = _params(config, spec, path)
+    plan = make_plan(spec)
+    _check_content(plan, config["provenance"], path)
+    if not len(plan.dataset.y_test):
+        raise UsageError(
+            f"data.test_fraction: must hold out rows to test on, got {spec.data.test_fraction:g}"
+            f" ({path}). Set it to 0.2, say, then search and export anew"
+        )
+    problem, shape = make_refit_problem(spec, plan.dataset, N_SEEDS), plan.problem.feature_shape
+    problem = replace(problem, X=problem.X.reshape(-1, *shape), feature_shape=shape)
+    problem = problem.to(plan.problem.X.device, plan.problem.X.dtype)
+    recipe = replace(plan.recipe, seed=refit_seed(spec.seed))
+    return replace(plan, problem=problem, recipe=recipe), params
+
+
+def _spec(config: dict[str, Any], path: Path, device: str | None) -> StudySpec:
+    """Check the study inside a config, and find its folder."""
+    tree: Any = config["spec"]
+    provenance, n_rows = config.get("provenance"), config.get("n_rows")
+    parts = isinstance(tree, dict) and isinstance(provenance, dict) and isinstance(n_rows, int)
+    if not parts or provenance is None or "data_hash" not in provenance:
+        raise UsageError(
+            f"config: must have n_rows, spec and provenance to refit, got {', '.join(config)}"
+            f" ({path}). Export it anew"
+        )
+    if device is not None:
+        tree = {**tree, "device": device}
+    files = _files(parse_spec(tree, str(path), path.parent))
+    own, named = path.resolve().parent, provenance.get("folder")
+    folders = [*([own / named] if named else []), path.parent, own.parent, Path(".")]
+    # The first that holds the most of them: a module may be installed instead.
+    folder = max(folders, key=lambda folder: sum((folder / file).is_file() for file in files))
+    if files[0].suffix in (".csv", ".parquet", ".npz") and not (folder / files[0]).is_file():
+        places = ", ".join(dict.fromkeys(str(place.resolve()) for place in folders))
+        raise UsageError(
+            f"data.source: must lie in the study's folder, got no {files[0]} in {places} ({path})."
+            " Put the config beside the study file"
+        )
+    return parse_spec(tree, str(path), folder)
+
+
+def _files(spec: StudySpec) -> list[Path]:
+    """List what the study's folder may hold of its data and its model."""
+    sources = [spec.data.source]
+    if isinstance(spec.model, OwnModelSpec):
+        sources.append(spec.model.source)
+    return [
+        Path(*name.split(":")[1].split(".")).with_suffix(".py")
+        if name.startswith("python:")
+        else Path(name)
+        for name in sources
+    ]
+
+
+def _params(config: dict[str, Any], spec: StudySpec, path: Path) -> dict[str, float]:
+    params = config["best_params"]
+    numbers = isinstance(params, dict) and all(
+        isinstance(value, int | float) and 0 <= value < math.inf for value in params.values()
+    )
+    if not numbers or spec.strength not in params:
+        raise UsageError(
+            f"best_params: must be numbers with {spec.strength} among them, got {params!r}"
+            f" ({path}). Export it anew"
+        )
+    return {name: float(value) for name, value in params.items()}
+
+
+def _check_content(plan: Plan, provenance: dict[str, Any], path: Path) -> None:
+    """Refuse other rows or another model than those of the search."""
+    model = plan.spec.model
+    if plan.dataset.content_hash != provenance["data_hash"]:
+        what, now = f"data.source: must hold the rows that {path} was", plan.spec.data.source
+    elif plan.about["model_hash"] != provenance.get("model_hash"):
+        source = model.source if isinstance(model, OwnModelSpec) else "the built-in mlp"
+        what, now = f"model.source: must be the file that {path} was", source
+    else:
+        return
+    raise UsageError(
+        f"{what} searched with, got other content in {now} (folder {plan.spec.folder})."
+        " Put the old one back, or search and export anew"
+    )
+
+
+def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Iterator[str]:
+    spec, n, n_search = plan.spec, plan.problem.train.shape[1], config["n_rows"]
+    name, strength = spec.strength, chosen.params[spec.strength]
+    if n > MANY_MORE * n_search:
+        line = f"refit trains on {n} rows, the search on {n_search}"
+        if name == "alpha":
+            line += (
+                f": for a fixed prior alpha scales as 1/n, and alpha * {n_search} / {n} would be"
+                f" {strength * n_search / n:.3g}"
+            )
+        yield line
+    for row in (chosen, none):
+        if lost := N_SEEDS - len(row.seeds):
+            yield (
+                f"{lost} of {N_SEEDS} seeds diverged with {name} = {row.params[name]:.3g} and are"
+                " left out"
+            )
+    if spec.spec_hash != config["provenance"].get("spec_hash"):
+        yield (
+            "the spec inside the config is not the one that was searched, by its hash: were data"
+            " or splits changed, then the search may have seen the test rows"
+        )

@@ -1,0 +1,144 @@
+"""Train every seed with every setting side by side, and measure each on the test rows.
+
+| symbol | meaning | shape |
+|---|---|---|
+| L | lanes: settings × seeds trained at once | |
+| S | seeds: the replicates of the problem | |
+| T, C | test rows, outputs | |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sweep.errors import SweepError
+from sweep.fitted import Row
+from sweep.lanes import Array, Lanes, Setting, on_host
+from sweep.machine import is_out_of_memory
+from sweep.models import Tensors
+from sweep.plan import Plan
+
+N_BINS = 15  # of the calibration error
+
+
+@dataclass
+class Trained:
+    """What was read from each lane, by (strength index, seed index)."""
+
+    values: dict[tuple[int, int], dict[str, float]]
+    best: int = 0  # of the first strength's seeds, the one with the lowest training loss
+    tensors: Tensors | None = None  # of its network
+
+    def row(self, index: int, params: dict[str, float]) -> Row:
+        """Gather the seeds of a strength that did not diverge."""
+        lanes = {seed: v for (i, seed), v in self.values.items() if i == index and _is_finite(v)}
+        names = next(iter(lanes.values()), {})
+        values = {name: tuple(lane[name] for lane in lanes.values()) for name in names}
+        # R² is not defined where the test rows have one and the same target.
+        defined = {name: v for name, v in values.items() if np.isfinite(v).all()}
+        return Row(params, tuple(lanes), defined)
+
+    def add(self, lanes: Lanes, key: tuple[int, int], lane: int, values: dict[str, float]) -> None:
+        """Take over what a lane came to; keep its network where it is the best so far."""
+        self.values[key] = values
+        if key[0] or not _is_finite(values):
+            return
+        if self.tensors is None or values["train_loss"] < self.values[0, self.best]["train_loss"]:
+            self.best, self.tensors = key[1], lanes.tensors(lane)
+
+
+def train_seeds(
+    plan: Plan, settings: Sequence[Setting], on_progress: Callable[[int, int], None]
+) -> Trained:
+    """Train every seed with every setting, side by side as far as width and memory allow.
+
+    Args:
+        plan: its problem has a replicate for every seed, the test rows as validation rows.
+        settings: the first is the one whose best network is kept.
+        on_progress: called after every epoch with the epochs done and all there are.
+
+    Raises:
+        SweepError: there is no memory for a single lane.
+    """
+    width = len(settings) * len(plan.problem.replicates)
+    if plan.spec.training.width != "auto":
+        width = min(width, plan.spec.training.width)
+    width = width if plan.recipe.fused else 1
+    while width:
+        try:
+            return _train_width(plan, settings, width, on_progress)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        width //= 2
+    raise SweepError(
+        "device: must hold one lane, got out of memory with a single one."
+        " Use --device cpu, or a smaller model or batch_size"
+    )
+
+
+def calibration_error(out: Tensor, y: Tensor) -> Array:
+    """Return the expected calibration error of outputs (L, T, C) for classes (L, T): (L,), 0..1.
+
+    Σ_b |B_b|/T · |accuracy(B_b) − confidence(B_b)|, B_b the rows whose largest softmax
+    probability lies in the b-th of 15 equally wide bins (Guo, Pleiss, Sun & Weinberger 2017, On
+    Calibration of Modern Neural Networks, §2).
+    """
+    confidence, guess = out.double().softmax(-1).max(-1)
+    gap = (guess == y).double() - confidence
+    bins = (confidence * N_BINS).ceil().clamp(1, N_BINS)
+    sums = [torch.where(bins == b, gap, 0).sum(1).abs() for b in range(1, N_BINS + 1)]
+    return on_host(torch.stack(sums).sum(0) / y.shape[1])
+
+
+def _train_width(
+    plan: Plan, settings: Sequence[Setting], width: int, on_progress: Callable[[int, int], None]
+) -> Trained:
+    n_seeds, slots = len(plan.problem.replicates), min(len(settings), width)
+    places = min(n_seeds, width // slots)
+    lanes = Lanes(plan.problem, plan.factory, plan.recipe, slots, places)
+    rounds = [
+        (range(n_seeds)[seed : seed + places], range(len(settings))[first : first + slots])
+        for seed in range(0, n_seeds, places)
+        for first in range(0, len(settings), slots)
+    ]
+    trained, epochs = Trained({}), plan.recipe.epochs
+    for number, (seeds, indexes) in enumerate(rounds):
+        for slot, index in enumerate(indexes):
+            lanes.reset(slice(slot * places, slot * places + len(seeds)), seeds, settings[index])
+        for epoch in range(epochs):
+            lanes.train_epoch()
+            on_progress(number * epochs + epoch + 1, len(rounds) * epochs)
+        measured = _measure(lanes, seeds)
+        for slot, place in product(range(len(indexes)), range(len(seeds))):
+            lane = slot * places + place
+            values = {name: float(entries[lane]) for name, entries in measured.items()}
+            trained.add(lanes, (indexes[slot], seeds[place]), lane, values)
+    return trained
+
+
+def _measure(lanes: Lanes, seeds: range) -> dict[str, Array]:
+    """Measure every lane, (L,) each; validation rows are the test rows."""
+    measures, problem = lanes.measure(seeds), lanes.problem
+    found = {"loss": measures.val_loss}
+    if problem.task == "regression":
+        found["r2"] = measures.val_score
+    else:
+        out = lanes.predict(seeds)
+        y = problem.y_clean[problem.val[seeds[0]]]  # the same test rows for all
+        found["accuracy"] = measures.val_score
+        found["calibration_error"] = calibration_error(out, y.expand(out.shape[:2]))
+    return found | {
+        "train_loss": measures.train_loss, "norm": measures.norm, "sparsity": measures.sparsity
+    }  # fmt: skip
+
+
+def _is_finite(values: dict[str, float]) -> bool:
+    return math.isfinite(values["loss"]) and math.isfinite(values["train_loss"])

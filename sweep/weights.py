@@ -1,0 +1,150 @@
+"""The refitted network as tensors that need nothing of ours, and the Python that loads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from sweep.models import Tensors
+from sweep.plan import Plan
+from sweep.spec import MlpSpec
+
+MODULES = {"relu": "ReLU", "tanh": "Tanh", "gelu": "GELU", "silu": "SiLU", "elu": "ELU"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that can be loaded and used without this program.
+
+    Attributes:
+        tensors: as in the `state_dict` of what `code` builds.
+        about: what predictions need besides; in the header of the weights file, under `sweep`.
+        code: lines of Python that make `model`, with its first weights.
+    """
+
+    tensors: Tensors
+    about: dict[str, Any]
+    code: str
+
+    @classmethod
+    def of(cls, plan: Plan, trained: Tensors, preprocessing: Mapping[str, Any]) -> Network:
+        """Take a network out of its lane.
+
+        Args:
+            plan: of the refit.
+            trained: its parameters and buffers, by their names in a lane.
+            preprocessing: as `describe_preprocessing` returns it.
+        """
+        about = {
+            "study_name": plan.spec.study_name,
+            "task": plan.spec.data.task,
+            "classes": list(plan.dataset.classes),
+            "input_shape": list(plan.problem.feature_shape),
+            **preprocessing,
+        }
+        return cls(_state_dict(plan, trained), about, _code(plan))
+
+
+def _state_dict(plan: Plan, trained: Tensors) -> Tensors:
+    """Name the tensors as the user's own module does: dropout's counters are none of them."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        module = plan.factory()
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            tensor.copy_(trained[name])
+    state = {name: tensor.clone().contiguous() for name, tensor in module.state_dict().items()}
+    if not isinstance(plan.spec.model, MlpSpec):
+        return state
+    # layers.0, layers.1, … stand at 0, 2, … of a Sequential with activations between them.
+    return {
+        f"{2 * int(name.split('.')[1])}.{name.split('.')[2]}": tensor
+        for name, tensor in state.items()
+    }
+
+
+def _code(plan: Plan) -> str:
+    model, shape, n_outputs = plan.spec.model, plan.problem.feature_shape, plan.problem.n_outputs
+    if not isinstance(model, MlpSpec):
+        _, module, function = model.source.split(":")
+        features = shape[0] if len(shape) == 1 else tuple(shape)
+        return (
+            f"from {module} import {function}  # the study's own module, in its folder\n\n"
+            f"model = {function}({features}, {n_outputs})"
+        )
+    widths = [*shape, *model.hidden, n_outputs]
+    layers = [f"torch.nn.Linear({a}, {b})" for a, b in pairwise(widths)]
+    between = f",\n    torch.nn.{MODULES[model.activation]}(),\n    "
+    return f"model = torch.nn.Sequential(\n    {between.join(layers)},\n)"
+
+
+def snippet(network: Network, file_name: str) -> str:
+    """Return Python that loads the file and has `inputs(rows)`, `model` and `predict(rows)`."""
+    about = network.about
+    if "target" in about:
+        answer = 'out[:, 0].double() * about["target"]["scale"] + about["target"]["mean"]'
+        what = "The target of each row, in its own units."
+    else:
+        answer = '[about["classes"][index] for index in out.argmax(1)]'
+        what = "The class of each row."
+    kind = "table" if "features" in about else "array" if "mean" in about else "plain"
+    return _SNIPPET.format(
+        name=file_name, code=network.code, inputs=_INPUTS[kind], what=what,
+        answer=answer,
+    )  # fmt: skip
+
+
+_SNIPPET = '''\
+import json
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+with safe_open("{name}", "pt") as file:
+    about = json.loads(file.metadata()["sweep"])
+    tensors = {{name: file.get_tensor(name) for name in file.keys()}}
+
+{code}
+model.load_state_dict(tensors)
+model.eval()
+
+
+{inputs}
+
+
+def predict(rows):
+    """{what}"""
+    with torch.no_grad():
+        out = model(inputs(rows))
+    return {answer}'''
+
+_ARRAY = '''\
+def inputs(rows):
+    """Rows as they come from the source, as the network reads them."""
+    x = np.asarray(rows, np.float64).reshape(len(rows), -1){scaled}
+    return torch.as_tensor(x.astype(np.float32)).reshape(-1, *about["input_shape"])'''
+
+_TABLE = '''\
+def column(cells, feature):
+    """One input of the network, from a column of the table."""
+    empty = cells.isna()
+    if "is" not in feature:
+        numbers = cells.where(~empty, feature["fill"]).to_numpy(np.float64)
+        return (numbers - feature["mean"]) / feature["scale"]
+    texts = [feature["fill"] if none else str(cell) for cell, none in zip(cells, empty)]
+    return np.array([text is not None and text == feature["is"] for text in texts])
+
+
+def inputs(table):
+    """Rows of a pandas table, as they come from the source, as the network reads them."""
+    columns = [column(table[feature["column"]], feature) for feature in about["features"]]
+    return torch.as_tensor(np.stack(columns, 1).astype(np.float32))'''
+
+_INPUTS = {
+    "plain": _ARRAY.format(scaled=""),
+    "array": _ARRAY.format(scaled='\n    x = (x - about["mean"]) / about["scale"]'),
+    "table": _TABLE,
+}

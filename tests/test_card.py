@@ -1,0 +1,87 @@
+"""The card says what the numbers are; both files appear whole, or neither."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.errors import UsageError
+from sweep.refit import fit, sentence
+from tests.configs import exported
+
+IRIS: dict[str, Any] = {"data": {"source": "sklearn:iris", "train_rows": 40, "label_noise": 0.1}}
+
+
+def test_the_card_says_what_was_done(tmp_path: Path) -> None:
+    result = fit(exported(tmp_path, **IRIS))
+    text = result.card_path.read_text()
+    for part in (
+        sentence(result),
+        "params: alpha = 0.01 (selection `best`)",
+        "mean loss + alpha * sum of squared weights",
+        "trained on 40 rows (a new draw for every seed), 10% of their labels made wrong",
+        "tested on 30 rows",
+        f"| test loss | {result.chosen.estimates['loss']} | {result.none.estimates['loss']} |"
+        f" {result.differences['loss']} | {result.saved['loss']:.4f} |",
+        "over 8 seeds (first weights, order and draw of the rows), not over test rows",
+        "the lowest training loss; test rows were neither trained on nor used to choose it",
+        "Guo et al. 2017",
+        result.spec.spec_hash,
+        f"seed index {result.saved_seed} of 8",
+    ):
+        assert part in text
+
+
+def test_warnings_stand_in_the_card(tmp_path: Path) -> None:
+    result = fit(exported(tmp_path, data={"source": "sklearn:iris"}))
+    (line,) = result.warnings
+    assert f"**Note**: {line}." in result.card_path.read_text()
+
+
+def test_regression_has_no_calibration(tmp_path: Path) -> None:
+    data = {"source": "sklearn:diabetes", "task": "regression"}
+    text = fit(exported(tmp_path, data=data)).card_path.read_text()
+    assert "test R²" in text and "mean squared error of the target as scaled" in text
+    assert "calibration" not in text and "accuracy" not in text
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    config = exported(tmp_path, **IRIS)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"^--output: must be a file that can be written, got"):
+        fit(config, tmp_path / "file" / "net.safetensors")
+
+
+@pytest.mark.parametrize("blocked", ["net.safetensors", "net.md"])
+def test_where_one_file_cannot_be_neither_is(blocked: str, tmp_path: Path) -> None:
+    config = exported(tmp_path, **IRIS)
+    (tmp_path / blocked).mkdir()
+    with pytest.raises(UsageError, match=rf"{blocked}: Is a directory\. Name another with -o"):
+        fit(config, tmp_path / "net.safetensors")
+    assert {path.name for path in tmp_path.iterdir()} == {"out", blocked}
+
+
+def test_an_interrupt_leaves_the_old_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = exported(tmp_path, **IRIS)
+    old = fit(config)
+    contents = old.weights_path.read_bytes(), old.card_path.read_text()
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "chmod", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit(config)
+    assert (old.weights_path.read_bytes(), old.card_path.read_text()) == contents
+    assert len(list(config.parent.iterdir())) == 3
+
+
+def test_the_files_are_readable_like_others(tmp_path: Path) -> None:
+    result = fit(exported(tmp_path, **IRIS))
+    for path in (result.weights_path, result.card_path):
+        assert path.stat().st_mode & 0o777 == 0o644

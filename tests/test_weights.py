@@ -1,0 +1,151 @@
+"""The written network is used with the card's own lines, and is the one that was measured."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from sweep.data import Dataset, load_dataset
+from sweep.fitted import Fit
+from sweep.refit import fit
+from tests.configs import exported
+
+STUDIES = Path(__file__).parent.parent / "studies"
+OWN = '''
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    """Dropout's counters, norm statistics, a tied and a frozen tensor, a buffer of no file."""
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.first, self.second = nn.Linear(n_features, 4), nn.Linear(4, 4)
+        self.third = nn.Linear(4, 4)
+        self.third.weight = self.second.weight
+        self.norm, self.drop = nn.BatchNorm1d(4), nn.Dropout(0.3)
+        self.last = nn.Linear(4, n_outputs)
+        self.shift = nn.Parameter(torch.ones(4), requires_grad=False)
+        self.register_buffer("passing", torch.ones(4), persistent=False)
+    def forward(self, x):
+        x = self.drop(torch.relu(self.norm(self.first(x))) + self.shift * self.passing)
+        return self.last(torch.tanh(self.third(torch.tanh(self.second(x)))))
+
+class Images(nn.Module):
+    def __init__(self, shape, n_outputs):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(shape[0], 2, 3), nn.Linear(2, n_outputs)
+    def forward(self, x):
+        return self.last(torch.relu(self.conv(x)).mean((2, 3)))
+'''
+IRIS = {"source": "sklearn:iris", "train_rows": 60}
+TABLE = {"source": "own_model.csv", "target": "progression", "task": "regression"}
+IMAGES = {"source": "images.npz", "train_rows": 20}
+CASES: dict[str, dict[str, Any]] = {
+    "linear": {"data": IRIS, "model": {"hidden": []}},
+    "unscaled": {"data": {"source": "sklearn:digits", "scale": "none", "train_rows": 60}},
+    "deep regression": {
+        "data": {"source": "sklearn:diabetes", "task": "regression"},
+        "model": {"hidden": [5, 4, 3], "activation": "silu"},
+        "training": {"optimizer": "sgd", "epochs": 3},
+    },
+    "elu": {"data": IRIS, "model": {"hidden": [4, 3], "activation": "elu"}},
+    "flattened images": {"data": IMAGES, "model": {"hidden": [4], "activation": "gelu"}},
+    "table": {
+        "data": TABLE,
+        "model": {"source": "python:own_model:make_model"},
+        "training": {"optimizer": "sgd", "epochs": 3},
+    },
+    "unscaled table": {"data": {**TABLE, "scale": "none"}, "training": {"lr": 1e-3, "epochs": 3}},
+    "buffers": {"data": {**IRIS, "label_noise": 0.1}, "model": {"source": "python:own:Net"}},
+    "images": {"data": IMAGES, "model": {"source": "python:own:Images"}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study's folder with data and models, as the working folder, its modules importable."""
+    for name in ("own_model.py", "own_model.csv"):
+        shutil.copy(STUDIES / name, tmp_path)
+    (tmp_path / "own.py").write_text(OWN)
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(50, 1, 5, 5)) * 3 + 1
+    np.savez(tmp_path / "images.npz", X=X, y=(X.mean((1, 2, 3)) > 1) * 1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def use(result: Fit, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the card's Python beside the files, and return its names."""
+    (code,) = re.findall(r"```python\n(.*?)```", result.card_path.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    with monkeypatch.context() as patch:
+        patch.chdir(result.weights_path.parent)
+        exec(code, names)
+    return names
+
+
+def losses(names: dict[str, Any], dataset: Dataset) -> dict[str, float]:
+    """Measure the loaded network on the test rows."""
+    with torch.no_grad():
+        out = names["model"](names["inputs"](dataset.X_test))
+    about, y = names["about"], torch.as_tensor(dataset.y_test)
+    answers = names["predict"](dataset.X_test)
+    if not dataset.classes:
+        target = (y - about["target"]["mean"]) / about["target"]["scale"]
+        error = float((answers - y).square().mean() / y.var(correction=0))
+        return {"loss": float(F.mse_loss(out[:, 0].double(), target)), "r2": 1 - error}
+    hits = [answer == dataset.classes[k] for answer, k in zip(answers, y, strict=True)]
+    return {"loss": float(F.cross_entropy(out, y)), "accuracy": float(np.mean(hits))}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_loaded_network_is_the_measured_one(
+    case: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = fit(exported(folder, **CASES[case]))
+    dataset = load_dataset(result.spec.data, folder, result.spec.seed)
+    found = losses(use(result, monkeypatch), dataset)
+    assert {name: result.saved[name] for name in found} == pytest.approx(found, rel=2e-5)
+
+
+def test_tensors_have_the_users_own_names(folder: Path) -> None:
+    result = fit(exported(folder, **CASES["buffers"]))
+    assert set(load_file(result.weights_path)) == {
+        "first.weight", "first.bias", "second.weight", "second.bias", "third.weight",
+        "third.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var",
+        "norm.num_batches_tracked", "last.weight", "last.bias", "shift",
+    }  # fmt: skip
+
+
+def test_a_table_with_gaps_and_rare_texts_is_prepared_alike(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = np.random.default_rng(1)
+    table = pd.DataFrame(
+        {
+            "size": np.where(draw.random(80) < 0.2, np.nan, draw.normal(5, 2, 80)),
+            "colour": draw.choice(np.array(["red", "blue", None]), 80),
+            "rare": [None] * 78 + ["here", "there"],
+            "flag": draw.random(80) < 0.5,
+            "y": draw.normal(size=80),
+        }
+    )
+    table.to_parquet(folder / "gaps.parquet")
+    data = {"source": "gaps.parquet", "target": "y", "task": "regression", "train_rows": 12}
+    training = {"optimizer": "sgd", "lr": 1e-2, "epochs": 2}
+    result = fit(exported(folder, data=data, training=training))
+    names = use(result, monkeypatch)
+    dataset = load_dataset(result.spec.data, folder, result.spec.seed)
+    assert losses(names, dataset)["loss"] == pytest.approx(result.saved["loss"], rel=2e-5)
+    raw = names["inputs"](pd.read_parquet(folder / "gaps.parquet"))
+    assert raw.shape == (80, 7) and torch.isfinite(raw).all()
