@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
 import pandas as pd
 from optuna.trial import TrialState
 
+from sweep.errors import SweepError
+from sweep.export import make_config, write_config
 from sweep.overview import load_study
 from sweep.runner import Ending, Progress, run_study
-from sweep.selection import Choice, Finished, Selection, verdict
+from sweep.selection import Choice, Finished, Selection, choices, verdict
 from sweep.spec import StudySpec
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+
+MEASURED = ("train_loss", "val_accuracy", "val_r2", "norm", "sparsity", "inputs_used")
 
 
 @dataclass(frozen=True)
@@ -33,18 +40,69 @@ class StudyResult:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row a trial: number, state, value, its params and user attributes."""
+        """One row a trial: number, state, value ± SE, its params, what was measured.
+
+        Columns of lists are left out but for `replicate_values`, which comes last.
+        """
         rows = [
             {
                 "number": trial.number,
                 "state": trial.state.name,
                 "value": trial.value,
+                "value_se": trial.user_attrs.get("value_se"),
                 **trial.params,
-                **trial.user_attrs,
+                **{k: v for k, v in trial.user_attrs.items() if not isinstance(v, list)},
+                "replicate_values": trial.user_attrs.get("replicate_values"),
             }
             for trial in self.study.get_trials(deepcopy=False)
         ]
-        return pd.DataFrame(rows)
+        columns = None if rows else ["number", "state", "value", "value_se", "replicate_values"]
+        frame = pd.DataFrame(rows, columns=columns)
+        last = frame.pop("replicate_values")  # a trial's own attributes may add columns later
+        return frame.assign(replicate_values=last)
+
+    @property
+    def choices(self) -> pd.DataFrame:
+        """One row each: no penalty, best and, where it is defined, 1se.
+
+        Raises:
+            SweepError: no trial has ended yet.
+        """
+        finished = self.finished
+        rows = [] if finished.baseline is None else [("no penalty", finished.baseline)]
+        rows += [
+            (c.selection, {**c.attrs, "value": c.value, "params": c.params})
+            for c in choices(finished)
+        ]
+        return pd.DataFrame(
+            {
+                "choice": name,
+                **content["params"],
+                "value": content["value"],
+                "value_se": content["value_se"],
+                **{k: content[k] for k in MEASURED if k in content},
+            }
+            for name, content in rows
+        )
+
+    def export(self, path: str | Path, selection: Selection | None = None) -> Path:
+        """Write the config of the chosen strength, as `sweep export` does.
+
+        Raises:
+            UsageError: the file cannot be written, or the selection is not defined here.
+            SweepError: no trial has ended yet.
+        """
+        write_config(make_config(self.study, selection), Path(path))
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        """Show the verdict and the choices in a notebook."""
+        name = html.escape(self.study.study_name)
+        try:
+            said, table = html.escape(self.verdict), self.choices.to_html(index=False)
+        except SweepError as error:
+            return f"<p><b>{name}</b>: {html.escape(str(error))}</p>"
+        return f"<p><b>{name}</b>: {said}</p>{table}"
 
     @property
     def finished(self) -> Finished:

@@ -1,5 +1,6 @@
 """What a run returns in Python: the study as it lies in the storage."""
 
+import html
 from pathlib import Path
 
 import optuna
@@ -7,7 +8,9 @@ import pytest
 
 import sweep
 from sweep.errors import SweepError, UsageError
+from sweep.export import read_config
 from sweep.result import load_result
+from tests.conftest import Command
 
 URL = "sqlite:///tiny.db"
 
@@ -31,6 +34,46 @@ def test_trials_are_a_table(tiny: Path) -> None:
         *table.columns
     }
     assert table["penalty"].to_list() == pytest.approx((table["alpha"] * table["norm"]).to_list())
+
+
+def test_columns_are_tidy(tiny: Path) -> None:
+    table = load_result(URL, "tiny").trials
+    assert list(table.columns[:5]) == ["number", "state", "value", "value_se", "alpha"]
+    assert table.columns[-1] == "replicate_values" and table.columns.is_unique
+    lists = [name for name in table if isinstance(table[name].iloc[0], list)]
+    assert lists == ["replicate_values"]
+    means = table["replicate_values"].map(lambda values: sum(values) / len(values))
+    assert means.to_list() == pytest.approx(table["value"].to_list())
+
+
+def test_choices_are_a_table(tiny: Path) -> None:
+    result = load_result(URL, "tiny")
+    table = result.choices.set_index("choice")
+    assert list(table.index) == ["no penalty", "best", "1se"]
+    assert table.loc["no penalty", "alpha"] == 0
+    assert table.loc["best", "value"] == result.best.value
+    assert table.loc["1se", "alpha"] == result.choice("1se").params["alpha"]
+    assert {"value_se", "val_accuracy", "norm", "sparsity", "inputs_used"} <= {*table.columns}
+
+
+def test_a_notebook_shows_the_verdict_and_the_choices(tiny: Path) -> None:
+    result = load_result(URL, "tiny")
+    shown = result._repr_html_()
+    assert html.escape(result.verdict) in shown
+    assert shown.count("<tr") == 4 and "no penalty" in shown
+    optuna.create_study(study_name="<b>", storage=URL)
+    empty = load_result(URL, "<b>")._repr_html_()
+    assert "&lt;b&gt;" in empty and "must be one of sweep" in empty
+
+
+def test_a_result_is_exported_as_by_the_command(tiny: Path, command: Command) -> None:
+    result = load_result(URL, "tiny")
+    path = result.export("mine.yaml", "1se")
+    assert command("export", "tiny.yaml", "--select", "1se", "-o", "theirs.yaml").code == 0
+    mine, theirs = read_config(path), read_config(Path("theirs.yaml"))
+    for config in (mine, theirs):
+        del config["provenance"]["date"]
+    assert mine == theirs
 
 
 def test_the_study_is_optunas(tiny: Path) -> None:

@@ -1,5 +1,7 @@
 """Every shipped study runs: shortened by default, whole where marked slow."""
 
+import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,16 @@ def test_a_study_in_postgresql_has_the_table_of_one_in_sqlite(tmp_path: Path) ->
         again = sweep.run(tiny(tmp_path, storage=url)).trials[columns]
     pd.testing.assert_frame_equal(here, there, check_exact=True)
     pd.testing.assert_frame_equal(there, again, check_exact=True)
+
+
+def test_the_notebook_runs_from_top_to_bottom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(STUDIES[0].parent, tmp_path / "studies", ignore=shutil.ignore_patterns("out"))
+    monkeypatch.chdir(tmp_path)
+    names = runpy.run_path("studies/notebook.py")
+    printed = capsys.readouterr().out
+    assert names["result"].verdict in printed
+    assert names["config"].alpha == names["result"].best.params["alpha"]
+    assert f"weight_decay = {2 * names['config'].alpha:.3g}" in printed
+    assert (tmp_path / "studies" / "out" / "studies.db").exists()
