@@ -1,27 +1,49 @@
-"""optuna-dashboard on a storage: on loopback, read-only."""
+"""optuna-dashboard on a storage: on loopback, read-only, for readers of this machine alone."""
 
 from __future__ import annotations
 
+import logging
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
+from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import optuna
+from optuna.artifacts import FileSystemArtifactStore
+from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import StudyModel
+from optuna_dashboard import wsgi
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from waitress import create_server, wasyncore
 
 from sweep.database import open_storage
 from sweep.errors import UsageError
+from sweep.schema import TRIALS
 
 HOST = "127.0.0.1"
+ARTIFACTS = Path("studies/out/artifacts")  # where the storage is no file to lie beside
+LIMITS = {"threads": 8, "max_request_header_size": 2**15, "max_request_body_size": 2**10}
+POLICY = "Content-Security-Policy"
+# An artifact is anybody's file. As a page of its own it would run its scripts with the rights
+# of the dashboard's, so whatever names no policy itself is shown without scripts, network and
+# origin. Pictures and plain HTML do not miss them; a film plays from its own origin only.
+STILL = (
+    "default-src 'none'; img-src 'self' data:; media-src 'self' data:; "
+    "style-src 'unsafe-inline'; frame-ancestors 'self'"
+)
+SANDBOX = f"sandbox; {STILL}"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the page polls every few seconds."""
+Header = tuple[str, str]
 
 
 def serve(url: str, port: int, announce: Callable[[str], None]) -> None:
@@ -35,41 +57,123 @@ def serve(url: str, port: int, announce: Callable[[str], None]) -> None:
     Raises:
         UsageError: the storage cannot be opened, or the port is taken.
     """
-    app = read_only(dashboard_app(url))
+    app = guarded(Dashboard(url))
     try:
-        server = make_server(HOST, port, app, server_class=_Server, handler_class=_Quiet)
+        listener = socket.create_server((HOST, port))
     except OSError as error:
         raise UsageError(
             f"--port: must be free, got {port}: {error.strerror}. Use --port 0"
         ) from None
-    announce(f"http://{HOST}:{server.server_port}/")
-    with server:
-        server.serve_forever()
+    # It warns of each request that waits for a thread, and of threads busy at the end.
+    logging.getLogger("waitress").setLevel(logging.ERROR)
+    sockets: dict[int, Any] = {}
+    server = create_server(app, sockets=[listener], map=sockets, ident=None, **LIMITS)
+    try:
+        announce(f"http://{HOST}:{listener.getsockname()[1]}/")
+        wasyncore.loop(timeout=1, map=sockets)  # its own `run` would swallow Ctrl-C
+    finally:
+        server.task_dispatcher.shutdown(timeout=1)
+        wasyncore.close_all(sockets)
 
 
-def dashboard_app(url: str) -> App:
-    """Return optuna-dashboard's WSGI application on a storage."""
-    import optuna
-    from optuna_dashboard import wsgi
+class Dashboard:
+    """optuna-dashboard's WSGI application, made anew when what it caches is wrong.
 
-    return wsgi(optuna.storages.get_storage(open_storage(url, create=False)))  # type: ignore[no-any-return]
+    It holds names and trials by study id for good. `sweep run --fresh` gives an id another
+    name, and SQLite gives the id of a deleted last study to the next one.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Open a storage for reading.
+
+        Artifacts are Optuna's, from the folder `artifacts` beside the SQLite file.
+
+        Raises:
+            StorageError: the storage cannot be opened, or holds no studies' tables.
+        """
+        self._storage = open_storage(url, read_only=True)
+        engine_url = self._storage.engine.url
+        beside = Path(str(engine_url.database).removeprefix("file:")).with_name("artifacts")
+        self._artifacts = beside if engine_url.get_backend_name() == "sqlite" else ARTIFACTS
+        self._known: dict[Any, Any] = {}
+        self._app = self._made()
+        self._renewing = threading.Lock()
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer a request as it stands in the database now."""
+        return self._current()(environ, start_response)
+
+    def _current(self) -> App:
+        with self._renewing:
+            known: dict[Any, Any] = {"artifacts": self._artifacts.is_dir()}
+            try:
+                known |= _studies(self._storage)
+            except DBAPIError:
+                return self._app  # which meets the same error, and answers with it
+            if not self._known.items() <= known.items():
+                self._app = self._made()
+            self._known = known
+            return self._app
+
+    def _made(self) -> App:
+        store = FileSystemArtifactStore(self._artifacts) if self._artifacts.is_dir() else None
+        cached = optuna.storages.get_storage(self._storage)
+        return wsgi(cached, artifact_store=store)  # type: ignore[no-any-return]
 
 
-def read_only(app: App) -> App:
+def guarded(app: App) -> App:
     """Let only GET and HEAD pass, and only when asked for by a loopback name.
 
     Another site's page in the same browser could otherwise reach the dashboard, which has no
     authentication, through a name of its own that points here (DNS rebinding).
     """
 
-    def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: list[Header], *exc_info: Any) -> Any:
+            return start_response(status, _hardened(headers), *exc_info)
+
+        environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # optuna-dashboard takes it for granted
         host = re.sub(r":\d*$", "", environ.get("HTTP_HOST", "")).lower()
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            start_response("405 Method Not Allowed", [("Allow", "GET, HEAD")])
-            return [b"read-only"]
+            return _refused(start, "405 Method Not Allowed", b"read-only")
         if host not in ("127.0.0.1", "localhost", "[::1]"):
-            start_response("403 Forbidden", [])
-            return [b"unknown host"]
-        return app(environ, start_response)
+            refused = _refused(start, "403 Forbidden", b"unknown host")
+            return refused if environ["REQUEST_METHOD"] == "GET" else []
+        return app(environ, start)
 
-    return guarded
+    return answer
+
+
+def _hardened(headers: list[Header]) -> list[Header]:
+    """Add the headers of every answer; no other site may read any."""
+    kept = [(name, value) for name, value in headers if name != "Access-Control-Allow-Origin"]
+    given = dict(kept)
+    film = given.get("Content-Type", "").startswith(("audio/", "video/"))
+    policy = [] if POLICY in given else [(POLICY, STILL if film else SANDBOX)]
+    return [*kept, *HEADERS.items(), *policy]
+
+
+def _refused(start: Callable[..., Any], status: str, reason: bytes) -> list[bytes]:
+    length = str(len(reason))
+    start(
+        status,
+        [("Content-Type", "text/plain"), ("Content-Length", length), ("Allow", "GET, HEAD")],
+    )
+    return [reason]
+
+
+def _studies(storage: RDBStorage) -> dict[int, tuple[Any, ...]]:
+    """Read what tells studies apart: id -> name, first trial, when it began."""
+    studies, trials = StudyModel.__table__.c, TRIALS.alias().c
+    # Not min(): SQLite would go through all of a study's trials.
+    of_study = select(trials.trial_id).where(trials.study_id == studies.study_id)
+    first = of_study.order_by(trials.trial_id).limit(1).scalar_subquery()
+    query = (
+        select(studies.study_id, studies.study_name, TRIALS.c.trial_id, TRIALS.c.datetime_start)
+        .select_from(StudyModel.__table__)
+        .outerjoin(TRIALS, TRIALS.c.trial_id == first)
+    )
+    with storage.engine.connect() as connection:
+        return {study_id: tuple(about) for study_id, *about in connection.execute(query)}

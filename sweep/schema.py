@@ -21,7 +21,7 @@ from optuna.distributions import (
 )
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Table, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, select
 from sqlalchemy.dialects import postgresql
 
 from sweep.errors import StorageError
@@ -216,22 +216,25 @@ def write(connection: Connection, changes: Changes) -> None:
             _upsert(connection, table, [key + row for key, row in rows.items()])
 
 
-def load_trials(connection: Connection, study_id: int) -> list[FrozenTrial]:
-    """Read all trials of a study, in the order of their ids.
+def load_trials(
+    connection: Connection, study_id: int, *only: ColumnElement[bool]
+) -> list[FrozenTrial]:
+    """Read a study's trials, only those of some conditions on TRIALS, in the order of their ids.
 
     Raises AssertionError, ValueError: rows that Optuna could not read either.
     """
-    values = _children(connection, study_id, VALUES, models.TrialValueModel.stored_repr_to_value)
+    chosen = and_(TRIALS.c.study_id == study_id, *only)
+    values = _children(connection, chosen, VALUES, models.TrialValueModel.stored_repr_to_value)
     reports = _children(
         connection,
-        study_id,
+        chosen,
         REPORTS,
         models.TrialIntermediateValueModel.stored_repr_to_intermediate_value,
     )
-    params = _children(connection, study_id, PARAMS, _param())
-    user_attrs = _children(connection, study_id, USER_ATTRS, json.loads)
-    system_attrs = _children(connection, study_id, SYSTEM_ATTRS, json.loads)
-    query = select(TRIALS).where(TRIALS.c.study_id == study_id).order_by(TRIALS.c.trial_id)
+    params = _children(connection, chosen, PARAMS, _param())
+    user_attrs = _children(connection, chosen, USER_ATTRS, json.loads)
+    system_attrs = _children(connection, chosen, SYSTEM_ATTRS, json.loads)
+    query = select(TRIALS).where(chosen).order_by(TRIALS.c.trial_id)
     return [
         FrozenTrial(
             number=row.number,
@@ -322,7 +325,7 @@ def _quoted(names: list[str]) -> str:
 
 
 def _children(
-    connection: Connection, study_id: int, table: Table, decode: Callable[..., Any]
+    connection: Connection, chosen: ColumnElement[bool], table: Table, decode: Callable[..., Any]
 ) -> defaultdict[int, dict[Any, Any]]:
     """Read a table of trials' parts: trial id -> key -> part, in order of insertion."""
     (_, key), others = COLUMNS[table]
@@ -330,7 +333,7 @@ def _children(
     query = (
         select(table.c.trial_id, table.c[key], *(table.c[name] for name in others))
         .join_from(table, TRIALS)
-        .where(TRIALS.c.study_id == study_id)
+        .where(chosen)
         .order_by(primary)
     )
     parts: defaultdict[int, dict[Any, Any]] = defaultdict(dict)

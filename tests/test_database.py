@@ -1,23 +1,318 @@
 """Opening for readers; how a database is opened and renamed in is in test_storage.py."""
 
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Container, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from itertools import product
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import URL, event, make_url
 
 from sweep.database import open_storage
 from sweep.errors import StorageError
 
+from . import postgres
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.fixture(scope="session")
+def of_optuna(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that Optuna itself has made, empty; making it takes longer than most tests."""
+    path = tmp_path_factory.mktemp("of_optuna") / "studies.db"
+    RDBStorage(f"sqlite:///{path}").engine.dispose()
+    return path
+
+
+@cache
+def _server_s_template() -> str:
+    url = postgres.shared_server().database().__enter__()  # it stays as long as the server
+    RDBStorage(url).engine.dispose()
+    return str(make_url(url).database)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, of_optuna: Path) -> str:
+    return f"sqlite:///{shutil.copy(of_optuna, tmp_path)}"
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    with postgres.shared_server().database(_server_s_template()) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@contextmanager
+def opened(url: str, **how: bool) -> Iterator[RDBStorage]:
+    storage = open_storage(url, **how)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+@contextmanager
+def plain(url: str) -> Iterator[RDBStorage]:
+    """Optuna's own storage with nothing of ours."""
+    storage = RDBStorage(url)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
 
 def test_a_reader_s_mistyped_path_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
     path = tmp_path / "there" / "studies.db"
-    with pytest.raises(StorageError, match=r"must exist to be read, got no file .*--storage\."):
-        open_storage(f"sqlite:///{path}", create=False)
+    for how in ({"create": False}, {"read_only": True}):
+        with pytest.raises(StorageError, match=r"must exist to be read, got no file .*--storage"):
+            open_storage(f"sqlite:///{path}", **how)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_existing_database_is_opened_to_be_read(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/studies.db"
-    open_storage(url).engine.dispose()
-    reader = open_storage(url, create=False)
-    assert reader.get_all_studies() == []
-    reader.engine.dispose()
+def test_an_existing_database_is_opened_to_be_read(sqlite_url: str) -> None:
+    with opened(sqlite_url, create=False) as reader:
+        assert reader.get_all_studies() == []
+
+
+# --- read-only
+
+
+def test_the_database_refuses_what_a_read_only_storage_would_write(url: str) -> None:
+    with plain(url) as writer:
+        study = optuna.create_study(storage=writer, study_name="a")
+        study.add_trial(create_trial(value=1.0))
+        waiting = writer.create_new_trial(study._study_id)
+    writes: list[Callable[[RDBStorage], Any]] = [
+        lambda s: s.create_new_study([optuna.study.StudyDirection.MINIMIZE], "b"),
+        lambda s: s.set_study_user_attr(study._study_id, "key", 1),
+        lambda s: s.set_study_system_attr(study._study_id, "key", 1),
+        lambda s: s.set_trial_user_attr(waiting, "key", 1),
+        lambda s: s.set_trial_state_values(waiting, TrialState.FAIL),
+        lambda s: s.delete_study(study._study_id),
+    ]
+    with opened(url, read_only=True) as reader:
+        for write in writes:
+            with pytest.raises(StorageInternalError) as refused:
+                write(reader)
+            assert "read" in str(refused.value.__cause__)  # readonly database, read-only transact.
+        assert [s.study_name for s in reader.get_all_studies()] == ["a"]
+        assert len(reader.get_all_trials(study._study_id)) == 2
+
+
+def test_opening_read_only_changes_nothing_of_a_database_that_optuna_made(url: str) -> None:
+    with opened(url, read_only=True) as reader, reader.engine.connect() as connection:
+        if reader.engine.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
+        assert not reader.engine.dialect.has_table(connection, "sweep_leases")
+
+
+def test_a_file_that_is_gone_is_not_made_anew(sqlite_url: str, tmp_path: Path) -> None:
+    with opened(sqlite_url, read_only=True) as reader:
+        (tmp_path / "studies.db").unlink()
+        with pytest.raises(StorageInternalError) as refused:
+            reader.get_all_studies()
+        assert "unable to open" in str(refused.value.__cause__)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_with_signs_that_mean_something_in_a_url_is_read(
+    tmp_path: Path, of_optuna: Path
+) -> None:
+    path = shutil.copy(of_optuna, tmp_path / "a b%20#c&é.db")
+    url = URL.create("sqlite", database=str(path)).render_as_string()
+    with opened(url, read_only=True) as reader:
+        assert reader.get_all_studies() == []
+    assert [found.name for found in tmp_path.iterdir()] == ["a b%20#c&é.db"]
+
+
+NO_STUDIES = r"version_info.*Run a study first.*--storage"
+
+
+def test_a_file_without_studies_is_one_line_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "poems.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE poems (line TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match=NO_STUDIES):
+        open_storage(f"sqlite:///{path}", read_only=True)
+    assert path.read_bytes() == before
+
+
+def test_a_server_without_studies_is_one_line() -> None:
+    with (
+        postgres.shared_server().database() as url,
+        pytest.raises(StorageError, match=NO_STUDIES) as refused,
+    ):
+        open_storage(url, read_only=True)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_read_only_storage_does_not_wait_for_a_writer(sqlite_url: str) -> None:
+    url = sqlite_url
+    with opened(url) as writer, writer.engine.begin() as connection:  # holds the write lock
+        with opened(url, read_only=True) as reader:
+            assert reader.get_all_studies() == []
+        connection.exec_driver_sql("INSERT INTO studies VALUES (1, 'a')")
+
+
+# --- whole studies, read as Optuna reads them
+
+
+@pytest.fixture
+def somewhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Half an hour off the full hour of UTC."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def varied_study(storage: RDBStorage) -> int:
+    """Make a study with everything that a trial can hold."""
+    study = optuna.create_study(
+        storage=storage, study_name="varied", directions=["minimize", "maximize"]
+    )
+    space = {
+        "z": FloatDistribution(1e-4, 1.0, log=True),
+        "a": IntDistribution(1, 9, step=2),
+        "m": CategoricalDistribution(("x", None, 2.5, True)),
+    }
+    for state, choice in product(
+        (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL), ("x", None, 2.5)
+    ):
+        study.add_trial(
+            create_trial(
+                state=state,
+                values=[INF, -INF] if state == TrialState.COMPLETE else None,
+                params={"z": 0.25, "a": 7, "m": choice},
+                distributions=dict(space),
+                intermediate_values={3: NAN, 1: INF, 2: -INF, 0: 0.5},
+                user_attrs={"é": [1, {"b": None}], "a": "text"},
+                system_attrs={"s": 1.5},
+            )
+        )  # fmt: skip
+    study.enqueue_trial({"z": 0.5})
+    study.ask()
+    study.enqueue_trial({"z": 0.125})
+    study.add_trial(create_trial(values=[1.0, 2.0]))
+    other = optuna.create_study(storage=storage, study_name="other")
+    other.add_trial(create_trial(value=0.0))
+    study.tell(study.ask(space), [1.0, 2.0])  # its id lies behind the other study's
+    study.enqueue_trial({"z": 0.0625})
+    return study._study_id
+
+
+def held(trials: list[FrozenTrial]) -> list[str]:
+    """Write down everything that trials hold: NaN equals itself there."""
+    return [
+        repr(
+            (
+                (t.number, t._trial_id, t.state, t.values, t.datetime_start, t.datetime_complete),
+                (list(t.params.items()), list(t.distributions.items())),  # their order counts
+                sorted(t.intermediate_values.items()),
+                (sorted(t.user_attrs.items()), sorted(t.system_attrs.items())),
+            )
+        )
+        for t in trials
+    ]
+
+
+@pytest.mark.usefixtures("somewhere_else")
+@pytest.mark.parametrize("how", [{}, {"create": False}, {"read_only": True}])
+def test_trials_are_those_that_optuna_reads(url: str, how: dict[str, bool]) -> None:
+    choices: list[Container[TrialState] | None] = [
+        None, (), (TrialState.RUNNING, TrialState.WAITING), {TrialState.COMPLETE},
+    ]  # fmt: skip
+    with opened(url) as writer:
+        study_id = varied_study(writer)
+    with plain(url) as optunas, opened(url, **how) as ours:
+        for states in choices:
+            expected = held(optunas.get_all_trials(study_id, states=states))
+            assert held(ours.get_all_trials(study_id, states=states)) == expected
+        ids = [trial._trial_id for trial in optunas.get_all_trials(study_id)]
+        assert len(ids) == 13
+        for known, above in product([set(), {ids[0]}, set(ids[::2])], [-1, ids[1], ids[-1]]):
+            asked = (study_id, None, known, above)
+            assert held(ours._get_trials(*asked)) == held(optunas._get_trials(*asked))
+
+
+def test_a_cache_in_front_keeps_up(url: str) -> None:
+    with plain(url) as writer, opened(url, read_only=True) as reader:
+        study = optuna.create_study(storage=writer, study_name="a")
+        cached = optuna.storages.get_storage(reader)
+        assert cached.get_all_trials(study._study_id) == []
+        early, late = study.ask(), study.ask()
+        study.tell(late, 1.0)
+        for change in (
+            lambda: None,
+            lambda: early.report(0.5, 1),
+            lambda: study.tell(early, 2.0),
+            lambda: study.add_trial(create_trial(value=3.0)),
+        ):
+            change()
+            expected = held(writer.get_all_trials(study._study_id))
+            assert held(cached.get_all_trials(study._study_id)) == expected
+
+
+def test_an_unknown_study_is_a_key_error_as_with_optuna(url: str) -> None:
+    with plain(url) as optunas, opened(url, read_only=True) as ours:
+        for storage in (optunas, ours):
+            with pytest.raises(KeyError):
+                storage.get_all_trials(7)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE trial_values SET value = NULL",
+        "UPDATE trial_user_attributes SET value_json = '{'",
+        "UPDATE trial_params SET distribution_json = '{}'",
+        "UPDATE trial_intermediate_values SET intermediate_value_type = 'NONSENSE'",
+        "UPDATE trials SET state = 'NONSENSE'",
+    ],
+)
+def test_a_damaged_study_raises_what_it_raises_with_optuna(sqlite_url: str, damage: str) -> None:
+    with opened(sqlite_url) as writer:
+        study_id = varied_study(writer)
+        with writer.engine.begin() as connection:
+            assert connection.exec_driver_sql(damage).rowcount
+    with plain(sqlite_url) as optunas, pytest.raises(Exception) as expected:
+        optunas.get_all_trials(study_id)
+    with opened(sqlite_url, read_only=True) as ours, pytest.raises(expected.type):
+        ours.get_all_trials(study_id)
+
+
+def test_a_study_of_a_server_is_read_as_it_stood_at_one_moment(postgres_url: str) -> None:
+    with plain(postgres_url) as writer, opened(postgres_url, read_only=True) as reader:
+        study = optuna.create_study(storage=writer, study_name="a")
+        trial = study.ask()
+        told: list[FrozenTrial] = []
+
+        @event.listens_for(reader.engine, "after_cursor_execute")
+        def _(*about: Any) -> None:
+            if "FROM trial_values" in about[2] and not told:  # before the query for the trial
+                told.append(study.tell(trial, 1.0))
+
+        (seen,) = reader.get_all_trials(study._study_id)
+        assert told
+        assert (seen.state, seen.values) == (TrialState.RUNNING, None)
+        (seen,) = reader.get_all_trials(study._study_id)
+        assert (seen.state, seen.values) == (TrialState.COMPLETE, [1.0])
