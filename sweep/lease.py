@@ -23,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    inspect,
     literal_column,
     select,
 )
@@ -139,7 +140,9 @@ def release(connection: Connection, lease: Lease) -> None:
 
 
 def owner(connection: Connection, study_id: int) -> Lease | None:
-    """Say who runs a study now; None when nobody does."""
+    """Say who runs a study now; None when nobody does, or ever did."""
+    if not inspect(connection).has_table(LEASES.name):  # a reader finds it, never makes it
+        return None
     held = find(connection, study_id)
     return held if held is not None and held.alive else None
 

@@ -25,12 +25,16 @@ def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
     Raises:
         UsageError: the storage cannot be opened, or has no such study.
     """
-    if study_name is not None:
-        load_study(url, study_name)
     if _is_unborn(url):
+        if study_name is not None:
+            raise _no_such_study(url, study_name, [])
         return []
-    storage = open_storage(url, create=False)
-    names = [study_name] if study_name else optuna.study.get_all_study_names(storage=storage)
+    storage = open_storage(url, read_only=True)
+    names = optuna.study.get_all_study_names(storage=storage)
+    if study_name is not None:
+        if study_name not in names:
+            raise _no_such_study(url, study_name, names)
+        names = [study_name]
     # Ids first: they are looked up on another connection, which would wait for this one.
     ids = {name: storage.get_study_id_from_name(name) for name in names}
     with storage.engine.connect() as connection:
@@ -51,9 +55,13 @@ def load_study(url: str, study_name: str) -> optuna.Study:
         if study_name in names:
             return optuna.load_study(study_name=study_name, storage=storage)
         storage.engine.dispose()
+    raise _no_such_study(url, study_name, names)
+
+
+def _no_such_study(url: str, study_name: str, names: list[str]) -> UsageError:
     close = difflib.get_close_matches(study_name, names, 1)
     hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names) or 'none'}"
-    raise UsageError(f"study: must be in the storage, got {study_name} ({url}). {hint}")
+    return UsageError(f"study: must be in the storage, got {study_name} ({url}). {hint}")
 
 
 def note_fit(url: str, summary: dict[str, Any]) -> bool:
