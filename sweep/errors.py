@@ -17,5 +17,11 @@ class StorageError(UsageError):
     """Report a storage that cannot be opened, read or written as asked."""
 
 
+class StorageFailedError(StorageError):
+    """Report a storage that failed while a study ran on it: the work failed, not the input."""
+
+    exit_code = 1
+
+
 class OwnedElsewhereError(SweepError):
     """Report that another process runs this study."""

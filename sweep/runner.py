@@ -230,9 +230,10 @@ class _Runner:
             "after": [wider.low, wider.high],
         }
         self.span, self.widenings = wider, [*self.widenings, move]
-        self._look_further(move)
-        self.study.set_user_attr("alpha_range", move["after"])
+        # This first: whatever an interrupt cuts off after it is made up for at the next start.
         self.study.set_user_attr("widenings", self.widenings)
+        self.study.set_user_attr("alpha_range", move["after"])
+        self._look_further(move)
         self.storage.flush(durable=True)
 
     def _look_further(self, move: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
-from sweep.spec import StudySpec
+from sweep.spec import StudySpec, stored_spec
 from sweep.stats import paired_gain, t_quantile
 
 EDGE = 10**0.25  # a strength within this factor of an end lies at it
@@ -69,7 +69,7 @@ class Finished:
             )
         baseline = attrs.get("baseline")
         return cls(
-            StudySpec.model_validate(_tuples(attrs["spec"])),
+            stored_spec(attrs["spec"]),
             study.study_name,
             tuple(trials),
             baseline if baseline and "value" in baseline else None,
@@ -197,13 +197,6 @@ def _line(stored: dict[str, Any], trials: Sequence[FrozenTrial]) -> tuple[dict[s
 
 def _on_line(point: dict[str, Any]) -> Choice:
     return Choice("best", None, point["params"], point["value"], point["value_se"], point)
-
-
-def _tuples(tree: Any) -> Any:
-    """Turn the lists of JSON into the tuples that a strict spec has."""
-    if isinstance(tree, dict):
-        return {key: _tuples(value) for key, value in tree.items()}
-    return tuple(map(_tuples, tree)) if isinstance(tree, list) else tree
 
 
 def verdict(finished: Finished) -> str:

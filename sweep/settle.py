@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlalchemy import make_url
 from sweep.errors import UsageError
 from sweep.plan import Plan
 from sweep.ranges import Range
-from sweep.spec import StudySpec
+from sweep.spec import stored_spec
 
 
 def settle(plan: Plan, study: optuna.Study) -> Plan:
@@ -26,7 +25,8 @@ def settle(plan: Plan, study: optuna.Study) -> Plan:
     if "spec" in attrs:
         _refuse_changes(plan, attrs)
         width = attrs.get("width", plan.width)  # stored when the lanes are made
-        low, high = attrs["alpha_range"]
+        moves = attrs.get("widenings")
+        low, high = moves[-1]["after"] if moves else attrs["alpha_range"]
         span = Range(low, high, attrs["alpha_max"], attrs.get("alpha_cap"))
         plan = replace(plan, span=span, width=width)
     elif study.get_trials(deepcopy=False) or study.direction != StudyDirection.MINIMIZE:
@@ -34,7 +34,6 @@ def settle(plan: Plan, study: optuna.Study) -> Plan:
             f"study_name: must be new or a study of sweep's, got {spec.study_name}, which another"
             f" program made ({spec.storage}). Use another name, or --fresh"
         )
-    study.set_user_attr("spec", {**spec.model_dump(mode="json"), "storage": _public(spec.storage)})
     study.set_user_attr("folder", str(spec.folder.resolve()))
     study.set_user_attr("spec_hash", spec.spec_hash)
     study.set_user_attr("data_hash", plan.dataset.content_hash)
@@ -42,11 +41,13 @@ def settle(plan: Plan, study: optuna.Study) -> Plan:
     study.set_user_attr("alpha_cap", plan.span.cap)
     study.set_user_attr("alpha_range", [plan.span.low, plan.span.high])
     study.set_user_attr("problem", plan.about)
+    # Last, since a study that has it is taken up: an interrupt in between leaves one to begin.
+    study.set_user_attr("spec", {**spec.model_dump(mode="json"), "storage": _public(spec.storage)})
     return plan
 
 
 def _refuse_changes(plan: Plan, attrs: dict[str, Any]) -> None:
-    old = StudySpec.model_validate_json(json.dumps(attrs["spec"])).identity
+    old = stored_spec(attrs["spec"]).identity
     changes = [
         f"{key} was {before!r}, is {now!r}"
         for key, before, now in _differences(old, plan.spec.identity)

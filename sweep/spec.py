@@ -14,8 +14,11 @@ from pydantic import (
     Field,
     PrivateAttr,
     Tag,
+    ValidationError,
     model_validator,
 )
+
+from sweep.errors import UsageError
 
 DEFAULT_STORAGE = "sqlite:///studies/out/studies.db"
 OPEN_ENDED = ("random", "qmc", "grid")  # samplers whose asks do not look at results
@@ -413,6 +416,22 @@ _RULES = (
     _1se_needs_folds,
     _error_needs_classes,
 )
+
+
+def stored_spec(tree: dict[str, Any]) -> StudySpec:
+    """Read a spec as a study stores it.
+
+    Raises:
+        UsageError: another version of sweep stored it.
+    """
+    try:
+        return StudySpec.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"study: must be of this version of sweep, got {'.'.join(map(str, first['loc']))}:"
+            f" {first['msg'].lower()}. Use the version that made it, or --fresh"
+        ) from None
 
 
 def schema() -> dict[str, Any]:

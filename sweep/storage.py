@@ -33,7 +33,7 @@ from sweep.database import (
     reading,
     storage_error,
 )
-from sweep.errors import StorageError
+from sweep.errors import StorageError, StorageFailedError
 
 BLOCK = 64  # trial ids reserved at a time
 RETRY_S = 60.0  # how long a lost connection is tried again
@@ -429,7 +429,8 @@ class MirroredStorage(InMemoryStorage):
                 return self._attempt(work, durable)
             except DBAPIError as error:
                 if not may_pass(error) or time.monotonic() + pause_s > deadline:
-                    raise storage_error(self._rdb.engine.url, error) from error
+                    failed = storage_error(self._rdb.engine.url, error)
+                    raise StorageFailedError(str(failed)) from error
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 2.0)
 
@@ -458,12 +459,12 @@ class MirroredStorage(InMemoryStorage):
         known = select(studies.c.study_id, foreign.limit(1).scalar_subquery().label("foreign"))
         row = connection.execute(known.where(studies.c.study_id == study_id)).one_or_none()
         if row is None:
-            raise StorageError(
+            raise StorageFailedError(
                 f"study {name!r}: must not be deleted while it runs, but another program did so. "
                 "Stop this run; a new one starts the study over."
             )
         if row.foreign is not None:
-            raise StorageError(
+            raise StorageFailedError(
                 f"study {name!r}: only its owner may add trials while it runs, but another "
                 f"program added one (trial id {row.foreign}). Stop it, and run again to resume."
             )

@@ -15,6 +15,7 @@ from sweep.errors import UsageError
 from sweep.plan import make_plan
 from sweep.ranges import Range, new_points, stability_cap, widened
 from sweep.result import StudyResult
+from sweep.spec import StudySpec
 from tests.conftest import made_study
 from tests.studies import tiny
 
@@ -214,3 +215,34 @@ def test_a_widened_study_resumes_to_the_table_of_an_uninterrupted_one(
     columns = ["number", "state", "alpha"]
     assert resumed.study.user_attrs["widenings"] == whole.study.user_attrs["widenings"]
     pd.testing.assert_frame_equal(resumed.trials[columns], whole.trials[columns], rtol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["widenings", "alpha_range"])
+def test_a_run_interrupted_at_once_while_it_widens_resumes_to_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def spec(database: str) -> StudySpec:
+        return tiny(
+            tmp_path, storage=f"sqlite:///{tmp_path}/{database}.db", training__epochs=10,
+            search__n_trials=18, search__space__alpha={"low": 3e-5, "high": 3e-4},
+        )  # fmt: skip
+
+    whole = sweep.run(spec("whole"))
+    assert whole.study.user_attrs["widenings"]
+    set_attr = optuna.Study.set_user_attr
+
+    def interrupted(study: optuna.Study, key: str, value: Any) -> None:
+        set_attr(study, key, value)
+        if key == name and "widenings" in study.user_attrs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "set_user_attr", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sweep.run(spec("cut"))
+    resumed = sweep.run(spec("cut"))
+    columns = ["number", "state", "alpha", "value"]
+    pd.testing.assert_frame_equal(resumed.trials[columns], whole.trials[columns], check_exact=True)
+    assert [t.distributions for t in resumed.study.trials] == [
+        t.distributions for t in whole.study.trials
+    ]

@@ -220,6 +220,16 @@ def test_an_interval_needs_three_folds() -> None:
         finished.interval(finished.choose("best"))
 
 
+def test_a_study_of_another_version_cannot_be_read() -> None:
+    study = made_study({1e-2: _around(1.0)})
+    spec = study.user_attrs["spec"]
+    study.set_user_attr("spec", {**spec, "search": {**spec["search"], "later": 1}})
+    with pytest.raises(
+        UsageError, match=r"^study: must be of this version .*search\.later: extra"
+    ):
+        Finished.read(study)
+
+
 # --- gain
 
 
