@@ -192,6 +192,27 @@ def fit(
 
 
 @app.command()
+def report(
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY…", help="study files or names")],
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="an .html file"),
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Write the pictures of a study, or of several side by side, as one HTML file."""
+    places = [_locate(study, storage) for study in studies]
+    path = output or OUT / f"{'-'.join(name for _, name in places)}.html"
+    if path.suffix not in (".html", ".htm"):
+        raise UsageError(f"--output: must end in .html, got {path}. Change the suffix")
+    from sweep.overview import load_study
+    from sweep.report import write_report
+
+    size_bytes = write_report([load_study(url, name) for url, name in places], path)
+    print(f"{path} ({size_bytes / 1e6:.1f} MB, needs no network)")
+
+
+@app.command()
 def doctor(
     storage: Storage = None,
     repair: Annotated[bool, typer.Option("--repair", help="mend what can be mended")] = False,

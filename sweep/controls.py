@@ -42,7 +42,9 @@ class Controls:
         """The level that a penalty has to beat, where it is known."""
         return self._kept.get(BASELINE)
 
-    def due(self, span: Range, searching: bool, running: Container[int | str]) -> dict[str, Params]:
+    def due(
+        self, span: Range, searching: bool, running: Container[int | str]
+    ) -> dict[str, Params]:
         """Return what should be trained now and is not: params by key."""
         strength = self._spec.strength
         if self._n_params == 1:

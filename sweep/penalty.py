@@ -18,13 +18,7 @@ import math
 import torch
 from torch import Tensor
 
-N_BINS = 81  # of a histogram of weights; odd, so that exact zeros lie in the middle of one
-LARGEST = 4.0  # the outer bins hold whatever is larger
-# Edges of the bins, (N_BINS + 1,): even steps of ±√|w|, so that they are narrow around zero.
-WEIGHT_EDGES = tuple(
-    math.copysign(root**2, root)
-    for root in (math.sqrt(LARGEST) * (2 * i / N_BINS - 1) for i in range(N_BINS + 1))
-)
+from sweep.stats import LARGEST, N_BINS
 
 
 def add_l2_gradient(gradient: Tensor, weights: Tensor, alpha: Tensor, l1_ratio: Tensor) -> None:

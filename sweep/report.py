@@ -1,81 +1,189 @@
-"""The pictures: plotly figures of a finished study."""
+"""The report: one HTML page that holds all it needs, for any browser, without a network."""
 
 from __future__ import annotations
 
-from math import log10
-from typing import TYPE_CHECKING, Any
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
 
-from sweep.errors import UsageError
-from sweep.selection import Finished, choices
+import optuna
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from sweep.comparison import comparison
+from sweep.drawing import THEMES, Figure
+from sweep.export import FORMULAS, write_whole
+from sweep.figures import TITLES, drawn_figures
+from sweep.selection import Finished, verdict
+from sweep.tables import Table, fit_table, key_numbers, provenance, studies_table
 
-VALIDATION, TRAINING, CHOICE, LEVEL = "#1f5fbf", "#c9772b", "#2a7d4f", "#777777"
+LOOK = {
+    "validation_curve": "Look for the valley. To its left the network fits noise: training loss"
+    " is low and validation loss is not. To its right the penalty is too strong. It has helped"
+    " where the valley lies clearly below the dashed level of no penalty. Bands are one"
+    " standard error.",
+    "terms": "Training lowers the sum. As the strength grows, the penalty takes its share of it,"
+    " and the data loss gives way.",
+    "balance": "Each point is a strength: towards the left, weights become smaller and the"
+    " training loss pays for it. The validation loss turns where that stops being worth it.",
+    "gap": "How much better the network does on rows that it has seen. A penalty closes the gap;"
+    " that alone does not make it good.",
+    "sparsity": "How many inputs a unit leans on: k equal weights count as k. Exact zeros come"
+    " with L1 only.",
+    "weights": "Weights move towards zero as the strength grows. Exact zeros are no part of the"
+    " curve: the legend has their share.",
+    "learning_curves": "A curve that rises again has begun to overfit; one that still falls at"
+    " the end would have gained from more epochs.",
+}
+COMPARED = (
+    "Points are means with one standard error, dashed lines each study's level without a penalty."
+    " Strengths of different norms are different units, and losses compare only on the same data."
+)
 
 
-def figure(finished: Finished, name: str) -> go.Figure:
-    """Draw a figure by name.
+def write_report(studies: Sequence[optuna.Study], path: Path) -> int:
+    """Write the report of one study, or of several side by side, as one HTML file.
+
+    Args:
+        studies: studies of this program, each with a finished trial; one or more.
+        path: the file, written whole or not at all.
+
+    Returns:
+        Its size in bytes.
 
     Raises:
-        UsageError: there is no figure of this name.
+        UsageError: another program made a study, or the file cannot be written.
+        SweepError: a study has no finished trial.
     """
-    if name not in FIGURES:
-        raise UsageError(f"figure: must be one of {', '.join(FIGURES)}, got {name!r}")
-    return FIGURES[name](finished)
+    page = make_page([(study, Finished.read(study)) for study in studies])
+    write_whole(path, page)
+    return len(page.encode())
 
 
-def validation_curve(finished: Finished) -> go.Figure:
-    """Draw training and validation loss against the strength, with their standard errors.
+def make_page(studies: Sequence[tuple[optuna.Study, Finished]]) -> str:
+    """Return the page of these studies."""
+    from plotly.offline import get_plotlyjs
 
-    Beside them the level of the α = 0 control and the choices.
-    """
-    import plotly.graph_objects as go
-
-    spec, strength = finished.spec, finished.spec.strength
-    trials = sorted(finished.trials, key=finished.strength)
-    x = [finished.strength(trial) for trial in trials]
-    value = [trial.value for trial in trials]
-    se = [trial.user_attrs["value_se"] or 0.0 for trial in trials]
-    clean = "train_loss_clean" if spec.data.label_noise else "train_loss"
-    plot = go.Figure()
-    plot.add_scatter(
-        x=[*x, *x[::-1]], y=[*_sum(value, se), *_sum(value, [-s for s in se])[::-1]],
-        fill="toself", fillcolor="rgba(31,95,191,0.15)", line={"width": 0},
-        hoverinfo="skip", name="± 1 standard error",
-    )  # fmt: skip
-    plot.add_scatter(x=x, y=value, mode="lines+markers", name=_metric(finished),
-                     line={"color": VALIDATION}, marker={"size": 5})  # fmt: skip
-    plot.add_scatter(x=x, y=[t.user_attrs[clean] for t in trials], mode="lines+markers",
-                     name="training loss" + (" (true labels)" if spec.data.label_noise else ""),
-                     line={"color": TRAINING}, marker={"size": 4})  # fmt: skip
-    if finished.baseline:
-        plot.add_hline(finished.baseline["value"], line={"color": LEVEL, "dash": "dash"},
-                       annotation_text=f"{strength} = 0",
-                       annotation_position="top left")  # fmt: skip
-    for choice in choices(finished):
-        at = choice.params[strength]
-        plot.add_vline(at, line={"color": CHOICE, "dash": "dot"})
-        # An annotation's place on a log axis is the exponent.
-        plot.add_annotation(
-            text=f"{choice.selection} {at:.2g}", x=log10(at), yref="y domain", showarrow=False,
-            xanchor="left" if choice.selection == "1se" else "right", y=0.98,
-        )  # fmt: skip
-    plot.update_layout(
-        title=f"{finished.study_name}: {_metric(finished)} against {strength}",
-        template="plotly_white", legend={"orientation": "h", "y": -0.2},
-        xaxis={"type": "log", "title": f"{strength} (log scale)", "exponentformat": "power"},
-        yaxis={"title": "mean over replicates"}, margin={"t": 60},
-    )  # fmt: skip
-    return plot
+    alone = len(studies) == 1
+    sections = [_study(study, finished, i, alone) for i, (study, finished) in enumerate(studies)]
+    top = "" if alone else _side_by_side([finished for _, finished in studies])
+    names = ", ".join(finished.study_name for _, finished in studies)
+    return Template(files("sweep").joinpath("report.html").read_text(encoding="utf-8")).substitute(
+        title=escape(f"{names} · sweep"),
+        body=top + "".join(sections),
+        footer=escape(f"Written by sweep on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."),
+        colours=json.dumps([*THEMES["dark"].items()]),
+        plotly=get_plotlyjs(),
+    )
 
 
-def _sum(a: list[Any], b: list[Any]) -> list[float]:
-    return [x + y for x, y in zip(a, b, strict=True)]
+def _side_by_side(studies: Sequence[Finished]) -> str:
+    told = "".join(
+        f'<li><a href="#study-{i}">{escape(finished.study_name)}</a>: '
+        f"{escape(verdict(finished))}</li>"
+        for i, finished in enumerate(studies)
+    )
+    drawn = _figure("compared", "Validation curves", COMPARED, comparison(studies), wide=True)
+    return (
+        f'<header><h1>{len(studies)} studies</h1><ul class="verdict">{told}</ul></header>'
+        f"{_table(studies_table(studies), 'The best of each study')}"
+        f'<div class="figures">{drawn}</div>'
+    )
 
 
-def _metric(finished: Finished) -> str:
-    return "validation " + finished.spec.objective.metric.removeprefix("val_")
+def _study(study: optuna.Study, finished: Finished, i: int, alone: bool) -> str:
+    spec = finished.spec
+    formula = FORMULAS["decoupled" if spec.strength == "weight_decay" else spec.penalty.norm]
+    heading = "h1" if alone else "h2"
+    title = f"<{heading}>{escape(finished.study_name)}</{heading}>"
+    about = escape(f"{spec.data.source}, {spec.data.task} · {formula}")
+    said = f'<p class="about">{about}</p><p class="verdict">{escape(verdict(finished))}</p>'
+    figures = "".join(
+        _figure(f"figure-{i}-{name}", TITLES[name], LOOK[name], drawn, name == "validation_curve")
+        for name, drawn in drawn_figures(finished).items()
+    )
+    parts = [
+        f"<header>{title}{said}</header>",
+        _table(key_numbers(finished), _explained(finished)),
+        f'<div class="figures">{figures}</div>',
+        _test_result(study.user_attrs.get("fit")),
+        _origin(study),
+    ]
+    return f'<section id="study-{i}">{"".join(parts)}</section>'
 
 
-FIGURES = {"validation_curve": validation_curve}
+def _explained(finished: Finished) -> str:
+    replicates = finished.spec.replicates
+    n, folds = finished.spec.n_replicates, replicates.n_folds
+    over = f"{folds} folds" if folds > 1 else f"{n} seeds on one split"
+    return (
+        f"Mean over {n} replicates ± standard error over {over}. best: the smallest value;"
+        " 1se: the strongest within one standard error of it. Gains are paired by fold."
+    )
+
+
+def _figure(name: str, title: str, look: str, drawn: Figure, wide: bool = False) -> str:
+    data = json.dumps(drawn, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    series = ", ".join(trace["name"] for trace in drawn["data"])
+    return (
+        f'<figure{" class=wide" if wide else ""} aria-labelledby="{name}-title">'
+        f'<h3 id="{name}-title">{escape(title)}</h3>'
+        f'<div class="plot" id="{name}" role="img" aria-label="{escape(f"{title}: {series}")}">'
+        f"</div><figcaption>{escape(look)}</figcaption>"
+        f'<script type="application/json" id="{name}-data">{data}</script></figure>'
+    )
+
+
+def _table(table: Table, caption: str) -> str:
+    look = "scroll wide-table" if len(table.header) > 5 else "scroll"
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>'
+        + "".join(f"<td>{escape(cell).replace('± ', '±&nbsp;')}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in table.rows
+    )
+    return (
+        f'<div class="{look}" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f"<table><caption>{escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _test_result(fit: Mapping[str, Any] | None) -> str:
+    """Show the metrics on test rows, if the study has been refitted."""
+    table = fit_table(fit) if fit else None
+    if fit is None or table is None:
+        return ""
+    rows = [(key.replace("_", " "), str(value)) for key, value in fit.items()
+            if isinstance(value, int | float | str)]  # fmt: skip
+    caption = "Networks refitted and measured on rows that the search never saw"
+    return f"<h3>Test result</h3>{_table(table, caption)}{_pairs(rows)}"
+
+
+def _origin(study: optuna.Study) -> str:
+    return (
+        f"<h3>Where this comes from</h3>{_pairs(provenance(study))}"
+        "<details><summary>The study file, with every default</summary>"
+        f"<pre>{escape(_yaml(study.user_attrs['spec']))}</pre></details>"
+    )
+
+
+def _pairs(rows: Iterable[tuple[str, str]]) -> str:
+    told = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows)
+    return f"<dl>{told}</dl>"
+
+
+def _yaml(tree: dict[str, Any]) -> str:
+    from ruamel.yaml import YAML
+
+    stream, yaml = io.StringIO(), YAML(typ="safe", pure=True)
+    settings: Any = yaml
+    settings.default_flow_style = False
+    settings.sort_base_mapping_type_on_output = False
+    yaml.dump(tree, stream)
+    return stream.getvalue()

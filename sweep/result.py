@@ -12,6 +12,7 @@ import optuna
 import pandas as pd
 from optuna.trial import TrialState
 
+from sweep import board
 from sweep.errors import SweepError
 from sweep.export import make_config, write_config
 from sweep.overview import load_study
@@ -149,7 +150,8 @@ def run(
 
 
 def _publish(study: optuna.Study) -> None:
-    """Put the verdict so far on the study, for whoever looks at it."""
+    """Put the verdict, the note and the figures so far on the study, for whoever looks at it."""
+    board.publish(study)
     if any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False)):
         said = verdict(Finished.read(study))
         if study.user_attrs.get("verdict") != said:

@@ -39,7 +39,8 @@ from sweep.storage import MirroredStorage
 
 HEARTBEAT_S = 20.0  # a third of the lease
 CURVE_LAG_S = 1.0  # how far the storage may lag behind in curves, never in results
-PUBLISH_S = 5.0  # between two looks at a running study's results
+PUBLISH_S = 5.0  # between two publications of a running study's results
+PUBLISH_SHARE = 0.01  # of the time, at most
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,8 @@ class _Runner:
         self.running: dict[int | str, Params] = {}
         self.epochs: dict[int | str, int] = {}
         self.best, self.curve = self._results_so_far()
-        self._flushed = self._published = time.monotonic()
+        self._flushed = time.monotonic()
+        self._publish_at = self._flushed + PUBLISH_S
 
     def run(
         self,
@@ -185,9 +187,11 @@ class _Runner:
             if not self.running:
                 return "timeout" if self.search.wanted else "done"
             told = [self._take(report) for report in self._advance()]
-            if any(told) and time.monotonic() - self._published > PUBLISH_S:
+            if any(told) and time.monotonic() > self._publish_at:
+                began = time.monotonic()
                 publish(self.study)
-                self._published = time.monotonic()
+                now = time.monotonic()
+                self._publish_at = now + max(PUBLISH_S, (now - began) / PUBLISH_SHARE)
             if any(told) or time.monotonic() - self._flushed > CURVE_LAG_S:
                 self.storage.flush(durable=any(told))
                 self._flushed = time.monotonic()

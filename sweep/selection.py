@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import optuna
@@ -14,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
 from sweep.spec import StudySpec, stored_spec
-from sweep.stats import paired_gain, t_quantile
+from sweep.stats import paired_gain, paired_gains, t_quantile
 
 EDGE = 10**0.25  # a strength within this factor of an end lies at it
 Selection = Literal["best", "1se"]
@@ -46,6 +47,7 @@ class Finished:
     n_widenings: int
     line: tuple[dict[str, Any], ...]  # strengths at the best trial's other params, as stored
     has_control: bool  # whether one was trained, even if it diverged
+    stopped: tuple[FrozenTrial, ...] = ()  # PRUNED by the pruner, or diverged: without a value
 
     @classmethod
     def read(cls, study: optuna.Study) -> Finished:
@@ -61,7 +63,8 @@ class Finished:
                 f"study: must be one of sweep's, got {study.study_name}, which has no spec."
                 " Name another study"
             )
-        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        every = study.get_trials(deepcopy=False)
+        trials = [trial for trial in every if trial.state == TrialState.COMPLETE]
         if not trials:
             raise SweepError(
                 f"study: must have a finished trial, got none in {study.study_name}."
@@ -79,6 +82,7 @@ class Finished:
             len(attrs.get("widenings", [])),
             _line(attrs.get("line", {}), trials),
             baseline is not None,
+            tuple(trial for trial in every if _is_stopped(trial)),
         )
 
     @property
@@ -90,7 +94,7 @@ class Finished:
         """Return a trial's alpha, or weight_decay."""
         return float(trial.params[self.spec.strength])
 
-    @property
+    @cached_property
     def curve(self) -> list[Choice]:
         """What is known against the strength alone, weakest first.
 
@@ -143,11 +147,13 @@ class Finished:
         self._check_folds("interval")
         strength, reach = self.spec.strength, t_quantile(0.975, self.n_folds - 1)
         own = choice.attrs["replicate_values"]
-        alike = [choice.params[strength]]
-        for point in self.curve:
-            lead, se = paired_gain(point.attrs["replicate_values"], own, self.n_folds)
-            if se is not None and lead <= reach * se:
-                alike.append(point.params[strength])
+        others = [point.attrs["replicate_values"] for point in self.curve]
+        leads, errors = paired_gains(others, own, self.n_folds)
+        alike = [choice.params[strength]] + [
+            point.params[strength]
+            for point, within in zip(self.curve, leads <= reach * errors, strict=True)
+            if within
+        ]
         return min(alike), max(alike)
 
     def _check_folds(self, what: str) -> None:
@@ -175,6 +181,11 @@ class Finished:
         low, high = self.alpha_range
         strength = choice.params[self.spec.strength]
         return "low" if strength < low * EDGE else "high" if strength > high / EDGE else None
+
+
+def _is_stopped(trial: FrozenTrial) -> bool:
+    diverged = trial.user_attrs.get("outcome") == "diverged" and bool(trial.params)
+    return trial.state == TrialState.PRUNED or diverged
 
 
 def _value(trial: FrozenTrial) -> float:

@@ -6,12 +6,23 @@ the same rows, so they are averaged first; folds are what varies.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import stdtrit
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+N_BINS = (
+    81  # of a histogram of a network's weights; odd, so that exact zeros lie in the middle of one
+)
+LARGEST = 4.0  # the outer bins hold whatever is larger
+# Edges of the bins, (N_BINS + 1,): even steps of ±√|w|, so that they are narrow around zero.
+WEIGHT_EDGES = tuple(
+    math.copysign(root**2, root)
+    for root in (math.sqrt(LARGEST) * (2 * i / N_BINS - 1) for i in range(N_BINS + 1))
+)
 
 
 def fold_means(values: Sequence[float] | Array, n_folds: int) -> Array:
@@ -43,3 +54,15 @@ def paired_gain(
 def t_quantile(probability: float, df: int) -> float:
     """Return the quantile of Student's t with `df` degrees of freedom."""
     return float(stdtrit(df, probability))  # scipy.stats takes half a second to import
+
+
+def paired_gains(
+    bases: Sequence[Sequence[float]], other: Sequence[float], n_folds: int
+) -> tuple[Array, Array]:
+    """Return `paired_gain` of many bases (n, R) over one other (R,): means and errors, (n,).
+
+    With two folds or more.
+    """
+    difference = np.asarray(bases) - np.asarray(other)
+    means = difference.reshape(len(difference), n_folds, -1).mean(2)
+    return difference.mean(1), means.std(1, ddof=1) / np.sqrt(n_folds)

@@ -16,6 +16,7 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
         "outcomes": (
             "selection", "export", "config", "report", "figures", "refit", "result", "overview",
             "doctor", "checkup", "dashboard", "retrain", "fitted", "weights", "card",
+            "board", "closeups", "comparison", "drawing", "marks", "points", "tables",
         )
     },
     {"orchestration": ("runner", "settle", "controls", "plan", "ranges", "engines")},

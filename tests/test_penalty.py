@@ -13,9 +13,6 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from sweep.penalty import (
-    LARGEST,
-    N_BINS,
-    WEIGHT_EDGES,
     add_l2_gradient,
     histogram,
     inputs_used,
@@ -23,6 +20,7 @@ from sweep.penalty import (
     soft_threshold,
     sparsity,
 )
+from sweep.stats import LARGEST, N_BINS, WEIGHT_EDGES
 from tests.problems import real
 
 FINITE = st.floats(-1e6, 1e6, width=32)

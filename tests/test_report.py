@@ -1,97 +1,274 @@
-"""The pictures show what the study holds."""
+"""The report is one page that tells all, escapes everything and asks nobody."""
 
+import json
+import re
+from html import escape, unescape
+from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
-from sweep.errors import UsageError
-from sweep.report import figure
-from tests.conftest import made
+from sweep.drawing import BLUE, THEMES
+from sweep.errors import SweepError, UsageError
+from sweep.figures import TITLES
+from sweep.report import write_report
+from sweep.tables import fit_table, key_numbers, provenance, storage_name
+from tests.browser import dump_dom
+from tests.conftest import made, made_study
+from tests.pictured import pictured
+from tests.test_figures import ELASTIC, RATIOS
 
-# In the order of trials, which is not the order of strengths.
-VALUES = {1e-1: [1.0, 2.0, 3.0], 1e-3: [4.0, 5.0, 6.0], 1e-2: [1.4, 2.4, 3.4]}
-SE = 1 / 3**0.5
-
-
-def _traces(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    return {trace.name: trace for trace in figure(made(*args, **kwargs), "validation_curve").data}
-
-
-def _lines(*args: Any, **kwargs: Any) -> list[tuple[str, str, float]]:
-    """Return annotation, axis and place of every line drawn across the picture."""
-    layout = figure(made(*args, **kwargs), "validation_curve").layout
-    return [
-        (note.text, "x" if line.x0 == line.x1 else "y", line.x0 if line.x0 == line.x1 else line.y0)
-        for line, note in zip(layout.shapes, layout.annotations, strict=True)
-    ]
+HOSTILE = "<script>alert(1)</script>&'\""
+FIT = {
+    "chosen": {"params": {"alpha": 0.01}, "loss": {"mean": 0.5, "se": 0.01}},
+    "none": {"params": {"alpha": 0}, "loss": {"mean": 0.75, "se": None}},
+    "difference": {"loss": {"mean": -0.25, "se": 0.02}},
+    "n_test_rows": 360,
+    "warnings": [],
+}
 
 
-def test_curves_run_along_the_strength() -> None:
-    traces = _traces(VALUES, [7.0, 7.0, 7.0])
-    assert list(traces) == ["± 1 standard error", "validation loss", "training loss"]
-    curve = traces["validation loss"]
-    assert list(curve.x) == [1e-3, 1e-2, 1e-1]
-    assert list(curve.y) == pytest.approx([5.0, 2.4, 2.0])
-    assert list(traces["training loss"].y) == pytest.approx([2.5, 1.2, 1.0])
+class Outline(HTMLParser):
+    """Checks that tags are closed in their order, and keeps the text and the elements."""
+
+    VOID = ("meta", "link", "br", "img")
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self.open):
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.elements if name == tag]
 
 
-def test_the_band_is_one_standard_error_wide() -> None:
-    band = _traces(VALUES)["± 1 standard error"]
-    assert band.fill == "toself"
-    assert list(band.x) == [1e-3, 1e-2, 1e-1, 1e-1, 1e-2, 1e-3]
-    up, down = [5 + SE, 2.4 + SE, 2 + SE], [2 - SE, 2.4 - SE, 5 - SE]
-    assert list(band.y) == pytest.approx([*up, *down])
+def page_of(*studies: optuna.Study, path: Path) -> str:
+    size = write_report(studies, path)
+    page = path.read_text(encoding="utf-8")
+    assert size == path.stat().st_size
+    return page
 
 
-def test_the_strength_is_on_a_log_scale() -> None:
-    drawn = figure(made(VALUES), "validation_curve")
-    assert drawn.layout.xaxis.type == "log"
-    assert drawn.layout.xaxis.title.text == "alpha (log scale)"
-    assert drawn.layout.title.text == "made: validation loss against alpha"
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    return page_of(pictured(), path=tmp_path / "report.html")
 
 
-def test_lines_mark_the_control_and_the_choices() -> None:
-    # best is 2.0 at 0.1, which is the strongest too
-    assert _lines(VALUES, [7.0, 7.0, 7.0]) == [
-        ("alpha = 0", "y", 7.0),
-        ("best 0.1", "x", 1e-1),
-        ("1se 0.1", "x", 1e-1),
-    ]
+def data_of(page: str) -> dict[str, Any]:
+    """Read the figures' JSON out of a page, as its script does."""
+    found = re.findall(r'<script type="application/json" id="([^"]+)-data">(.*?)</script>', page)
+    return {name: json.loads(content) for name, content in found}
 
 
-def test_the_names_of_choices_stand_at_their_lines() -> None:
-    layout = figure(made(VALUES), "validation_curve").layout
-    # plotly places lines by value and texts by exponent, on a log axis
-    assert [line.x0 for line in layout.shapes] == [1e-1, 1e-1]
-    assert [note.x for note in layout.annotations] == pytest.approx([-1.0, -1.0])
+def test_the_sentence_comes_first_then_numbers_then_figures(page: str) -> None:
+    text = Outline(page).text
+    order = ["made · sweep", "alpha = 0.01 is best", "no penalty", *TITLES.values(),
+             "Where this comes from"]  # fmt: skip
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
 
 
-def test_without_a_control_and_1se_only_best_is_marked() -> None:
-    values = {1e-2: [1.0, 2.0], 1e-1: [4.0, 5.0]}
-    assert _lines(values, spec={"replicates": {"n_folds": 2}}) == [("best 0.01", "x", 1e-2)]
+def test_every_figure_has_its_data_a_name_and_a_caption(page: str) -> None:
+    outline = Outline(page)
+    assert [*data_of(page)] == [f"figure-0-{name}" for name in TITLES]
+    plots = [attrs for attrs in outline.all("div") if attrs.get("class") == "plot"]
+    assert [plot["id"] for plot in plots] == [*data_of(page)]
+    assert all(plot["role"] == "img" and plot["aria-label"] for plot in plots)
+    assert len(outline.all("figure")) == len(outline.all("figcaption")) == len(TITLES)
+    ids = [attrs["id"] for _, attrs in outline.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
 
 
-def test_with_label_noise_training_loss_is_on_true_labels() -> None:
-    traces = _traces(VALUES, spec={"data": {"label_noise": 0.2}, "replicates": {"n_folds": 3}})
-    assert list(traces["training loss (true labels)"].y) == pytest.approx([1.25, 0.6, 0.5])
+def test_the_page_is_whole_without_a_network(page: str) -> None:
+    outline = Outline(page)
+    (policy,) = (m for m in outline.all("meta") if m.get("http-equiv"))
+    assert policy["content"] == (
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline';"
+        " img-src data: blob:"
+    )
+    addresses = [a.get("src") or a.get("href") or "" for _, a in outline.elements]
+    assert not [address for address in addresses if not address.startswith(("", "#", "data:"))]
+    assert not any("src" in attrs for _, attrs in outline.elements)
+    assert outline.all("html") == [{"lang": "en"}]
+    assert "plotly.js v" in page
 
 
-def test_one_replicate_has_a_band_of_no_width() -> None:
-    band = _traces({1e-2: [1.0], 1e-1: [2.0]}, spec={"replicates": {"n_folds": 1}})
-    assert list(band["± 1 standard error"].y) == [1.0, 2.0, 2.0, 1.0]
+def test_what_a_user_named_is_text_and_nothing_else(tmp_path: Path) -> None:
+    attrs = {"problem": {"device": HOSTILE}, "spec_hash": HOSTILE}
+    study = pictured(attrs=attrs)
+    study.study_name = HOSTILE
+    hostile_fit = {HOSTILE: {HOSTILE: {"mean": 1.0, "se": None}}, "note": HOSTILE}
+    study.set_user_attr("fit", hostile_fit)
+    spec = study.user_attrs["spec"]
+    spec["data"]["source"] = HOSTILE
+    study.set_user_attr("spec", spec)
+    page = page_of(study, pictured(), path=tmp_path / "report.html")
+    assert "<script>alert" not in page
+    outline = Outline(page)
+    assert outline.text.count(HOSTILE) >= 6
+    plain = Outline(page_of(pictured(), pictured(), path=tmp_path / "plain.html"))
+    assert len(outline.all("script")) == len(plain.all("script"))
 
 
-def test_adamw_and_val_error_have_their_own_names() -> None:
-    spec = {
-        "training": {"optimizer": "adamw"},
-        "objective": {"metric": "val_error"},
-        "replicates": {"n_folds": 3},
-    }
-    drawn = figure(made(VALUES, [7.0] * 3, spec=spec), "validation_curve")
-    assert drawn.layout.title.text == "made: validation error against weight_decay"
-    assert drawn.layout.annotations[0].text == "weight_decay = 0"
+def test_figures_data_cannot_end_their_script(tmp_path: Path) -> None:
+    study = pictured()
+    study.study_name = "</script><b>"
+    page = page_of(study, pictured(), path=tmp_path / "report.html")
+    name = data_of(page)["compared"]["data"][0]["name"]
+    assert unescape(name) == "</script><b>"  # plotly takes it as text then
 
 
-def test_an_unknown_figure_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"must be one of validation_curve.*got 'validation'"):
-        figure(made(VALUES), "validation")
+def test_dark_colours_are_all_that_the_script_needs(page: str) -> None:
+    (colours,) = re.findall(r"const COLOURS = (.*);", page)
+    assert dict(json.loads(colours)) == THEMES["dark"]
+    assert BLUE in json.dumps(data_of(page))
+
+
+def test_the_test_result_is_shown_once_there_is_one(tmp_path: Path, page: str) -> None:
+    assert "Test result" not in page
+    study = pictured(attrs={"fit": FIT})
+    text = Outline(page_of(study, path=tmp_path / "fitted.html")).text
+    assert "Test result" in text and "0.5000 ±\N{NO-BREAK SPACE}0.0100" in text
+    assert "n test rows" in text and "360" in text
+
+
+def test_several_studies_are_compared_first(tmp_path: Path) -> None:
+    adamw = pictured(spec={"training": {"optimizer": "adamw"}}, without=["penalty"])
+    elastic = pictured(spec=ELASTIC, others=RATIOS)
+    page = page_of(pictured(), adamw, elastic, path=tmp_path / "report.html")
+    text = Outline(page).text
+    assert text.index("3 studies") < text.index("The best of each study")
+    assert text.index("The best of each study") < text.index("Where this comes from")
+    compared = data_of(page)["compared"]
+    assert len(compared["data"]) == 6  # a curve and a level each
+    assert compared["layout"]["xaxis"]["title"]["text"] == "α or weight decay (log scale)"
+    assert [*data_of(page)].count("figure-1-terms") == 0  # decay is no term
+    assert {"#study-0", "#study-1", "#study-2"} == {a["href"] for a in Outline(page).all("a")}
+
+
+def test_where_it_comes_from_is_told_without_a_password(tmp_path: Path) -> None:
+    study = pictured()
+    told = dict(provenance(study))
+    assert told["trials"] == "4 COMPLETE" and told["storage"] == "memory"
+    assert told["spec_hash"] == study.user_attrs["spec_hash"]
+    assert told["data_hash"] == "d" * 16
+    assert "model_hash" not in told and told["written with"].startswith("Python 3.")
+
+    class Engine:
+        url = "postgresql://user:secret@host/db"
+
+    study._storage.engine = Engine()  # type: ignore[attr-defined]
+    assert storage_name(study) == "postgresql://user:***@host/db"
+    page = page_of(study, path=tmp_path / "report.html")
+    assert "secret" not in page and "user:***@host" in page
+    assert "study_name: made" in page  # the study file
+
+
+def test_key_numbers_have_a_column_for_each_choice() -> None:
+    values = {1e-3: [1.0, 1.1, 1.2], 1e-2: [1.0, 1.1, 1.3]}
+    table = key_numbers(made(values, [2.0, 2.1, 2.3]))
+    assert table.header == ("", "no penalty", "best", "1se")
+    rows = {name: cells for name, *cells in table.rows}
+    assert rows["α"] == ["0", "0.001", "0.01"]
+    assert rows["validation loss"][1] == "1.1000 ± 0.0577"
+    assert rows["gain over no penalty"] == ["–", "1.0333 ± 0.0333", "1.0000 ± 0.0000"]
+    assert rows["validation accuracy"] == ["50.0%"] * 3
+
+
+def test_key_numbers_do_without_a_control() -> None:
+    table = key_numbers(made({1e-3: [1.0, 1.1, 1.2]}))
+    assert table.header == ("", "best", "1se")
+    assert dict((row[0], row[1]) for row in table.rows)["gain over no penalty"] == "–"
+
+
+def test_a_refit_without_metrics_has_no_table() -> None:
+    assert fit_table({"note": "diverged", "chosen": {"params": {}}}) is None
+
+
+def test_a_study_without_results_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    with pytest.raises(SweepError, match="must have a finished trial"):
+        write_report([pictured(), made_study({})], path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UsageError, match=r"^--output: must be a file that can be written"):
+        write_report([pictured()], tmp_path / "taken" / "report.html")
+
+
+# --- in a browser
+
+
+LOOK = """<!doctype html><meta charset="utf-8"><body>
+<iframe srcdoc="{page}"
+  style="border: 0; width: {width}px; height: 3000px; color-scheme: {scheme}">
+</iframe><script>
+const frame = document.querySelector("iframe");
+frame.addEventListener("load", () => setTimeout(() => {{
+  const there = frame.contentDocument, look = frame.contentWindow.getComputedStyle(there.body);
+  const found = {{
+    paper: look.backgroundColor,
+    overflow: there.documentElement.scrollWidth - there.documentElement.clientWidth,
+    plots: [...there.querySelectorAll(".plot")].map(plot => ({{
+      id: plot.id, svgs: plot.querySelectorAll(".main-svg").length,
+      traces: plot.querySelectorAll(".scatterlayer .trace").length,
+      inside: plot.scrollWidth <= plot.clientWidth,
+      ink: plot.querySelector(".xtitle")?.style.fill,
+    }})),
+  }};
+  const told = document.createElement("pre");
+  told.id = "found";
+  told.textContent = JSON.stringify(found);
+  document.body.append(told);
+}}, 1500));
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "light"), (390, "dark")])
+def test_a_browser_draws_every_figure_and_complains_of_nothing(
+    width: int, scheme: str, tmp_path: Path
+) -> None:
+    studies = [pictured(), pictured(spec=ELASTIC, others=RATIOS)]
+    page = page_of(*studies, path=tmp_path / "report.html")
+    look = tmp_path / "look.html"
+    look.write_text(LOOK.format(page=escape(page), width=width, scheme=scheme), encoding="utf-8")
+    seen = dump_dom(look.as_uri())
+    assert seen.console == []
+    (told,) = re.findall(r'<pre id="found">(.*?)</pre>', seen.dom)
+    found = json.loads(unescape(told))
+    assert [plot["id"] for plot in found["plots"]] == [*data_of(page)]
+    assert all(plot["svgs"] and plot["traces"] and plot["inside"] for plot in found["plots"])
+    assert found["overflow"] == 0
+    dark = scheme == "dark"
+    assert found["paper"] == ("rgb(20, 24, 29)" if dark else "rgb(255, 255, 255)")
+    inks = {plot["ink"] for plot in found["plots"]}
+    assert inks == {"rgb(169, 178, 187)" if dark else "rgb(92, 102, 112)"}
+
+
+@pytest.mark.slow
+def test_the_page_as_a_file_runs_without_a_message(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_report([pictured()], path)
+    seen = dump_dom(path.as_uri())
+    assert seen.console == []
+    assert seen.dom.count("main-svg") >= len(TITLES)

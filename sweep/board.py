@@ -1,0 +1,119 @@
+"""What stands on a study's page in optuna-dashboard: a note and the key figures, also mid-run.
+
+Written as optuna-dashboard's `save_note` and `save_plotly_graph_object` write, into the study's
+system attributes, but without importing it, and only where something changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from sweep.drawing import Figure, recoloured
+from sweep.figures import TITLES, drawn_figures
+from sweep.selection import Finished, verdict
+from sweep.tables import Table, key_numbers
+
+SHOWN = ("validation_curve", "terms", "balance", "sparsity", "weights")
+PIECE = 2045  # characters of a text in one attribute: optuna-dashboard's SYSTEM_ATTR_MAX_LENGTH
+PLOT = "dashboard:plot_data:"
+NOTE, NOTE_VERSION = "dashboard:note_str:", "dashboard:note_ver"
+MARK = "Written by sweep, which leaves the note alone once it is edited"
+
+BUTTONS = ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]  # not wanted
+GAP = "\N{NO-BREAK SPACE}" * 3  # the page sets columns side by side without any
+
+Attrs = dict[str, Any]
+
+
+def publish(study: optuna.Study) -> None:
+    """Write the study's note and key figures for optuna-dashboard, over those written before.
+
+    Cheap enough to be called every few seconds by the study's owner. A note that anybody else
+    wrote or changed stays as it is. Before the first finished trial there is only a note.
+
+    Raises:
+        UsageError: another program made the study.
+    """
+    attrs = study._storage.get_study_system_attrs(study._study_id)
+    trials = study.get_trials(deepcopy=False)
+    begun = any(trial.state == TrialState.COMPLETE for trial in trials)
+    foreign = "spec" not in study.user_attrs  # which reading it refuses
+    finished = Finished.read(study) if begun or foreign else None
+    _write_note(study, attrs, _note(study, finished))
+    drawn = drawn_figures(finished, SHOWN) if finished else {}
+    for name in SHOWN:
+        prefix = f"{PLOT}sweep-{name}:"
+        if name in drawn or f"{prefix}0" in attrs:
+            empty: Figure = {"data": [], "layout": {}}
+            _write(study, attrs, prefix, _plot(name, drawn.get(name, empty)))
+
+
+def _plot(name: str, drawn: Figure) -> str:
+    """Return a figure's JSON with a title, which the page has no other place for."""
+    title = {"text": TITLES[name], "x": 0.01, "xanchor": "left", "y": 0.98, "yanchor": "top"}
+    margin = {**drawn["layout"].get("margin", {}), "t": 92}
+    modebar = {**drawn["layout"].get("modebar", {}), "orientation": "h", "remove": BUTTONS}
+    layout = {**drawn["layout"], "title": title, "margin": margin, "modebar": modebar}
+    text = json.dumps(
+        {"data": drawn["data"], "layout": layout}, allow_nan=False, separators=(",", ":")
+    )
+    return recoloured(text, "either")
+
+
+def _note(study: optuna.Study, finished: Finished | None) -> str:
+    """Write the note, as Markdown."""
+    trials, spec = study.get_trials(deepcopy=False), study.user_attrs["spec"]
+    states = Counter(trial.state.name for trial in trials)
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    progress = f"Trials: {counts or 'none yet'}, of {spec['search']['n_trials']} wanted."
+    if finished is None:
+        return f"{progress} No trial has ended yet."
+    return f"**{verdict(finished)}**\n\n{_markdown(key_numbers(finished))}\n\n{progress}"
+
+
+def _markdown(table: Table) -> str:
+    """Write a table as Markdown."""
+    rule = ("---", *["---:"] * (len(table.header) - 1))
+    rows = (
+        (first, *(GAP + cell for cell in rest)) for first, *rest in (table.header, *table.rows)
+    )
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join((head, f"| {' | '.join(rule)} |", *body))
+
+
+def _write_note(study: optuna.Study, attrs: Attrs, text: str) -> None:
+    body, there = _signed(text), _read(attrs, NOTE)
+    if there == body or (there and there != _signed(there.rpartition("\n\n*")[0])):
+        return
+    version = int(attrs.get(NOTE_VERSION, 0)) + 1
+    study._storage.set_study_system_attr(study._study_id, NOTE_VERSION, version)
+    _write(study, attrs, NOTE, body)
+
+
+def _signed(text: str) -> str:
+    """Add the line by which an unchanged note is known again."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"{text}\n\n*{MARK} ({digest}).*"
+
+
+def _read(attrs: Attrs, prefix: str) -> str:
+    pieces: list[str] = []
+    while (key := f"{prefix}{len(pieces)}") in attrs:
+        pieces.append(attrs[key])
+    return "".join(pieces)
+
+
+def _write(study: optuna.Study, attrs: Attrs, prefix: str, text: str) -> None:
+    """Write a text in pieces; the rest of a longer one before becomes empty."""
+    pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
+    while f"{prefix}{len(pieces)}" in attrs:
+        pieces.append("")
+    for i, piece in enumerate(pieces):
+        if attrs.get(f"{prefix}{i}") != piece:
+            study._storage.set_study_system_attr(study._study_id, f"{prefix}{i}", piece)

@@ -1,0 +1,68 @@
+"""Several studies beside each other: their validation curves in one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from sweep.drawing import (
+    BLUE,
+    BROWN,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    Figure,
+    Trace,
+    compose,
+    log_axis,
+    loss_axis,
+    series,
+)
+from sweep.marks import curve, metric_words, sign
+from sweep.points import Point, View
+from sweep.selection import Finished
+
+HUES = (BLUE, ORANGE, GREEN, PINK, BROWN, GREY)
+
+
+def comparison(studies: Sequence[Finished]) -> Figure:
+    """Draw the validation curves of studies, and the level of each one's α = 0 control.
+
+    A study of more params than the strength, whose line is not trained yet, is shown as points.
+    """
+    views = [View(finished) for finished in studies]
+    traces = [
+        trace for i, view in enumerate(views) for trace in _of_study(view, HUES[i % len(HUES)])
+    ]
+    words = dict.fromkeys(metric_words(view.spec) for view in views)
+    signs = dict.fromkeys(sign(view.spec) for view in views)
+    places = [point.at for view in views for point in view.path]
+    heights = [y for trace in traces for y in trace["y"] if y is not None]
+    return compose(
+        {"data": traces},
+        xaxis=log_axis(f"{' or '.join(signs)} (log scale)", places),
+        yaxis=loss_axis(" or ".join(words), heights),
+    )
+
+
+def _of_study(view: View, colour: str) -> list[Trace]:
+    """Draw one study's curve and, across its own range, its level without a penalty."""
+    name, found = escape(view.finished.study_name), view.path
+    traces = curve(name, found, lambda point: point.value, colour, joined=view.is_curve)
+    traces[0] |= {"error_y": _errors(found), "legendgroup": name}
+    base = view.control
+    if base is None:
+        return traces
+    ends = [found[0].at, found[-1].at]
+    level = series(
+        f"{name} without a penalty", ends, [base.value] * 2, colour, mode="lines",
+        line={"color": colour, "width": 1.5, "dash": "dash"}, showlegend=False, legendgroup=name,
+        hover=f"{name} without a penalty<br>%{{y:.4f}}",
+    )  # fmt: skip
+    return [*traces, level]
+
+
+def _errors(found: Sequence[Point]) -> dict[str, object]:
+    sizes = [point.se or 0.0 for point in found]
+    return {"type": "data", "array": sizes, "thickness": 0.75, "width": 0}

@@ -1,0 +1,172 @@
+"""The numbers beside the figures: key numbers, studies, a refit's metrics, where all came from."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import optuna
+from sqlalchemy import make_url
+
+from sweep.marks import metric_words, sign, training_words
+from sweep.selection import Choice, Finished, choices
+
+PACKAGES = ("sweep", "optuna", "plotly")
+DASH = "–"  # there is no such number
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts; the first column names the rows."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def key_numbers(finished: Finished) -> Table:
+    """Return what is known of no penalty and of the choices, a column each."""
+    columns: list[tuple[str, Choice | None, Mapping[str, Any]]] = []
+    if base := finished.baseline:
+        columns.append(("no penalty", None, {"value_se": None, **base}))
+    for choice in choices(finished):
+        told = {**choice.attrs, "value": choice.value, "params": choice.params}
+        columns.append((choice.selection, choice, told))
+    score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
+    train = "train_loss_clean" if finished.spec.data.label_noise else "train_loss"
+    rows: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+        *((sign(finished.spec) if name == finished.spec.strength else name, _param(name))
+          for name in finished.trials[0].params),
+        (metric_words(finished.spec), lambda told: plus_minus(told["value"], told["value_se"])),
+        _score(score),
+        (training_words(finished.spec), _number(train, ".4f")),
+        ("norm of the weights", _number("norm", ".4g")),
+        ("exact zeros", _number("sparsity", ".1%")),
+        ("inputs used by a unit", _number("inputs_used", ".3g")),
+    ]  # fmt: skip
+    body = [(name, *(tell(told) for *_, told in columns)) for name, tell in rows]
+    gains = ("gain over no penalty", *(_gain(finished, choice) for _, choice, _ in columns))
+    at = len(finished.trials[0].params) + 1
+    return Table(("", *(name for name, *_ in columns)), (*body[:at], gains, *body[at:]))
+
+
+def studies_table(studies: Sequence[Finished]) -> Table:
+    """Return the best of each study, a row each."""
+    header = (
+        "study", "penalty", "best strength", "validation", "no penalty", "gain (paired)",
+        "score", "zeros", "trials",
+    )  # fmt: skip
+    return Table(header, tuple(_study_row(finished) for finished in studies))
+
+
+def _study_row(finished: Finished) -> tuple[str, ...]:
+    best, base = finished.choose("best"), finished.baseline
+    strength = finished.spec.strength
+    norm = "decoupled" if strength == "weight_decay" else finished.spec.penalty.norm
+    score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
+    name, tell = _score(score)
+    return (
+        finished.study_name, norm, f"{sign(finished.spec)} = {best.params[strength]:.3g}",
+        plus_minus(best.value, best.value_se),
+        plus_minus(base["value"], base.get("value_se")) if base else "diverged",
+        _gain(finished, best), f"{name.removeprefix('validation ')} {tell(best.attrs)}",
+        _number("sparsity", ".1%")(best.attrs), str(len(finished.trials)),
+    )  # fmt: skip
+
+
+def fit_table(content: Mapping[str, Any]) -> Table | None:
+    """Return a refit's metrics: a row a metric, a column for each of the networks compared.
+
+    A column is whatever part has metrics, given as a mean and its standard error.
+    """
+    parts = {
+        name: {key: value for key, value in part.items() if _is_estimate(value)}
+        for name, part in content.items()
+        if isinstance(part, Mapping)
+    }
+    columns = {name: part for name, part in parts.items() if part}
+    if not columns:
+        return None
+    metrics = dict.fromkeys(metric for part in columns.values() for metric in part)
+    rows = tuple(
+        (_words(metric), *(_estimate(part.get(metric)) for part in columns.values()))
+        for metric in metrics
+    )
+    return Table(("", *map(_words, columns)), rows)
+
+
+def provenance(study: optuna.Study) -> list[tuple[str, str]]:
+    """Return where a study's numbers come from, as names and texts; no password among them."""
+    attrs, trials = study.user_attrs, study.get_trials(deepcopy=False)
+    about, low_high = attrs.get("problem", {}), attrs["alpha_range"]
+    states = Counter(trial.state.name for trial in trials)
+    diverged = sum(trial.user_attrs.get("outcome") == "diverged" for trial in trials)
+    ended = max((t.datetime_complete for t in trials if t.datetime_complete), default=None)
+    found = [
+        ("trials", ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+         + (f" ({diverged} diverged)" if diverged else "")),
+        ("range", " to ".join(f"{end:.3g}" for end in low_high)),
+        ("ended", ended.isoformat(" ", "minutes") if ended else DASH),
+        ("device", about.get("device") or DASH),
+        ("storage", storage_name(study)),
+        ("spec_hash", attrs.get("spec_hash")),
+        ("data_hash", attrs.get("data_hash")),
+        ("model_hash", about.get("model_hash")),
+        ("written with", f"Python {platform.python_version()}, {', '.join(_versions())}"),
+    ]  # fmt: skip
+    return [(name, text) for name, text in found if text]
+
+
+def storage_name(study: optuna.Study) -> str:
+    """Return the URL of a study's storage without its password."""
+    storage = getattr(study._storage, "_backend", study._storage)
+    engine = getattr(storage, "engine", None)
+    if engine is None:
+        return "memory"
+    return make_url(engine.url).render_as_string(hide_password=True)
+
+
+def plus_minus(value: float, se: float | None) -> str:
+    """Write a value with its standard error."""
+    return f"{value:.4f}" if se is None else f"{value:.4f} ± {se:.4f}"
+
+
+def _param(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda told: f"{told['params'][name]:.3g}" if name in told["params"] else DASH
+
+
+def _number(name: str, form: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda told: DASH if told.get(name) is None else format(told[name], form)
+
+
+def _score(name: str) -> tuple[str, Callable[[Mapping[str, Any]], str]]:
+    words = "validation R²" if name == "val_r2" else "validation accuracy"
+    return words, _number(name, ".3f" if name == "val_r2" else ".1%")
+
+
+def _gain(finished: Finished, choice: Choice | None) -> str:
+    gain = finished.gain(choice) if choice else None
+    return DASH if gain is None else plus_minus(*gain)
+
+
+def _is_estimate(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("mean"), int | float)
+
+
+def _estimate(value: Mapping[str, Any] | None) -> str:
+    return DASH if value is None else plus_minus(value["mean"], value.get("se"))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _versions() -> Iterable[str]:
+    for package in PACKAGES:
+        try:
+            yield f"{package} {version(package)}"
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            yield f"{package} (not installed)"
