@@ -34,12 +34,12 @@ def open_storage(url: str, *, create: bool = True, read_only: bool = False) -> R
     SQLite: WAL, so that readers and the owner do not wait for each other; writers begin
     IMMEDIATE, because Optuna reads before it writes and two could act on the same reading.
 
-    Without `create` a missing SQLite file is an error: who only reads has mistyped its path.
+    Without `create` a file or tables that are missing are an error: who only reads has mistyped
+    the path. Opening changes nothing about the database then, not even SQLite's kind of log.
     Such a reader keeps no connection open between its queries.
 
-    With `read_only`, which goes without `create`, the database itself refuses every write, and
-    nothing about it is changed by opening it, not even SQLite's kind of log. In WAL, no writer
-    ever waits for such a reader.
+    With `read_only`, which goes without `create`, the database itself refuses every write. In
+    WAL, no writer ever waits for such a reader.
 
     Raises StorageError: the URL, its driver, the file, its folder or its schema will not do.
     """
@@ -79,15 +79,15 @@ def rename_study(url: str, old: str, new: str) -> bool:
 class _Storage(RDBStorage):
     """Optuna's storage, which reads whole studies faster and without SQLite's write lock."""
 
-    def __init__(self, url: str, engine_kwargs: dict[str, Any], read_only: bool) -> None:
+    def __init__(self, url: str, engine_kwargs: dict[str, Any], create: bool) -> None:
         try:
             super().__init__(
                 url,
                 engine_kwargs,
                 skip_compatibility_check=True,  # we check it
-                skip_table_creation=read_only,
+                skip_table_creation=not create,
             )
-            if not read_only:
+            if create:
                 with self.engine.begin() as connection:
                     lease.create_table(connection)
         except BaseException:
@@ -196,21 +196,21 @@ class _QueryOnly(sqlite3.Connection):
         self.execute("PRAGMA query_only=ON")
 
 
-def _connect(url: URL, pooled: bool, read_only: bool) -> RDBStorage:
+def _connect(url: URL, create: bool, read_only: bool) -> RDBStorage:
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = (
         {"connect_args": {"timeout": BUSY_S}} if sqlite else {"pool_pre_ping": True}
     )
-    if not pooled:
+    if not create:
         options["poolclass"] = NullPool
     if read_only and sqlite:
         options["connect_args"]["factory"] = _QueryOnly
     elif read_only:
         options["execution_options"] = {"postgresql_readonly": True}
-    storage = _Storage(url.render_as_string(hide_password=False), options, read_only)
+    storage = _Storage(url.render_as_string(hide_password=False), options, create)
     try:
         if sqlite:
-            _set_up_sqlite(storage.engine, read_only)
+            _set_up_sqlite(storage.engine, create, read_only)
         _check_schema(storage)
     except BaseException:
         storage.engine.dispose()
@@ -240,11 +240,11 @@ def _check_schema(storage: RDBStorage) -> None:
         )
 
 
-def _set_up_sqlite(engine: Engine, read_only: bool) -> None:
+def _set_up_sqlite(engine: Engine, create: bool, read_only: bool) -> None:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver would begin late, and DEFERRED
-        if read_only:
+        if not create:
             return
         # For the lock under which a database changes to WAL, SQLite does not wait.
         use_wal = partial(connection.execute, "PRAGMA journal_mode=WAL")
@@ -291,6 +291,7 @@ def _next_step(reason: str) -> str:
         "import DB access module": "Install the driver: pip install 'sweep[postgres]'.",
         "no such table": "Run a study first, or give another --storage.",
         'relation "': "Run a study first, or give another --storage.",
+        "malformed": "Run `sweep doctor`, or restore a backup.",
         "database is locked": "Another program holds the database; stop it and try again.",
         "disk is full": "Free some space and try again; nothing is lost until then.",
     }

@@ -78,6 +78,11 @@ def create_table(connection: Connection) -> None:
     LEASES.create(connection, checkfirst=True)
 
 
+def has_table(connection: Connection) -> bool:
+    """Tell whether the database has the table: who only reads does not make it."""
+    return inspect(connection).has_table(LEASES.name)
+
+
 def find(connection: Connection, study_id: int) -> Lease | None:
     """Read the lease of a study, alive or not; None when nobody holds one."""
     left_s = (LEASES.c.expires - _now(connection)).label("left_s")
@@ -141,7 +146,7 @@ def release(connection: Connection, lease: Lease) -> None:
 
 def owner(connection: Connection, study_id: int) -> Lease | None:
     """Say who runs a study now; None when nobody does, or ever did."""
-    if not inspect(connection).has_table(LEASES.name):  # a reader finds it, never makes it
+    if not has_table(connection):
         return None
     held = find(connection, study_id)
     return held if held is not None and held.alive else None

@@ -23,6 +23,11 @@ def settle(plan: Plan, study: optuna.Study) -> Plan:
     """
     attrs, spec = study.user_attrs, plan.spec
     if "spec" in attrs:
+        if missing := {"alpha_range", "alpha_max", "data_hash", "problem"} - attrs.keys():
+            raise UsageError(
+                f"study_name: must be a whole study, got {spec.study_name} without its "
+                f"{', '.join(sorted(missing))} ({spec.storage}). Restore a backup, or --fresh"
+            )
         _refuse_changes(plan, attrs)
         width = attrs.get("width", plan.width)  # stored when the lanes are made
         moves = attrs.get("widenings")

@@ -24,6 +24,7 @@ from sweep import cli
 from sweep.cohort import Cohort
 from sweep.database import open_storage
 from sweep.export import read_config
+from sweep.overview import load_study
 from tests.conftest import Command, made_study
 
 URL = "sqlite:///tiny.db"
@@ -581,3 +582,71 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                            cwd=Path(sweep.__file__).parent.parent, check=True)  # fmt: skip
     assert ended.stdout.splitlines()[-1] == "0 []"
+
+
+# --- fit, report, doctor
+
+
+def test_fit_prints_the_test_metrics_and_notes_them_on_the_study(
+    tiny: Path, command: Command
+) -> None:
+    assert command("export", "tiny.yaml", "-o", "tiny-config.yaml").code == 0
+    ended = command("fit", "tiny-config.yaml")
+    assert ended.code == 0
+    assert re.search(r"test loss +\d\.\d{4} ± \d\.\d{4} +\d\.\d{4} ± \d\.\d{4}", ended.out)
+    assert "mean ± SE over 8 seeds: 60 rows to train on, 30 to test" in ended.out
+    assert (tiny / "tiny-config.safetensors").exists() and (tiny / "tiny-config.md").exists()
+    noted = optuna.load_study(study_name="tiny", storage=URL).user_attrs["fit"]
+    assert noted["n_test_rows"] == 30
+    told = json.loads(command("fit", "tiny-config.yaml", "--json").out)
+    assert told == noted
+
+
+def test_fit_of_a_study_whose_storage_is_gone_still_fits(tiny: Path, command: Command) -> None:
+    assert command("export", "tiny.yaml", "-o", "tiny-config.yaml").code == 0
+    (tiny / "tiny.db").unlink()
+    assert command("fit", "tiny-config.yaml", "-o", "w.safetensors").code == 0
+    assert not (tiny / "tiny.db").exists()
+
+
+def test_report_writes_one_page_for_one_study_or_several(tiny: Path, command: Command) -> None:
+    ended = command("report", "tiny.yaml")
+    assert ended.code == 0 and "needs no network" in ended.out
+    page = (tiny / "studies" / "out" / "tiny.html").read_text(encoding="utf-8")
+    assert load_study(URL, "tiny").user_attrs["verdict"].split(";")[0] in page
+    assert command("run", "tiny.yaml", "--set", "study_name=other").code == 0
+    ended = command("report", "tiny", "other", "--storage", URL, "-o", "both.html")
+    assert ended.code == 0
+    assert "other" in (tiny / "both.html").read_text(encoding="utf-8")
+
+
+def test_a_report_of_another_kind_is_refused(tiny: Path, command: Command) -> None:
+    assert_one_line(tiny, command, ("report", "tiny.yaml", "-o", "x.pdf"), "--output", "x.pdf")
+
+
+def test_doctor_says_when_a_storage_is_sound(tiny: Path, command: Command) -> None:
+    before = (tiny / "tiny.db").read_bytes()
+    ended = command("doctor", "--storage", URL)
+    assert (ended.code, ended.out) == (0, f"{URL} is sound\n")
+    assert json.loads(command("doctor", "--storage", URL, "--json").out) == {
+        "storage": URL, "findings": [],
+    }  # fmt: skip
+    assert (tiny / "tiny.db").read_bytes() == before
+
+
+def test_doctor_finds_and_mends_damage(tiny: Path, command: Command) -> None:
+    with closing(sqlite3.connect("tiny.db")) as connection:
+        connection.execute("update trial_values set value = null where trial_value_id = 2")
+        connection.commit()
+    found = command("doctor", "--storage", URL)
+    assert found.code == 1
+    assert found.out.startswith("damage: study tiny: ")
+    assert found.out.endswith("next: sweep doctor --repair\n")
+    mended = command("doctor", "--storage", URL, "--repair")
+    assert mended.code == 0
+    assert re.match(r"backup: .*tiny\.db\.[-0-9]+\.bak\nmended: study 'tiny': ", mended.out)
+    assert mended.out.endswith(f"{URL} is sound\n")
+    trials = optuna.load_study(study_name="tiny", storage=URL).trials
+    assert [trial.state.name for trial in trials].count("FAIL") == 1
+    again = json.loads(command("doctor", "--storage", URL, "--repair", "--json").out)
+    assert (again["backup"], again["done"], again["findings"]) == (None, [], [])

@@ -316,3 +316,17 @@ def test_a_study_of_a_server_is_read_as_it_stood_at_one_moment(postgres_url: str
         assert (seen.state, seen.values) == (TrialState.RUNNING, None)
         (seen,) = reader.get_all_trials(study._study_id)
         assert (seen.state, seen.values) == (TrialState.COMPLETE, [1.0])
+
+
+@pytest.mark.parametrize("options", [{"create": False}, {"read_only": True}])
+def test_another_program_s_file_is_refused_and_left_as_it_was(
+    tmp_path: Path, options: dict[str, bool]
+) -> None:
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t(a)")
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match=NO_STUDIES):
+        open_storage(f"sqlite:///{path}", **options)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["theirs.db"]
