@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 import optuna
@@ -36,6 +37,7 @@ from sweep.settle import settle
 from sweep.spec import StudySpec
 from sweep.stats import standard_error
 from sweep.storage import MirroredStorage
+from sweep.workers import Team, count_workers, hired
 
 HEARTBEAT_S = 20.0  # a third of the lease
 CURVE_LAG_S = 1.0  # how far the storage may lag behind in curves, never in results
@@ -128,8 +130,9 @@ def _run(
         began = datetime.now(UTC).isoformat()
         study.set_user_attr("run", {"began": began, "n_results": n_results})
     try:
-        with _heartbeat(storage):
-            ending = _Runner(plan, storage, study).run(on_progress, should_stop, publish)
+        # Workers first: they are forked, which is not safe beside a thread.
+        with hired(plan, count_workers(plan)) as workers, _heartbeat(storage):
+            ending = _Runner(plan, storage, study, workers).run(on_progress, should_stop, publish)
             publish(study)
             return ending
     finally:
@@ -158,7 +161,10 @@ def _heartbeat(storage: MirroredStorage) -> Iterator[None]:
 class _Runner:
     """The loop of one run."""
 
-    def __init__(self, plan: Plan, storage: MirroredStorage, study: optuna.Study):
+    def __init__(
+        self, plan: Plan, storage: MirroredStorage, study: optuna.Study, workers: list[Connection]
+    ):
+        self.workers = workers
         self.plan, self.storage, self.study, self.span = plan, storage, study, plan.span
         self.widenings: list[dict[str, Any]] = study.user_attrs.get("widenings", [])
         space = self._space()
@@ -267,14 +273,18 @@ class _Runner:
         self.running.clear()
         return []
 
-    def _make_cohort(self, width: int) -> Cohort:
+    def _make_cohort(self, width: int) -> Cohort | Team:
         """Make a cohort of `width` lanes, or of half as many until there is memory for it."""
         plan = self.plan
         while width:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             try:
-                cohort = Cohort(plan.problem, plan.factory, plan.recipe, width)
+                cohort = (
+                    Team(self.workers, plan, width)
+                    if self.workers
+                    else Cohort(plan.problem, plan.factory, plan.recipe, width)
+                )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

@@ -5,11 +5,13 @@ Everything is read from the study alone: trials, the α = 0 control, attributes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
@@ -136,25 +138,25 @@ class Finished:
         return replace(chosen, selection="1se")
 
     def interval(self, choice: Choice) -> tuple[float, float]:
-        """Return the weakest and the strongest α that the folds do not tell from a choice.
+        """Return the range of strengths that the folds do not tell from a choice.
 
-        All strengths whose value, paired fold by fold, lies at most t(K − 1, 0.975) standard
-        errors of the difference above that of the choice (two-sided 95 %).
+        It holds all whose value, paired fold by fold, lies at most t(K − 1, 0.975) standard
+        errors of the difference above that of the choice (two-sided 95 %), and reaches half
+        way, on the log scale, to the next ones tried: how far beyond it goes nobody measured.
 
         Raises:
             UsageError: fewer than 3 folds, or before the line is trained.
         """
         self._check_folds("interval")
-        strength, reach = self.spec.strength, t_quantile(0.975, self.n_folds - 1)
-        own = choice.attrs["replicate_values"]
-        others = [point.attrs["replicate_values"] for point in self.curve]
-        leads, errors = paired_gains(others, own, self.n_folds)
-        alike = [choice.params[strength]] + [
-            point.params[strength]
-            for point, within in zip(self.curve, leads <= reach * errors, strict=True)
-            if within
-        ]
-        return min(alike), max(alike)
+        reach = t_quantile(0.975, self.n_folds - 1)
+        tried = [point.params[self.spec.strength] for point in self.curve]
+        values = [point.attrs["replicate_values"] for point in self.curve]
+        leads, errors = paired_gains(values, choice.attrs["replicate_values"], self.n_folds)
+        alike = np.flatnonzero(leads <= reach * errors)
+        first, last = int(alike[0]), int(alike[-1])  # the choice itself is among them
+        low = math.sqrt(tried[first] * tried[max(first - 1, 0)])
+        high = math.sqrt(tried[last] * tried[min(last + 1, len(tried) - 1)])
+        return low, high
 
     def _check_folds(self, what: str) -> None:
         if self.n_folds < 3:

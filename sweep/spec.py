@@ -87,6 +87,9 @@ class _Training(Section):
     fused: bool = Field(True, description="false: one lane, for models that vmap cannot batch")
     compile: bool = Field(False, description="torch.compile the training step")
     width: Count | Auto = Field("auto", description="lanes trained at once")
+    workers: Count | Auto = Field(
+        1, description="processes that share the lanes on a CPU; auto: one a core"
+    )
 
 
 class SgdSpec(_Training):
@@ -336,6 +339,7 @@ class StudySpec(Section):
         kept = self.model_dump(mode="json", exclude={"storage", "device", "selection"})
         for key in ("n_trials", "timeout_s"):
             del kept["search"][key]
+        del kept["training"]["workers"]
         return kept
 
     @property

@@ -125,7 +125,8 @@ def test_colours_change_with_the_theme() -> None:
 
 def test_curves_run_along_the_strength() -> None:
     found = traces(curve(VALUES, [7.0, 7.0, 7.0]))
-    assert [*found] == ["± 1 standard error", "validation loss", "training loss", "α = 0: 7"]
+    names = ["± 1 standard error", "validation loss", "training loss", "α = 0: 7"]
+    assert [*found] == [*names, "not told apart from best"]
     assert found["validation loss"]["x"] == [1e-3, 1e-2, 1e-1]
     assert found["validation loss"]["y"] == pytest.approx([5.0, 2.4, 2.0])
     assert found["training loss"]["y"] == pytest.approx([2.5, 1.2, 1.0])
@@ -178,7 +179,7 @@ def test_the_strengths_not_told_apart_from_the_best_are_shaded() -> None:
     values = {1e-3: [9.0, 9.1, 9.2], 1e-2: [1.1, 1.0, 1.2], 1e-1: [1.0, 1.1, 1.1]}
     shapes = curve(values)["layout"]["shapes"]
     (shade,) = (shape for shape in shapes if shape["type"] == "rect" and shape["xref"] == "x")
-    assert (shade["x0"], shade["x1"]) == (1e-2, 1e-1)
+    assert (shade["x0"], shade["x1"]) == pytest.approx((10**-2.5, 1e-1), rel=1e-4)
     assert "not told apart from best" in traces(curve(values))
 
 

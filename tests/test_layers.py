@@ -19,7 +19,7 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
             "board", "closeups", "comparison", "drawing", "marks", "points", "tables",
         )
     },
-    {"orchestration": ("runner", "settle", "controls", "plan", "ranges", "engines")},
+    {"orchestration": ("runner", "workers", "settle", "controls", "plan", "ranges", "engines")},
     {
         "search": ("search", "storage", "database", "schema", "lease"),
         "numerics": (

@@ -191,7 +191,9 @@ def test_the_interval_as_worked_by_hand() -> None:
         1.0: [2.0, 3.5, 4.5],  # 1.333 at 0.167: eight standard errors
     }
     finished = made(values)
-    assert finished.interval(finished.choose("best")) == (1e-3, 1e-1)
+    # 1e-3 to 1e-1 are alike; each end reaches half way to the next strength.
+    reaches = pytest.approx((10**-3.5, 10**-0.5))
+    assert finished.interval(finished.choose("best")) == reaches
 
 
 def test_the_interval_is_scipys_paired_t_test() -> None:
@@ -211,7 +213,11 @@ def test_the_interval_is_scipys_paired_t_test() -> None:
             if alpha == best.params["alpha"]
             or scipy.stats.ttest_rel(other, own, alternative="greater").pvalue >= 0.025
         ]
-        assert finished.interval(best) == (min(alike), max(alike))
+        tried = sorted(values)
+        before = tried[max(tried.index(min(alike)) - 1, 0)]
+        after = tried[min(tried.index(max(alike)) + 1, len(tried) - 1)]
+        reaches = (math.sqrt(before * min(alike)), math.sqrt(after * max(alike)))
+        assert finished.interval(best) == pytest.approx(reaches)
 
 
 def test_an_interval_needs_three_folds() -> None:
