@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from typing import Any
 
@@ -26,6 +27,7 @@ NOTE, NOTE_VERSION = "dashboard:note_str:", "dashboard:note_ver"
 MARK = "Written by sweep, which leaves the note alone once it is edited"
 
 BUTTONS = ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]  # not wanted
+WIDTH = 70  # characters of a legend's row, with some 6 for each entry's line
 GAP = "\N{NO-BREAK SPACE}" * 3  # the page sets columns side by side without any
 
 Attrs = dict[str, Any]
@@ -57,7 +59,7 @@ def publish(study: optuna.Study) -> None:
 def _plot(name: str, drawn: Figure) -> str:
     """Return a figure's JSON with a title, which the page has no other place for."""
     title = {"text": TITLES[name], "x": 0.01, "xanchor": "left", "y": 0.98, "yanchor": "top"}
-    margin = {**drawn["layout"].get("margin", {}), "t": 92}
+    margin = {**drawn["layout"].get("margin", {}), "t": 58 + 17 * max(2, _legend_rows(drawn))}
     modebar = {**drawn["layout"].get("modebar", {}), "orientation": "h", "remove": BUTTONS}
     layout = {**drawn["layout"], "title": title, "margin": margin, "modebar": modebar}
     text = json.dumps(
@@ -66,12 +68,20 @@ def _plot(name: str, drawn: Figure) -> str:
     return recoloured(text, "either")
 
 
+def _legend_rows(drawn: Figure) -> int:
+    """Estimate how many rows a legend takes in one of the page's two columns."""
+    names = [trace["name"] for trace in drawn["data"] if trace.get("showlegend", True)]
+    longest = max(map(len, names), default=0)
+    return math.ceil(len(names) / max(1, WIDTH // (longest + 6)))
+
+
 def _note(study: optuna.Study, finished: Finished | None) -> str:
     """Write the note, as Markdown."""
     trials, spec = study.get_trials(deepcopy=False), study.user_attrs["spec"]
-    states = Counter(trial.state.name for trial in trials)
+    # Those under way would be out of date by the time somebody reads it.
+    states = Counter(trial.state.name for trial in trials if trial.state.is_finished())
     counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    progress = f"Trials: {counts or 'none yet'}, of {spec['search']['n_trials']} wanted."
+    progress = f"Trials ended: {counts or 'none yet'}, of {spec['search']['n_trials']} wanted."
     if finished is None:
         return f"{progress} No trial has ended yet."
     return f"**{verdict(finished)}**\n\n{_markdown(key_numbers(finished))}\n\n{progress}"

@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError
 
 from sweep import lease, schema
+from sweep.database import UNREADABLE
 from sweep.schema import PARAMS, REPORTS, TRIALS, USER_ATTRS, VALUES
 
 STUDIES: Table = models.StudyModel.__table__
@@ -43,6 +44,7 @@ HEARTBEATS: Table = models.TrialHeartbeatModel.__table__
 
 OF_STUDY = (DIRECTIONS, schema.STUDY_USER_ATTRS, schema.STUDY_SYSTEM_ATTRS)
 OF_TRIAL = (VALUES, REPORTS, PARAMS, USER_ATTRS, schema.SYSTEM_ATTRS, HEARTBEATS)
+NEEDED = ("spec", "alpha_range", "alpha_max", "data_hash", "problem", "widenings")  # by a run
 SHOWN = 5  # ids or names in a message
 
 # Kind of finding -> what a repair does about it; nothing about those that are missing here.
@@ -60,9 +62,6 @@ DEEDS = {
     "direction": "set it to MINIMIZE",
     "wal": "emptied it",
 }
-
-# What Optuna's decoders and ours raise on rows that they cannot read.
-UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 _NUMBER = {  # table -> its float, and the mark that says how to read that
     VALUES: (VALUES.c.value, VALUES.c.value_type, models.TrialValueModel.TrialValueType),
@@ -261,10 +260,20 @@ def _attrs(connection: Connection) -> Problems:
         )
         joined = query.join(table).order_by(primary)
         for study, rows in _grouped(connection, joined, lambda row: not _tried(reads, row[-1])):
-            keys = _listed(dict.fromkeys(_line(str(row[-3])) for row in rows))
-            message = f"{len(rows)} rows of {table.name} are not JSON (key {keys})"
-            steps = _deleting(primary, [row[-2] for row in rows])
-            yield _found("attr", study, message, steps)
+            for needed in (False, True):
+                found = [
+                    row for row in rows if (table is OF_STUDY[1] and row[-3] in NEEDED) == needed
+                ]
+                if not found:
+                    continue
+                keys = _listed(dict.fromkeys(_line(str(row[-3])) for row in found))
+                message = f"{len(found)} rows of {table.name} are not JSON (key {keys})"
+                if needed:
+                    yield _found("attr", study, f"{message}. Restore a backup", [])
+                else:
+                    yield _found(
+                        "attr", study, message, _deleting(primary, [r[-2] for r in found])
+                    )
 
 
 def _numbers(connection: Connection) -> Problems:

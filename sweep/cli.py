@@ -6,6 +6,7 @@ import atexit
 import gc
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -72,6 +73,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # `sweep status | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 @app.command()
@@ -93,7 +97,7 @@ def run(
     if as_json:
         print(json.dumps(summary(outcome)))
     else:
-        print_outcome(outcome, study)
+        print_outcome(outcome, *_commands(study, spec, sets, storage))
     if outcome.ending == "interrupted":
         raise typer.Exit(INTERRUPTED)
 
@@ -130,14 +134,15 @@ def status(
 ) -> None:
     """List the studies of a storage: trials per state, best value, who runs it, how long yet."""
     url, name = _locate(study, storage) if study else (_storage_url(storage), None)
+    from sweep.database import public_url
     from sweep.overview import overview
 
     rows = overview(url, name)
     if as_json:
-        print(json.dumps({"storage": url, "studies": rows}))
+        print(json.dumps({"storage": public_url(url), "studies": rows}))
         return
     if not rows:
-        print(f"no studies in {url}")
+        print(f"no studies in {public_url(url)}")
         return
     print_studies(rows)
 
@@ -162,9 +167,9 @@ def export(
     config = make_config(load_study(url, name), selection)
     write_config(config, path)
     params = ", ".join(f"{key} = {value:.4g}" for key, value in config["best_params"].items())
-    print(
-        f"{params} ({config['selection']}, trial {config['provenance']['trial_number']}) -> {path}"
-    )
+    number = config["provenance"]["trial_number"]
+    where = "on the line through the best trial" if number is None else f"trial {number}"
+    print(f"{params} ({config['selection']}, {where}) -> {path}")
 
 
 @app.command()
@@ -184,11 +189,17 @@ def fit(
 
     with epochs_bar(hidden=as_json) as on_progress:
         done = refit.fit(config, output, device=device, on_progress=on_progress)
-    note_fit(storage or done.spec.storage, done.summary)
+    hidden = "***" in done.spec.storage  # an exported config keeps no password
+    url = storage or (_storage_url(None) if hidden else done.spec.storage)
+    noted = note_fit(url, done.summary)
     if as_json:
         print(json.dumps(done.summary))
-    else:
-        print_fit(done)
+        return
+    print_fit(done)
+    if not noted:
+        print(
+            "note: the study's storage was not there or in use, so its report will not show this"
+        )
 
 
 @app.command()
@@ -221,13 +232,14 @@ def doctor(
     """Check a storage, and with --repair mend it after a backup."""
     url = _storage_url(storage)
     from sweep import doctor as surgery
+    from sweep.database import public_url
 
     mended = surgery.repair(url) if repair else None
     found = mended.left if mended else surgery.examine(url)
     if as_json:
-        print(json.dumps(diagnosis(url, found, mended)))
+        print(json.dumps(diagnosis(public_url(url), found, mended)))
     else:
-        print_diagnosis(url, found, mended)
+        print_diagnosis(public_url(url), found, mended)
     if any(finding.severity == "damage" for finding in found):
         raise typer.Exit(1)
 
@@ -282,6 +294,18 @@ def _load(
     options = {"storage": storage, "device": device, "search.n_trials": n_trials}
     given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     return load_spec(study, [*(sets or []), *given])
+
+
+def _commands(
+    study: Path, spec: StudySpec, sets: list[str] | None, storage: str | None
+) -> tuple[str, str]:
+    """Return the command that goes on with a run, and how others name its study."""
+    again = ["sweep", "run", str(study), *[part for one in sets or [] for part in ("--set", one)]]
+    if not sets and not storage:
+        return shlex.join(again), shlex.quote(str(study))
+    where = ["--storage", spec.storage]
+    name = shlex.join([spec.study_name, *where])
+    return shlex.join(again + (where if storage else [])), name
 
 
 def _storage_url(option: str | None) -> str:

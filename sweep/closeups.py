@@ -20,7 +20,7 @@ from sweep.drawing import (
     series,
 )
 from sweep.marks import sign
-from sweep.points import Point, View, common
+from sweep.points import FEW, Point, View, common
 from sweep.stats import WEIGHT_EDGES
 
 RARE = 0.002  # the share of weights that may lie outside of a picture
@@ -58,7 +58,7 @@ def learning_curves(view: View) -> Figure | None:
     colours = {"weak": GREY, "best": BLUE, "1se": GREEN, "strong": ORANGE}
     traces = [
         series(
-            f"{name}: {sign(view.spec)} = {at.at:.2g}", sorted(at.epochs),
+            f"{name}: {_params(view, at)}", sorted(at.epochs),
             [at.epochs[epoch] for epoch in sorted(at.epochs)], colours[name], mode="lines",
             hover=f"{name}, epoch %{{x}}<br>%{{y:.4f}}",
             line={"color": colours[name], "width": 2.5 if name == "best" else 1.75},
@@ -78,13 +78,22 @@ def learning_curves(view: View) -> Figure | None:
 def _outline(view: View, name: str, at: Point, width: float) -> Trace:
     colour = {"none": GREY, "best": BLUE, "strong": ORANGE}[name]
     edges, heights = density(at, width)
-    label = f"{sign(view.spec)} = {at.at:.2g}" + (f" ({name})" if name != "none" else "")
-    zeros = at.attrs["sparsity"]
+    label = _params(view, at) + (f" ({name})" if name != "none" else "")
+    share = at.attrs["sparsity"]
+    zeros = f", {share:.1%} exact zeros" if share >= FEW else ""
     return series(
-        label + (f", {zeros:.1%} exact zeros" if zeros else ""), edges, [*heights, heights[-1]],
-        colour, mode="lines", hover=f"{label}<br>weight %{{x:.3f}}<br>density %{{y:.3g}}",
+        label + zeros, edges, [*heights, heights[-1]], colour, mode="lines",
+        hover=f"{label}<br>weight %{{x:.3f}}<br>density %{{y:.3g}}",
         line={"color": colour, "width": 1.75, "shape": "hv"},
     )  # fmt: skip
+
+
+def _params(view: View, at: Point) -> str:
+    """Name a strength, and the other params where they are not those of the best."""
+    best = view.choices[0].params
+    others = [f", {name} {value:.3g}" for name, value in at.params.items()
+              if name != view.spec.strength and value != best[name]]  # fmt: skip
+    return f"{sign(view.spec)} = {at.at:.3g}{''.join(others)}"
 
 
 def reach(items: Sequence[Point]) -> float:

@@ -79,17 +79,19 @@ class Controls:
 
     def _best(self) -> list[FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return sorted(trials, key=lambda trial: trial.values[0])[:N_CONTROLS]
+        strength = self._spec.strength  # of equal values the largest, as `Finished.choose` does
+        return sorted(trials, key=lambda t: (t.values[0], -t.params[strength]))[:N_CONTROLS]
 
     def _line(self, best: FrozenTrial, span: Range) -> dict[str, Params]:
         if self._spec.replicates.n_folds < MIN_FOLDS:
             return {}
-        stored = self._points(best.number)
+        stored, strength = self._points(best.number), self._spec.strength
         strengths = np.geomspace(span.low, span.high, N_POINTS).clip(span.low, span.high)
         return {
-            f"{LINE}.{best.number}.{i}": {**best.params, self._spec.strength: float(at)}
+            f"{LINE}.{best.number}.{i}": {**best.params, strength: float(at)}
             for i, at in enumerate(strengths)
-            if f"{best.number}.{i}" not in stored
+            # The range may have grown since.
+            if stored.get(f"{best.number}.{i}", {}).get("params", {}).get(strength) != float(at)
         }
 
     def _points(self, number: int) -> dict[str, Any]:

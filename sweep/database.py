@@ -52,6 +52,14 @@ def open_storage(url: str, *, create: bool = True, read_only: bool = False) -> R
         return _insist(lambda: _connect(parsed, create, read_only), *clashes)
 
 
+def public_url(url: str) -> str:
+    """Return a URL as it may be shown: without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except (SQLAlchemyError, ValueError):
+        return url
+
+
 def rename_study(url: str, old: str, new: str) -> bool:
     """Give a study another name, so that the old one is free; return whether there was one.
 
@@ -143,7 +151,10 @@ def begin(engine: Engine, durable: bool) -> Iterator[Connection]:
             level = "FULL" if durable else "NORMAL"
             raw = connection.connection.driver_connection
             assert raw is not None
-            raw.execute(f"PRAGMA synchronous={level}")
+            try:
+                raw.execute(f"PRAGMA synchronous={level}")
+            except sqlite3.Error as error:  # as SQLAlchemy would, had it been asked
+                raise OperationalError("PRAGMA synchronous", None, error) from error
         with connection.begin():
             yield connection
 
@@ -151,7 +162,7 @@ def begin(engine: Engine, durable: bool) -> Iterator[Connection]:
 def _checked_url(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError) as error:
         raise StorageError(
             f"storage: must be an SQLAlchemy URL, got {url!r}. "
             "Give one such as sqlite:///studies/out/studies.db."
@@ -166,6 +177,11 @@ def _checked_url(url: str) -> URL:
         raise StorageError(
             f"storage {parsed!r}: must be a file that others can read. "
             "Give a URL such as sqlite:///studies/out/studies.db."
+        )
+    if parsed.get_backend_name() == "sqlite" and "?" in url and not parsed.query:
+        raise StorageError(
+            f"storage {parsed!r}: must have options such as timeout=5 behind its ?, got {url!r}."
+            " Write a ? of the file's name as %3F."
         )
     if parsed.drivername == "postgresql" and importlib.util.find_spec("psycopg2") is None:
         return parsed.set(drivername="postgresql+psycopg")
@@ -264,8 +280,8 @@ def _set_up_sqlite(engine: Engine, create: bool, read_only: bool) -> None:
     engine.dispose()  # connections made before do not know these listeners
 
 
-# Raised by importing a driver, by making a folder, and by our listeners.
-_BELOW_SQLALCHEMY = (ImportError, OSError, sqlite3.Error)
+# Raised by importing a driver, by making a folder, by options of a URL, and by our listeners.
+_BELOW_SQLALCHEMY = (ImportError, OSError, ValueError, TypeError, sqlite3.Error)
 
 
 @contextmanager
@@ -275,6 +291,23 @@ def one_line(url: URL) -> Iterator[None]:
         yield
     except (SQLAlchemyError, StorageInternalError, *_BELOW_SQLALCHEMY) as error:
         raise storage_error(url, error) from error
+
+
+@contextmanager
+def legible(url: str) -> Iterator[None]:
+    """Turn what reading a damaged study raises into one line."""
+    with one_line(make_url(url)):
+        try:
+            yield
+        except UNREADABLE as error:
+            raise StorageError(
+                f"storage {public_url(url)!r}: a stored row cannot be read ({error!r:.80}). "
+                "Run `sweep doctor`."
+            ) from error
+
+
+# What Optuna's decoders and ours raise on rows that they cannot read.
+UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def storage_error(url: URL, error: BaseException) -> StorageError:
@@ -291,6 +324,8 @@ def _next_step(reason: str) -> str:
         "import DB access module": "Install the driver: pip install 'sweep[postgres]'.",
         "no such table": "Run a study first, or give another --storage.",
         'relation "': "Run a study first, or give another --storage.",
+        "readonly database": "Check that file and folder can be written, or copy it: SQLite writes"
+        " beside a file even to read it.",
         "malformed": "Run `sweep doctor`, or restore a backup.",
         "database is locked": "Another program holds the database; stop it and try again.",
         "disk is full": "Free some space and try again; nothing is lost until then.",

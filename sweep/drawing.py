@@ -116,18 +116,30 @@ def log_axis(title: str, values: Iterable[float], **more: Any) -> dict[str, Any]
     found = [value for value in values if value > 0]
     low, high = math.log10(min(found, default=1.0)), math.log10(max(found, default=1.0))
     pad = 0.03 * (high - low) or 0.5
-    ticks = {"dtick": 1} if high - low > 1.5 else {"dtick": "D2"}
-    return axis(
-        title, type="log", range=[low - pad, high + pad], exponentformat="power", **ticks, **more
-    )
+    low, high = low - pad, high + pad
+    return axis(title, type="log", range=[low, high], **_log_ticks(low, high), **more)
 
 
 def loss_axis(title: str, values: Iterable[float], **more: Any) -> dict[str, Any]:
     """Return an axis for losses: log where some are so large that the others look alike."""
     found = [value for value in values if math.isfinite(value)]
     if found and min(found) > 0 and max(found) > 30 * min(found):
-        return axis(f"{title} (log scale)", type="log", exponentformat="power", **more)
+        ticks = _log_ticks(math.log10(min(found)), math.log10(max(found)))
+        return axis(f"{title} (log scale)", type="log", **ticks, **more)
     return axis(title, nticks=7, **more)
+
+
+def _log_ticks(low: float, high: float) -> dict[str, Any]:
+    """Label a log axis between two exponents: powers of ten, or 1, 2, 5 where those are few."""
+    if high - low > 1.6:
+        return {"exponentformat": "power", "dtick": 1}
+    powers = range(math.floor(low), math.ceil(high))
+    every = [(m, power) for power in powers for m in (1, 2, 5)]
+    found = [(m, power) for m, power in every if low <= math.log10(m) + power <= high]
+    if len(found) < 2:
+        return {"nticks": 4}
+    texts = [f"{m}×10<sup>{p}</sup>" if abs(p) > 3 else f"{m * 10.0**p:g}" for m, p in found]
+    return {"tickvals": [m * 10.0**power for m, power in found], "ticktext": texts}
 
 
 def compose(*parts: Figure, **layout: Any) -> Figure:
@@ -136,6 +148,7 @@ def compose(*parts: Figure, **layout: Any) -> Figure:
         "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
         "font": {"family": FONT, "size": 13, "color": MUTED},
         "margin": {"l": 56, "r": 14, "t": 20, "b": 48},
+        "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom",
                    "font": {"color": INK}},
         "hovermode": "closest", "hoverlabel": {"font": {"family": FONT, "size": 13}},

@@ -37,7 +37,7 @@ from sweep.marks import (
     strength_axis,
     training_words,
 )
-from sweep.points import Point, Quantity, View, common, training_loss, validation_loss
+from sweep.points import FEW, Point, Quantity, View, common, training_loss, validation_loss
 from sweep.selection import Finished
 
 if TYPE_CHECKING:
@@ -155,12 +155,14 @@ def gap(view: View) -> Figure | None:
         training, validation = of_training(at), of_validation(at)
         return None if training is None or validation is None else validation - training
 
-    found = [at for at in view.path if size(at) is not None]
+    found, joined = [at for at in view.path if size(at) is not None], view.is_curve
+    if len(found) < len(view.path):  # a line tells no loss where the objective is the error rate
+        found, joined = [at for at in view.points if size(at) is not None], view.is_alone
     if not found:
         return None
     name = f"validation minus {training_words(view.spec)}"
     return compose(
-        {"data": curve(name, found, size, BLUE, joined=view.is_curve)},
+        {"data": curve(name, found, size, BLUE, joined=joined)},
         level_of(view, size),
         at_choices(view),
         xaxis=strength_axis(view, found),
@@ -171,7 +173,7 @@ def gap(view: View) -> Figure | None:
 def sparsity(view: View) -> Figure | None:
     """Draw the share of exact zeros, and how many inputs a unit uses, against the strength.
 
-    The panel of zeros is left out where no trial has any.
+    The panel of zeros is left out where no trial has any to speak of.
     """
     found, joined = common(view.path, "sparsity", "inputs_used"), view.is_curve
     if not found:
@@ -182,7 +184,7 @@ def sparsity(view: View) -> Figure | None:
     )  # fmt: skip
     level = level_of(view, lambda at: at.attrs.get("inputs_used"))
     x, y = strength_axis(view, found), axis("inputs per unit", rangemode="tozero")
-    if not any(at.attrs["sparsity"] for at in found):
+    if all(at.attrs["sparsity"] < FEW for at in found):
         return compose(
             {"data": used}, level, at_choices(view), xaxis=x, yaxis=y | {"domain": [0, TOP]}
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sweep.spec import StudySpec
-from sweep.stats import paired_gain, standard_error
+from sweep.stats import paired_gain, plus_minus, standard_error, t_quantile
 
 # Metrics in the order in which they are shown; the first four are of the test rows.
 METRICS: Mapping[str, str] = {
@@ -28,10 +28,8 @@ class Estimate:
     se: float | None
 
     def __str__(self) -> str:
-        """Write `mean ± se`, with four decimals unless the mean is large."""
-        digits = 4 if abs(self.mean) < 10 else 2 if abs(self.mean) < 1000 else 0
-        mean = f"{self.mean:.{digits}f}"
-        return mean if self.se is None else f"{mean} ± {self.se:.{digits}f}"
+        """Write `mean ± se`."""
+        return plus_minus(self.mean, self.se)
 
 
 @dataclass(frozen=True)
@@ -172,6 +170,6 @@ def _compare(fit: Fit) -> str:
     if by.se is None:
         return f"{direction} by {size} for the one seed that tells"
     over = f"(paired over {n} seeds)"
-    if size.mean <= 2 * by.se:
-        return f"no difference shown: {direction} by {size} {over}, within two standard errors"
+    if size.mean <= t_quantile(0.975, n - 1) * by.se:
+        return f"no difference shown: {direction} by {size} {over}, which chance explains (95 %)"
     return f"{direction} by {size} {over}"

@@ -29,6 +29,7 @@ from sweep.spec import StudySpec
 SIGNS = {"alpha": "α", "weight_decay": "weight decay"}
 AXES = {"alpha": "penalty strength α", "weight_decay": "weight decay"}
 INTERVAL = "not told apart from best"
+MOST = 300  # stopped trials marked
 ROW = 15  # pixels from one name above a figure to the next
 
 
@@ -55,8 +56,8 @@ def strength_axis(view: View, found: Sequence[Point]) -> dict[str, Any]:
         for name, value in first.items()
         if name != strength and all(point.params.get(name) == value for point in found)
     ]
-    words = f"{AXES[strength]}{', at ' + ', '.join(fixed) if fixed else ''} (log scale)"
-    return log_axis(words, [point.at for point in found])
+    below = f"<br>at {', '.join(fixed)}" if fixed else ""  # a phone has no room beside it
+    return log_axis(f"{AXES[strength]} (log scale){below}", [point.at for point in found])
 
 
 def curve(
@@ -169,9 +170,6 @@ def at_stopped(view: View) -> Figure:
     }  # fmt: skip
 
 
-MOST = 300  # stopped trials marked
-
-
 def _diverged(trial: FrozenTrial) -> bool:
     return trial.user_attrs.get("outcome") == "diverged"
 
@@ -191,7 +189,7 @@ def _about(point: Point) -> str:
 def _scale(name: str, values: Sequence[float], log: bool) -> dict[str, Any]:
     """Colour markers by a param, and show what the colours mean."""
     bar: dict[str, Any] = {
-        "title": {"text": SIGNS.get(name, name), "side": "top"}, "thickness": 9, "len": 0.9,
+        "title": {"text": SIGNS.get(name, name), "side": "right"}, "thickness": 9, "len": 0.9,
         "outlinewidth": 0, "ticks": "outside", "ticklen": 3, "tickfont": {"size": 11},
     }  # fmt: skip
     if log:

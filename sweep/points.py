@@ -15,6 +15,7 @@ from sweep.selection import Choice, Finished, choices
 from sweep.spec import StudySpec
 
 NOTHING = 1e-3  # the share of the best trial's norm below which hardly anything is left
+FEW = 5e-4  # the share of exact zeros below which "0.0%" would be all there is to say of them
 BINS = 100  # of a figure's width; two points are drawn in each
 
 

@@ -99,7 +99,8 @@ def widened(
     None where it lies at neither, or at one that may not move: the upper end not beyond
     `limit`; the lower one only where the best is told apart from no penalty, since left of a
     plateau there is nothing but more of it. It is, where it beats none by more than one paired
-    standard error, or loses by more than two: then the whole range is too strong.
+    standard error, or loses by more than two and by more than its value's own error: then the
+    whole range is too strong.
 
     Args:
         spec: the study.
@@ -120,7 +121,8 @@ def widened(
             best.user_attrs["replicate_values"],
             spec.replicates.n_folds,
         )
-        if se is not None and (gain > se or gain < -2 * se):
+        noise = best.user_attrs["value_se"]  # a plateau may be told from none by a trifle
+        if se is not None and (gain > se or gain < -max(2 * se, noise)):
             return replace(now, low=now.low / STEP)
     return None
 

@@ -18,7 +18,7 @@ from sweep.comparison import comparison
 from sweep.drawing import THEMES, Figure
 from sweep.export import FORMULAS, write_whole
 from sweep.figures import TITLES, drawn_figures
-from sweep.selection import Finished, verdict
+from sweep.selection import Finished, choices, verdict
 from sweep.tables import Table, fit_table, key_numbers, provenance, studies_table
 
 LOOK = {
@@ -39,6 +39,10 @@ LOOK = {
     "learning_curves": "A curve that rises again has begun to overfit; one that still falls at"
     " the end would have gained from more epochs.",
 }
+FITTED = {
+    "n_seeds": "seeds each", "n_rows": "rows to train on", "n_test_rows": "rows to test on",
+    "weights_path": "weights", "card_path": "model card",
+}  # fmt: skip
 COMPARED = (
     "Points are means with one standard error, dashed lines each study's level without a penalty."
     " Strengths of different norms are different units, and losses compare only on the same data."
@@ -110,7 +114,7 @@ def _study(study: optuna.Study, finished: Finished, i: int, alone: bool) -> str:
         f"<header>{title}{said}</header>",
         _table(key_numbers(finished), _explained(finished)),
         f'<div class="figures">{figures}</div>',
-        _test_result(study.user_attrs.get("fit")),
+        _test_result(study.user_attrs.get("fit"), finished),
         _origin(study),
     ]
     return f'<section id="study-{i}">{"".join(parts)}</section>'
@@ -119,11 +123,13 @@ def _study(study: optuna.Study, finished: Finished, i: int, alone: bool) -> str:
 def _explained(finished: Finished) -> str:
     replicates = finished.spec.replicates
     n, folds = finished.spec.n_replicates, replicates.n_folds
-    over = f"{folds} folds" if folds > 1 else f"{n} seeds on one split"
-    return (
-        f"Mean over {n} replicates ± standard error over {over}. best: the smallest value;"
-        " 1se: the strongest within one standard error of it. Gains are paired by fold."
-    )
+    if n == 1:
+        return "A single training each: nothing tells how sure the numbers are."
+    over, pairs = (f"{folds} folds", "fold") if folds > 1 else ("the seeds of one split", "seed")
+    told = f"Mean over {n} replicates ± standard error over {over}. best: the smallest value"
+    if len(choices(finished)) > 1:
+        told += "; 1se: the strongest within one standard error of it"
+    return f"{told}. Gains are paired by {pairs}."
 
 
 def _figure(name: str, title: str, look: str, drawn: Figure, wide: bool = False) -> str:
@@ -154,15 +160,21 @@ def _table(table: Table, caption: str) -> str:
     )
 
 
-def _test_result(fit: Mapping[str, Any] | None) -> str:
+def _test_result(fit: Mapping[str, Any] | None, finished: Finished) -> str:
     """Show the metrics on test rows, if the study has been refitted."""
-    table = fit_table(fit) if fit else None
+    table = fit_table(fit, finished.spec) if fit else None
     if fit is None or table is None:
         return ""
-    rows = [(key.replace("_", " "), str(value)) for key, value in fit.items()
-            if isinstance(value, int | float | str)]  # fmt: skip
-    caption = "Networks refitted and measured on rows that the search never saw"
-    return f"<h3>Test result</h3>{_table(table, caption)}{_pairs(rows)}"
+    rows = [(label, str(fit[key])) for key, label in FITTED.items() if key in fit]
+    notes = list(fit.get("warnings", []))
+    if fit.get("chosen", {}).get("params") not in [choice.params for choice in choices(finished)]:
+        notes.append("the study has gone on since, and now chooses other params")
+    caption = (
+        "Networks refitted and measured on rows that the search never saw: mean ± standard error"
+        " over seeds"
+    )
+    told = _pairs([*rows, *(("note", note) for note in notes)])
+    return f"<h3>Test result</h3>{_table(table, caption)}{told}"
 
 
 def _origin(study: optuna.Study) -> str:

@@ -231,7 +231,10 @@ class _Runner:
         ):
             return
         known = self.search.known_to(number)
-        wider = widened(spec, self.span, known, self.controls.baseline)
+        # With more params the control comes after the search: whether it is known depends on
+        # where the study was stopped before.
+        baseline = self.controls.baseline if len(self._space()) == 1 else None
+        wider = widened(spec, self.span, known, baseline)
         if wider is None:
             return
         move = {
@@ -265,6 +268,7 @@ class _Runner:
                 raise
         # Outside the handler: the exception held the failed step's tensors.
         width = self.cohort.width
+        self.study.set_user_attr("memory_was_short", True)
         del self.cohort
         self.cohort = self._make_cohort(width // 2)
         for trial in self.running:
@@ -289,6 +293,7 @@ class _Runner:
                 if not is_out_of_memory(error):
                     raise
                 width //= 2
+                self.study.set_user_attr("memory_was_short", True)
             else:
                 self.study.set_user_attr("width", width)
                 return cohort
@@ -331,14 +336,17 @@ class _Runner:
             self.controls.store(str(trial), {"value": value, **attrs, "params": params})
             return
         self.search.tell(number, TrialState.COMPLETE, value, attrs)
-        self.curve.append((params[self.plan.spec.strength], value))
-        if self.best is None or value < self.best.value:
+        strength = self.plan.spec.strength
+        self.curve.append((params[strength], value))
+        order = (value, -params[strength])
+        if self.best is None or order < (self.best.value, -self.best.params[strength]):
             self.best = Best(number, params, value, attrs["value_se"])
 
     def _results_so_far(self) -> tuple[Best | None, list[tuple[float, float]]]:
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         curve = [(t.params[self.plan.spec.strength], t.values[0]) for t in trials]
-        best = min(trials, key=lambda t: t.values[0], default=None)
+        strength = self.plan.spec.strength  # of equal values the largest is best
+        best = min(trials, key=lambda t: (t.values[0], -t.params[strength]), default=None)
         if best is None:
             return None, curve
         se = best.user_attrs.get("value_se")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import FloatDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -93,10 +95,23 @@ def make_sampler(spec: SamplerSpec) -> BaseSampler:
     made = {
         "tpe": optuna.samplers.TPESampler,
         "gp": optuna.samplers.GPSampler,
-        "qmc": optuna.samplers.QMCSampler,
+        "qmc": _Sequence,
     }[spec.type]
     options = {"seed": spec.seed % 2**32, **(spec.model_extra or {})}
     return _make(made, options, "search.sampler")  # type: ignore[no-any-return]
+
+
+class _Sequence(optuna.samplers.QMCSampler):
+    """Optuna's QMC, whose point depends on the trial's number alone.
+
+    Optuna counts points in an attribute of the study, and in another one after every change
+    of the space: an ask that was cut off would cost a point.
+    """
+
+    number = 0
+
+    def _find_sample_id(self, study: optuna.Study, search_space: Any) -> int:
+        return self.number
 
 
 def make_pruner(spec: PrunerSpec, epochs: int) -> BasePruner:
@@ -130,14 +145,17 @@ def _refuse(options: Mapping[str, Any] | None, where: str) -> None:
 
 def _make(made: Callable[..., Any], options: dict[str, Any], where: str) -> Any:
     valid = set(inspect.signature(made).parameters)
+    name_of = {"_Sequence": "QMCSampler"}.get(made.__name__, made.__name__)
     for name in set(options) - valid:
         close = difflib.get_close_matches(name, valid, 1)
         hint = f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(sorted(valid))}"
-        raise UsageError(f"{where}.{name}: {made.__name__} has no such option. {hint}")
+        raise UsageError(f"{where}.{name}: {name_of} has no such option. {hint}")
     try:
-        return made(**options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # offered by name all the same
+            return made(**options)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{where}: {made.__name__} refuses its options, got {error}") from None
+        raise UsageError(f"{where}: {name_of} refuses its options, got {error}") from None
 
 
 class Search:
@@ -207,6 +225,8 @@ class Search:
         if self._spec.search.sampler.type == "gp":  # it would start from its last fit
             self.study.sampler = make_sampler(self._spec.search.sampler)
         reseed(self.study.sampler, derive(self._spec.seed, "ask", number) % 2**32)
+        if isinstance(self.study.sampler, _Sequence):
+            self.study.sampler.number = number
         if self._waiting:
             self._waiting.pop(0)
         else:

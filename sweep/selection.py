@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
 from sweep.spec import StudySpec, stored_spec
-from sweep.stats import paired_gain, paired_gains, t_quantile
+from sweep.stats import paired_gain, paired_gains, plus_minus, t_quantile
 
 EDGE = 10**0.25  # a strength within this factor of an end lies at it
 Selection = Literal["best", "1se"]
@@ -68,13 +68,10 @@ class Finished:
         every = study.get_trials(deepcopy=False)
         trials = [trial for trial in every if trial.state == TrialState.COMPLETE]
         if not trials:
-            raise SweepError(
-                f"study: must have a finished trial, got none in {study.study_name}."
-                " Run it first, or see `sweep status`"
-            )
-        baseline = attrs.get("baseline")
+            raise SweepError(_without_result(study.study_name, every))
+        baseline, spec = attrs.get("baseline"), stored_spec(attrs["spec"])
         return cls(
-            stored_spec(attrs["spec"]),
+            spec,
             study.study_name,
             tuple(trials),
             baseline if baseline and "value" in baseline else None,
@@ -82,7 +79,7 @@ class Finished:
             attrs["alpha_max"],
             attrs.get("alpha_cap"),
             len(attrs.get("widenings", [])),
-            _line(attrs.get("line", {}), trials),
+            _line(attrs.get("line", {}), trials, spec.strength),
             baseline is not None,
             tuple(trial for trial in every if _is_stopped(trial)),
         )
@@ -111,6 +108,12 @@ class Finished:
         else:
             points = []
         return sorted(points, key=lambda point: point.params[self.spec.strength])
+
+    @property
+    def reach(self) -> float:
+        """How many standard errors a paired difference takes to be told from 0 (95 %)."""
+        n = self.n_folds if self.n_folds > 1 else self.spec.n_replicates
+        return t_quantile(0.975, n - 1)
 
     @property
     def n_params(self) -> int:
@@ -148,11 +151,10 @@ class Finished:
             UsageError: fewer than 3 folds, or before the line is trained.
         """
         self._check_folds("interval")
-        reach = t_quantile(0.975, self.n_folds - 1)
         tried = [point.params[self.spec.strength] for point in self.curve]
         values = [point.attrs["replicate_values"] for point in self.curve]
         leads, errors = paired_gains(values, choice.attrs["replicate_values"], self.n_folds)
-        alike = np.flatnonzero(leads <= reach * errors)
+        alike = np.flatnonzero(leads <= self.reach * errors)
         first, last = int(alike[0]), int(alike[-1])  # the choice itself is among them
         low = math.sqrt(tried[first] * tried[max(first - 1, 0)])
         high = math.sqrt(tried[last] * tried[min(last + 1, len(tried) - 1)])
@@ -185,6 +187,20 @@ class Finished:
         return "low" if strength < low * EDGE else "high" if strength > high / EDGE else None
 
 
+def _without_result(study_name: str, trials: Sequence[FrozenTrial]) -> str:
+    stopped = [trial for trial in trials if trial.state.is_finished()]
+    if not stopped:
+        return (
+            f"study: must have a finished trial, got none in {study_name}."
+            " Run it first, or see `sweep status`"
+        )
+    diverged = sum(trial.user_attrs.get("outcome") == "diverged" for trial in stopped)
+    return (
+        f"study: must have a trial with a value, got none of {len(stopped)} in {study_name}"
+        f" ({diverged} diverged). Lower training.lr, say, and run it with --fresh"
+    )
+
+
 def _is_stopped(trial: FrozenTrial) -> bool:
     diverged = trial.user_attrs.get("outcome") == "diverged" and bool(trial.params)
     return trial.state == TrialState.PRUNED or diverged
@@ -200,9 +216,11 @@ def _choice(selection: Selection, trial: FrozenTrial) -> Choice:
     return Choice(selection, trial.number, trial.params, _value(trial), attrs["value_se"], attrs)
 
 
-def _line(stored: dict[str, Any], trials: Sequence[FrozenTrial]) -> tuple[dict[str, Any], ...]:
+def _line(
+    stored: dict[str, Any], trials: Sequence[FrozenTrial], strength: str
+) -> tuple[dict[str, Any], ...]:
     """Return the points of the line that were trained to the end, if it is the best trial's."""
-    best = min(trials, key=_value)
+    best = min(trials, key=lambda trial: (_value(trial), -trial.params[strength]))
     if stored.get("of") != best.number:
         return ()
     return tuple(point for point in stored["points"].values() if "value" in point)
@@ -219,13 +237,9 @@ def verdict(finished: Finished) -> str:
     metric = finished.spec.objective.metric.replace("_", " ").replace("val", "validation")
     text = (
         f"{name} = {best.params[name]:.3g} is best{_others(best, name)}: "
-        f"{metric} {_pm(best.value, best.value_se)}; {_help(finished, best)}."
+        f"{metric} {plus_minus(best.value, best.value_se)}; {_help(finished, best)}."
     )
     return text + _alike(finished, best) + _wide_enough(finished, best)
-
-
-def _pm(value: float, se: float | None) -> str:
-    return f"{value:.4f}" if se is None else f"{value:.4f} ± {se:.4f}"
 
 
 def _others(choice: Choice, strength: str) -> str:
@@ -243,12 +257,18 @@ def _help(finished: Finished, best: Choice) -> str:
     by, se = gain
     level = f"{strength} = 0{_others_of(base, strength)} has {base['value']:.4f}"
     if se is None:
-        return f"{level}, a difference of {by:.4f} whose error one replicate cannot tell"
-    if by > 2 * se:
-        return f"it beats no penalty ({level}) by {by:.4f} ± {se:.4f} (paired)"
+        return (
+            f"{level}, {abs(by):.4f} {'more' if by >= 0 else 'less'}, and one training"
+            " of each cannot tell how sure that is"
+        )
+    reach = finished.reach
+    if by > reach * se:
+        return f"it beats no penalty ({level}) by {plus_minus(by, se)} (paired)"
+    if by < -reach * se:
+        return f"no penalty is better ({level}) by {plus_minus(-by, se)} (paired)"
     return (
-        f"that a penalty helps is not shown ({level}; paired gain {by:.4f} ± {se:.4f},"
-        " less than two standard errors)"
+        f"that a penalty helps is not shown ({level}; paired gain {plus_minus(by, se)},"
+        f" less than {reach:.3g} standard errors)"
     )
 
 
@@ -264,7 +284,7 @@ def _alike(finished: Finished, best: Choice) -> str:
         return ""
     if low == high:
         return ""
-    return f" The folds do not tell {low:.2g} to {high:.2g} apart from it (95 %, paired)."
+    return f" The folds do not tell {low:.3g} to {high:.3g} apart from it (95 %, paired)."
 
 
 def _wide_enough(finished: Finished, best: Choice) -> str:
@@ -277,7 +297,8 @@ def _wide_enough(finished: Finished, best: Choice) -> str:
     if edge is None:
         return text
     end = low if edge == "low" else high
-    return text + f" It lies at the {edge} end of the range ({end:.3g}){_edge(finished, edge)}."
+    where = f" The best lies at the {edge} end of the range ({end:.3g})"
+    return f"{text}{where}{_edge(finished, edge)}."
 
 
 def _edge(finished: Finished, edge: str) -> str:
@@ -287,7 +308,7 @@ def _edge(finished: Finished, edge: str) -> str:
     if edge == "high" and finished.alpha_cap and high >= finished.alpha_cap * 0.99:
         return ", above which SGD with this lr is not stable"
     gain = finished.gain(finished.choose("best"))
-    if edge == "low" and gain and (gain[1] is None or gain[0] <= gain[1]):
+    if edge == "low" and gain and gain[1] is not None and gain[0] <= gain[1]:
         return "; smaller is not told apart from no penalty"
     return f"; search further with --set search.space.{name}.{edge}=… and --fresh"
 

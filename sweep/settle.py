@@ -7,8 +7,8 @@ from typing import Any
 
 import optuna
 from optuna.study import StudyDirection
-from sqlalchemy import make_url
 
+from sweep.database import public_url
 from sweep.errors import UsageError
 from sweep.plan import Plan
 from sweep.ranges import Range
@@ -22,14 +22,17 @@ def settle(plan: Plan, study: optuna.Study) -> Plan:
         UsageError: the study was begun by another program, or with another spec, data or model.
     """
     attrs, spec = study.user_attrs, plan.spec
+    where = public_url(spec.storage)
     if "spec" in attrs:
         if missing := {"alpha_range", "alpha_max", "data_hash", "problem"} - attrs.keys():
             raise UsageError(
                 f"study_name: must be a whole study, got {spec.study_name} without its "
-                f"{', '.join(sorted(missing))} ({spec.storage}). Restore a backup, or --fresh"
+                f"{', '.join(sorted(missing))} ({where}). Restore a backup, or --fresh"
             )
         _refuse_changes(plan, attrs)
         width = attrs.get("width", plan.width)  # stored when the lanes are made
+        if not attrs.get("memory_was_short"):  # more trials may ask for more lanes
+            width = max(width, plan.width)
         moves = attrs.get("widenings")
         low, high = moves[-1]["after"] if moves else attrs["alpha_range"]
         span = Range(low, high, attrs["alpha_max"], attrs.get("alpha_cap"))
@@ -37,7 +40,7 @@ def settle(plan: Plan, study: optuna.Study) -> Plan:
     elif study.get_trials(deepcopy=False) or study.direction != StudyDirection.MINIMIZE:
         raise UsageError(
             f"study_name: must be new or a study of sweep's, got {spec.study_name}, which another"
-            f" program made ({spec.storage}). Use another name, or --fresh"
+            f" program made ({where}). Use another name, or --fresh"
         )
     study.set_user_attr("folder", str(spec.folder.resolve()))
     study.set_user_attr("spec_hash", spec.spec_hash)
@@ -47,7 +50,7 @@ def settle(plan: Plan, study: optuna.Study) -> Plan:
     study.set_user_attr("alpha_range", [plan.span.low, plan.span.high])
     study.set_user_attr("problem", plan.about)
     # Last, since a study that has it is taken up: an interrupt in between leaves one to begin.
-    study.set_user_attr("spec", {**spec.model_dump(mode="json"), "storage": _public(spec.storage)})
+    study.set_user_attr("spec", {**spec.model_dump(mode="json"), "storage": where})
     return plan
 
 
@@ -64,7 +67,8 @@ def _refuse_changes(plan: Plan, attrs: dict[str, Any]) -> None:
     if changes:
         raise UsageError(
             f"study_name: the study {plan.spec.study_name} exists with another spec: "
-            f"{'; '.join(changes)} ({plan.spec.storage}). Use another study_name, or --fresh"
+            f"{'; '.join(changes)} ({public_url(plan.spec.storage)})."
+            " Use another study_name, or --fresh"
         )
 
 
@@ -77,8 +81,3 @@ def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]
             for found in _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
         ]
     return [] if old == new else [(key, old, new)]
-
-
-def _public(storage: str) -> str:
-    """Return a URL without its password: what is stored is shown and exported."""
-    return make_url(storage).render_as_string(hide_password=True)

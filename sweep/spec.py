@@ -337,6 +337,8 @@ class StudySpec(Section):
     def identity(self) -> dict[str, Any]:
         """What makes two studies the same: all but what may change between runs."""
         kept = self.model_dump(mode="json", exclude={"storage", "device", "selection"})
+        if self.search.pruner.type != "hyperband":  # which draws brackets from the name
+            del kept["study_name"]
         for key in ("n_trials", "timeout_s"):
             del kept["search"][key]
         del kept["training"]["workers"]

@@ -66,3 +66,14 @@ def paired_gains(
     difference = np.asarray(bases) - np.asarray(other)
     means = difference.reshape(len(difference), n_folds, -1).mean(2)
     return difference.mean(1), means.std(1, ddof=1) / np.sqrt(n_folds)
+
+
+def plus_minus(value: float, se: float | None) -> str:
+    """Write a value with its standard error: four decimals, or two digits of a smaller error."""
+    digits = 4 if abs(value) < 10 else 2 if abs(value) < 1000 else 0
+    if se is None:
+        return f"{value:.{digits}f}"
+    if 1e-8 < se < math.inf:
+        shown = 1 - math.floor(math.log10(se))
+        digits = max(shown, 4 if abs(value) < 10 else 0)
+    return f"{value:.{digits}f} ± {se:.{digits}f}"

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
@@ -27,6 +28,7 @@ from sweep import lease, schema
 from sweep.database import (
     begin,
     find_study,
+    legible,
     may_pass,
     one_line,
     open_storage,
@@ -52,6 +54,7 @@ class MirroredStorage(InMemoryStorage):
         """Start without studies; `open` and `create_new_study` bring them in."""
         super().__init__()
         self._rdb = rdb
+        self._file = _file(rdb)
         self._changes = schema.Changes()
         self._leases: dict[int, lease.Lease] = {}
         self._reserved: dict[int, deque[int]] = {}
@@ -369,7 +372,7 @@ class MirroredStorage(InMemoryStorage):
                     return
                 held = lease.acquire(connection, study_id, study_name)
             try:
-                with reading(), engine.begin() as connection:
+                with legible(self._rdb.url), reading(), engine.begin() as connection:
                     self._load(connection, study_id, study_name)
             except BaseException:
                 with engine.begin() as connection:
@@ -435,6 +438,11 @@ class MirroredStorage(InMemoryStorage):
             pause_s = min(2 * pause_s, 2.0)
 
     def _attempt(self, work: Callable[[Connection], T], durable: bool) -> T:
+        if _file(self._rdb) != self._file:  # SQLite would write on into what nobody can open
+            raise StorageFailedError(
+                f"storage {self._rdb.engine.url!r}: its file must stay while a study runs, but it "
+                "was removed or replaced. Run again to go on with what is there now."
+            )
         with begin(self._rdb.engine, durable) as connection:
             leases = {
                 study_id: lease.renew(connection, held, self._studies[study_id].name)
@@ -484,18 +492,24 @@ class MirroredStorage(InMemoryStorage):
         return changes
 
 
+def _file(rdb: RDBStorage) -> tuple[int, int] | None:
+    """Tell an SQLite file from another one of its name; None for none, and for a server."""
+    url = rdb.engine.url
+    if url.get_backend_name() != "sqlite" or str(url.database).startswith("file:"):
+        return None
+    try:
+        found = Path(str(url.database)).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _reader(url: str) -> BaseStorage:
     return optuna.storages.get_storage(open_storage(url))
 
 
 def _load_trials(connection: Connection, study_id: int, study_name: str) -> list[FrozenTrial]:
-    try:
-        trials = schema.load_trials(connection, study_id)
-    except (AssertionError, LookupError, TypeError, ValueError) as error:
-        raise StorageError(
-            f"study {study_name!r}: a stored row cannot be read ({error!r:.80}). "
-            "Run `sweep doctor`."
-        ) from error
+    trials = schema.load_trials(connection, study_id)
     if [trial.number for trial in trials] != list(range(len(trials))):
         raise StorageError(
             f"study {study_name!r}: its trials must be numbered 0, 1, 2, … in the order of their "

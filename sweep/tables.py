@@ -12,8 +12,11 @@ from typing import Any
 import optuna
 from sqlalchemy import make_url
 
+from sweep.fitted import METRICS, Estimate
 from sweep.marks import metric_words, sign, training_words
 from sweep.selection import Choice, Finished, choices
+from sweep.spec import StudySpec
+from sweep.stats import plus_minus
 
 PACKAGES = ("sweep", "optuna", "plotly")
 DASH = "–"  # there is no such number
@@ -71,13 +74,14 @@ def _study_row(finished: Finished) -> tuple[str, ...]:
     return (
         finished.study_name, norm, f"{sign(finished.spec)} = {best.params[strength]:.3g}",
         plus_minus(best.value, best.value_se),
-        plus_minus(base["value"], base.get("value_se")) if base else "diverged",
+        plus_minus(base["value"], base.get("value_se")) if base
+        else "diverged" if finished.has_control else DASH,
         _gain(finished, best), f"{name.removeprefix('validation ')} {tell(best.attrs)}",
         _number("sparsity", ".1%")(best.attrs), str(len(finished.trials)),
     )  # fmt: skip
 
 
-def fit_table(content: Mapping[str, Any]) -> Table | None:
+def fit_table(content: Mapping[str, Any], spec: StudySpec) -> Table | None:
     """Return a refit's metrics: a row a metric, a column for each of the networks compared.
 
     A column is whatever part has metrics, given as a mean and its standard error.
@@ -92,10 +96,18 @@ def fit_table(content: Mapping[str, Any]) -> Table | None:
         return None
     metrics = dict.fromkeys(metric for part in columns.values() for metric in part)
     rows = tuple(
-        (_words(metric), *(_estimate(part.get(metric)) for part in columns.values()))
+        (METRICS.get(metric, metric), *(_estimate(part.get(metric)) for part in columns.values()))
         for metric in metrics
     )
-    return Table(("", *map(_words, columns)), rows)
+    header = (_network(name, content[name].get("params", {}), spec) for name in columns)
+    return Table(("", *header), rows)
+
+
+def _network(name: str, params: Mapping[str, float], spec: StudySpec) -> str:
+    """Name a refit's column: by its strength, where it is of networks of one strength."""
+    if spec.strength in params:
+        return f"{sign(spec)} = {params[spec.strength]:.3g}"
+    return f"{name} (paired)"
 
 
 def provenance(study: optuna.Study) -> list[tuple[str, str]]:
@@ -129,11 +141,6 @@ def storage_name(study: optuna.Study) -> str:
     return make_url(engine.url).render_as_string(hide_password=True)
 
 
-def plus_minus(value: float, se: float | None) -> str:
-    """Write a value with its standard error."""
-    return f"{value:.4f}" if se is None else f"{value:.4f} ± {se:.4f}"
-
-
 def _param(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda told: f"{told['params'][name]:.3g}" if name in told["params"] else DASH
 
@@ -157,11 +164,7 @@ def _is_estimate(value: Any) -> bool:
 
 
 def _estimate(value: Mapping[str, Any] | None) -> str:
-    return DASH if value is None else plus_minus(value["mean"], value.get("se"))
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return DASH if value is None else str(Estimate(value["mean"], value.get("se")))
 
 
 def _versions() -> Iterable[str]:

@@ -10,8 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sweep.doctor import Finding, Repair
     from sweep.fitted import Fit
     from sweep.plan import Plan
@@ -98,17 +96,27 @@ def _best(progress: Progress) -> str:
 
 
 def _pm(value: float, se: float | None) -> str:
-    return f"{value:.4f}" if se is None else f"{value:.4f} ± {se:.4f}"
+    from sweep.stats import plus_minus  # imports numpy, which `--help` does without
+
+    return plus_minus(value, se)
 
 
-def print_outcome(outcome: StudyResult, study: Path) -> None:
-    """Print how a run ended, the table of choices and the verdict."""
+def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
+    """Print how a run ended, the table of choices and the verdict.
+
+    Args:
+        outcome: of the run.
+        again: the command that goes on with it.
+        name: what other commands call the study, with its storage where that must be given.
+    """
     if outcome.ending == "interrupted":
-        print(f"stopped, everything is saved; go on with: sweep run {study}")
+        print(f"stopped, everything is saved; go on with: {again}")
         return
     if outcome.ending == "timeout":
-        print(f"search.timeout_s is over; go on with: sweep run {study}")
+        print(f"search.timeout_s is over; go on with: {again}")
     if not outcome.study.best_trials:
+        if outcome.ending == "done":
+            _ = outcome.finished  # says why there is nothing to choose from
         return
     finished = outcome.finished
     _print_table(*_choices_table(finished))
@@ -116,32 +124,28 @@ def print_outcome(outcome: StudyResult, study: Path) -> None:
     if points:
         print(f"{curve_line(finished.spec.strength, finished.alpha_range, points)}\n")
     print(outcome.verdict)
-    print(f"next: sweep export {study} · sweep dashboard · sweep status")
+    print(f"next: sweep export {name} · sweep report {name} · sweep dashboard")
 
 
 def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     from sweep.selection import choices
 
-    strength = finished.spec.strength
     score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
-    metric = finished.spec.objective.metric
-    header = ("", strength, f"{metric} ± SE", score, "norm", "zeros")
-    rows = []
+    params = list(finished.trials[0].params)
+    header = ("", *params, f"{finished.spec.objective.metric} ± SE", score, "norm", "zeros")
+
+    def row(
+        name: str, at: dict[str, float], value: float, attrs: dict[str, Any]
+    ) -> tuple[str, ...]:
+        return (
+            name, *(f"{at[key]:.3g}" for key in params), _pm(value, attrs["value_se"]),
+            f"{attrs[score]:.3f}", f"{attrs['norm']:.4g}", f"{attrs['sparsity']:.1%}",
+        )  # fmt: skip
+
+    rows = [row(c.selection, c.params, c.value, c.attrs) for c in choices(finished)]
     if base := finished.baseline:
-        rows.append(_row("no penalty", 0.0, base["value"], base["value_se"], base, score))
-    for choice in choices(finished):
-        at = choice.params[strength]
-        rows.append(_row(choice.selection, at, choice.value, choice.value_se, choice.attrs, score))
+        rows.insert(0, row("no penalty", base["params"], base["value"], base))
     return header, rows
-
-
-def _row(
-    name: str, strength: float, value: float, se: float | None, attrs: dict[str, Any], score: str
-) -> tuple[str, ...]:
-    return (
-        name, f"{strength:.3g}", _pm(value, se), f"{attrs[score]:.3f}", f"{attrs['norm']:.4g}",
-        f"{attrs['sparsity']:.1%}",
-    )  # fmt: skip
 
 
 @contextmanager
@@ -286,8 +290,11 @@ def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*header, box=box.SIMPLE)
+    table = Table(box=box.SIMPLE)
+    for name in header:
+        table.add_column(name, overflow="fold")  # a name is there to be typed
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # which is no markup
     Console().print(table)

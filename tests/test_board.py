@@ -1,6 +1,13 @@
 """The study's page in optuna-dashboard: what optuna-dashboard itself reads there."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +19,21 @@ from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
 from sweep.board import PIECE, SHOWN, publish
+from sweep.cli import INTERRUPTED
 from sweep.errors import UsageError
 from sweep.figures import TITLES
+from sweep.overview import load_study
 from sweep.storage import MirroredStorage
 from tests.browser import dump_dom
-from tests.conftest import made_study
+from tests.conftest import TINY, made_study
 from tests.pictured import pictured
 from tests.test_dashboard import served
 
+ROOT = Path(__file__).parent.parent
+PATIENCE_S = 120.0
+# Trials end every second or so, for longer than the browser needs.
+LONG = ("--n-trials", "5000", "--set", "training.epochs=400", "--set", "search.in_flight=4",
+        "--set", "search.sampler.type=random")  # fmt: skip
 SPACE: dict[str, BaseDistribution] = {"alpha": FloatDistribution(1e-6, 1, log=True)}
 
 
@@ -57,7 +71,7 @@ def test_the_note_is_the_verdict_and_the_key_numbers() -> None:
     assert table[0] == "|  | no penalty | best | 1se |"
     assert table[1] == "| --- | ---: | ---: | ---: |"
     assert "| α | 0 | 0.01 | 0.01 |" in table
-    assert "Trials: 4 COMPLETE, of 48 wanted." in note
+    assert "Trials ended: 4 COMPLETE, of 48 wanted." in note
 
 
 def test_the_plots_are_figures_with_a_title() -> None:
@@ -69,6 +83,13 @@ def test_the_plots_are_figures_with_a_title() -> None:
         drawn = go.Figure(found[f"sweep-{name}"])
         assert drawn.layout.title.text == TITLES[name]
         assert drawn.data
+
+
+def test_a_long_legend_pushes_the_figure_down_from_its_title() -> None:
+    found = plots(pictured_and_published())
+    tops = {name: drawn["layout"]["margin"]["t"] for name, drawn in found.items()}
+    assert tops["sweep-balance"] == 92  # two short names
+    assert tops["sweep-weights"] == 92 + 17  # three long ones, a row each
 
 
 def test_attributes_are_those_that_the_dashboards_own_functions_write() -> None:
@@ -87,12 +108,14 @@ def test_attributes_are_those_that_the_dashboards_own_functions_write() -> None:
 def test_before_the_first_result_there_is_a_note_only() -> None:
     study = made_study({})
     publish(study)
-    assert get_note(study).startswith("Trials: none yet, of 48 wanted. No trial has ended yet.")
+    assert get_note(study).startswith(
+        "Trials ended: none yet, of 48 wanted. No trial has ended yet."
+    )
     assert plots(study) == {}
     study.enqueue_trial({"alpha": 1e-2})
     study.ask(SPACE)
     publish(study)
-    assert get_note(study).startswith("Trials: 1 RUNNING, of 48 wanted.")
+    assert get_note(study).startswith("Trials ended: none yet, of 48 wanted.")
 
 
 def test_before_the_control_has_ended_there_are_figures() -> None:
@@ -172,7 +195,7 @@ def test_our_own_note_is_written_anew() -> None:
     study = pictured_and_published()
     study.add_trial(study.trials[0])
     publish(study)
-    assert "Trials: 5 COMPLETE" in get_note(study)
+    assert "Trials ended: 5 COMPLETE" in get_note(study)
     assert system(study)["dashboard:note_ver"] == 2
 
 
@@ -208,3 +231,51 @@ def test_the_page_shows_the_figures_and_the_note(tmp_path: Path) -> None:
         assert "main-svg" in plot[:3000] and TITLES[name] in plot
     assert "alpha = 0.01 is best" in note.dom
     assert "<td" in note.dom and "leaves the note alone" in note.dom
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a long study as a shell does, its results published; end it as Ctrl-C does."""
+    (folder / "tiny.yaml").write_text(TINY)
+    with subprocess.Popen(
+        [sys.executable, "-m", "sweep", "run", "tiny.yaml", *LONG],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            process.communicate(timeout=PATIENCE_S)
+
+
+def published(url: str) -> bool:
+    """Tell whether a study's first results stand on its page; another process writes them."""
+    try:
+        study = load_study(url, "tiny")
+    except UsageError:  # no file or no study yet
+        return False
+    return bool(plots(study)) and "is best" in get_note(study)
+
+
+@pytest.mark.slow
+def test_the_page_of_a_running_study_shows_history_figures_and_note(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tiny.db"
+    with running(tmp_path) as process:
+        deadline = time.monotonic() + PATIENCE_S
+        while not published(url):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        with served(url) as page:
+            base = f"http://{page.host}:{page.port}/dashboard/studies/1"
+            study, note = dump_dom(base), dump_dom(f"{base}/note")
+        assert process.poll() is None  # it ran all the while
+    assert process.returncode == INTERRUPTED
+    assert study.console == note.console == []
+    history = study.dom.partition('id="plot-history"')[2]
+    assert "main-svg" in history[:3000]
+    for name in SHOWN:
+        plot = study.dom.partition(f'id="user-defined-plot:sweep-{name}"')[2]
+        assert "main-svg" in plot[:3000] and TITLES[name] in plot
+    assert "is best" in note.dom and "COMPLETE, of 5000 wanted" in note.dom

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pandas as pd
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
@@ -91,6 +92,26 @@ def test_a_new_best_trial_has_a_line_of_its_own(tmp_path: Path) -> None:
     assert list(study.user_attrs["line"]["points"]) == ["2.0"]
 
 
+def test_a_range_that_has_grown_since_has_a_new_line(tmp_path: Path) -> None:
+    study = study_of([5.0])
+    controls = Controls(study, tiny(tmp_path, **SEVERAL), 2)
+    for key, params in controls.due(SPAN, False, {}).items():
+        controls.store(key, content(2.0, **params))
+    due = controls.due(Range(1e-4, 1.0), False, {})
+    assert [params["alpha"] for params in due.values()][-1] == 1.0
+    assert len(due) == 11  # the lower end is the same
+
+
+def test_of_equal_values_the_largest_strength_has_the_line(tmp_path: Path) -> None:
+    study = study_of([5.0])
+    space = {name: FloatDistribution(1e-6, 10.0, log=True) for name in ("alpha", "lr")}
+    stronger = {"alpha": 1e-2, "lr": 0.5}
+    study.add_trial(create_trial(params=stronger, distributions=space, value=5.0))  # type: ignore[arg-type]
+    due = Controls(study, tiny(tmp_path, **SEVERAL), 2).due(SPAN, False, {})
+    assert any(key.startswith("line.1.") for key in due)
+    assert not any(key.startswith("line.0.") for key in due)
+
+
 @pytest.mark.parametrize(("folds", "points"), [(2, 0), (3, 12)])
 def test_a_line_needs_folds_to_choose_by(tmp_path: Path, folds: int, points: int) -> None:
     spec = tiny(tmp_path, replicates__n_folds=folds, **SEVERAL)
@@ -136,3 +157,20 @@ def test_a_run_stopped_among_its_controls_goes_on_with_the_rest(tmp_path: Path) 
     whole = searched(tmp_path, storage=f"sqlite:///{tmp_path}/whole.db", **width)
     for name in ("baseline", "controls", "line"):
         assert resumed.study.user_attrs[name] == whole.study.user_attrs[name]
+
+
+def test_where_a_study_was_stopped_before_plays_no_part_in_its_range(tmp_path: Path) -> None:
+    """Controls of an earlier, shorter search are known to the later one: it must not matter."""
+    given = {
+        "search__space__alpha": {"low": 0.02, "high": 1.0}, "training__epochs": 10,
+        "search__space__lr": {"low": 1e-2, "high": 1e-1, "log": True}, "training__width": 20,
+    }  # fmt: skip
+    sweep.run(tiny(tmp_path, search__n_trials=13, **given))
+    raised = sweep.run(tiny(tmp_path, search__n_trials=18, **given))
+    straight = sweep.run(
+        tiny(tmp_path, storage=f"sqlite:///{tmp_path}/s.db", search__n_trials=18, **given)
+    )
+    columns = ["number", "alpha", "lr", "value"]
+    pd.testing.assert_frame_equal(
+        raised.trials[columns], straight.trials[columns], check_exact=True
+    )

@@ -330,3 +330,21 @@ def test_another_program_s_file_is_refused_and_left_as_it_was(
         open_storage(f"sqlite:///{path}", **options)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["theirs.db"]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://localhost:abc/x", "must be an SQLAlchemy URL"),
+        ("sqlite:///a?b.db", "%3F"),
+        ("sqlite:///a%00b.db", "null"),
+        ("sqlite:///t.db?timeout=abc", "timeout|float|abc"),
+    ],
+)
+def test_a_url_that_will_not_do_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match=words) as error:
+        open_storage(url)
+    assert "\n" not in str(error.value)

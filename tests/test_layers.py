@@ -97,7 +97,7 @@ def breaches(sources: Sources) -> list[str]:
 
 def _deeds(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and _called(node) in ("print", "exit", "_exit", "quit"):
+        if isinstance(node, ast.Call) and _called(node) in ("print", "exit", "quit"):
             yield "prints" if _called(node) == "print" else "exits"
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout", "sys.stderr"):
             yield "prints"

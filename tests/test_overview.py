@@ -1,7 +1,11 @@
 """What `status` tells, read without changing anything."""
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -103,7 +107,7 @@ def test_rate_and_rest_of_a_running_study(tiny: Path) -> None:
         owner.close()
     assert (row["n_results"], row["n_trials"]) == (6, 10)
     assert row["trials_per_s"] == pytest.approx((4 + 2 / 3) / 100, rel=0.2)
-    assert row["eta_s"] == pytest.approx(4 / row["trials_per_s"])
+    assert row["eta_s"] == pytest.approx((4 - 2 / 3) / row["trials_per_s"])
 
 
 def test_a_study_that_nobody_runs_has_no_rate(tiny: Path) -> None:
@@ -116,3 +120,60 @@ def test_a_study_of_another_program_has_neither_target_nor_rate(tiny: Path) -> N
     optuna.create_study(study_name="other", storage=URL).add_trial(create_trial(value=1.0))
     (row,) = overview(URL, "other")
     assert (row["n_results"], row["n_trials"], row["eta_s"]) == (1, None, None)
+
+
+# --- storages shared with other programs, and damaged ones
+
+
+def test_other_programs_studies_are_told_as_they_are(tiny: Path) -> None:
+    optuna.create_study(study_name="two", storage=URL, directions=["minimize", "maximize"])
+    up = optuna.create_study(study_name="a[/b]up", storage=URL, direction="maximize")
+    for value in (1.0, 3.0, 2.0):
+        up.add_trial(create_trial(value=value))
+    theirs = optuna.create_study(study_name="theirs", storage=URL)
+    theirs.set_user_attr("spec", "v1")
+    theirs.set_user_attr("run", "first")
+    theirs.add_trial(create_trial(value=float("inf")))
+    rows = {row["study"]: row for row in overview(URL)}
+    assert rows["two"]["best"] is None
+    assert rows["a[/b]up"]["best"] == 3.0
+    assert (rows["theirs"]["n_trials"], rows["theirs"]["best"]) == (None, None)
+
+
+DAMAGE = {
+    "a value": "delete from trial_values where trial_id = 3",
+    "an attribute": "update trial_user_attributes set value_json = '{' where trial_id = 3",
+    "a distribution": "update trial_params set distribution_json = '{}' where trial_id = 3",
+    "a state": "update trials set state = 'FOO' where trial_id = 3",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damaged_rows_are_one_line_that_names_the_doctor(tiny: Path, what: str) -> None:
+    with closing(sqlite3.connect("tiny.db")) as connection:
+        connection.execute(DAMAGE[what])
+        connection.commit()
+    looks: list[Callable[[], object]] = [lambda: MirroredStorage.open(URL, "tiny")]
+    if what != "a value":  # which readers do without
+        looks += [lambda: overview(URL), lambda: load_study(URL, "tiny")]
+    for look in looks:
+        with pytest.raises(StorageError) as error:
+            look()
+        assert "\n" not in str(error.value) and "sweep doctor" in str(error.value)
+
+
+def test_readers_do_not_wait_for_a_writer(tiny: Path) -> None:
+    with closing(sqlite3.connect("tiny.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert overview(URL)[0]["n_results"] == 6
+        assert load_study(URL, "tiny").best_value == overview(URL)[0]["best"]
+        writer.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("look", [overview, load_study])
+def test_no_password_is_told(look: Any, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/none.db"
+    secret = url.replace("sqlite:///", "postgresql+psycopg://me:sekret@127.0.0.1:1/")
+    with pytest.raises(StorageError) as error:
+        look(secret, "tiny")
+    assert "sekret" not in str(error.value)

@@ -1,5 +1,6 @@
 """What the README shows works: its commands, its study file, its snippets."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +14,7 @@ from sweep.cli import app
 from sweep.config import Config
 from sweep.export import make_config, write_config
 from sweep.studyfile import load_spec
+from tests.benchmarks import regret, storage
 from tests.studies import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -102,3 +104,11 @@ def test_shell_lines_are_commands_that_parse() -> None:
 def test_every_link_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_tables_shown_are_those_of_the_last_runs() -> None:
+    folder = ROOT / "tests" / "benchmarks"
+    storage_told = storage.table(json.loads((folder / "storage.json").read_text()))
+    regret_told = regret.table(json.loads((folder / "regret.json").read_text()))
+    assert storage_told in README
+    assert regret_told.split("\n\n")[0] in README

@@ -14,7 +14,8 @@ from sweep.drawing import BLUE, THEMES
 from sweep.errors import SweepError, UsageError
 from sweep.figures import TITLES
 from sweep.report import write_report
-from sweep.tables import fit_table, key_numbers, provenance, storage_name
+from sweep.selection import Finished
+from sweep.tables import fit_table, key_numbers, provenance, storage_name, studies_table
 from tests.browser import dump_dom
 from tests.conftest import made, made_study
 from tests.pictured import pictured
@@ -114,7 +115,7 @@ def test_what_a_user_named_is_text_and_nothing_else(tmp_path: Path) -> None:
     attrs = {"problem": {"device": HOSTILE}, "spec_hash": HOSTILE}
     study = pictured(attrs=attrs)
     study.study_name = HOSTILE
-    hostile_fit = {HOSTILE: {HOSTILE: {"mean": 1.0, "se": None}}, "note": HOSTILE}
+    hostile_fit = {HOSTILE: {HOSTILE: {"mean": 1.0, "se": None}}, "card_path": HOSTILE}
     study.set_user_attr("fit", hostile_fit)
     spec = study.user_attrs["spec"]
     spec["data"]["source"] = HOSTILE
@@ -146,7 +147,39 @@ def test_the_test_result_is_shown_once_there_is_one(tmp_path: Path, page: str) -
     study = pictured(attrs={"fit": FIT})
     text = Outline(page_of(study, path=tmp_path / "fitted.html")).text
     assert "Test result" in text and "0.5000 ±\N{NO-BREAK SPACE}0.0100" in text
-    assert "n test rows" in text and "360" in text
+    assert "test loss" in text and "α = 0.01" in text and "difference (paired)" in text
+    assert "rows to test on360" in text and "now chooses other" not in text
+
+
+def test_a_test_result_of_params_no_longer_chosen_says_so(tmp_path: Path) -> None:
+    old = {**FIT, "chosen": {"params": {"alpha": 0.5}, "loss": {"mean": 0.5, "se": 0.01}},
+           "warnings": ["1 of 8 seeds diverged"]}  # fmt: skip
+    text = Outline(page_of(pictured(attrs={"fit": old}), path=tmp_path / "fitted.html")).text
+    assert "now chooses other params" in text and "1 of 8 seeds diverged" in text
+
+
+@pytest.mark.parametrize(
+    ("replicates", "told"),
+    [
+        ({"n_folds": 1}, "A single training each: nothing tells how sure"),
+        ({"n_folds": 1, "n_seeds": 3}, "error over the seeds of one split. best: the smallest"
+         " value. Gains are paired by seed."),
+        ({"n_folds": 3}, "over 3 folds. best: the smallest value; 1se: the strongest"),
+    ],
+)  # fmt: skip
+def test_the_caption_says_what_errors_are_over(
+    replicates: dict[str, int], told: str, tmp_path: Path
+) -> None:
+    values = [1.0, 1.1, 1.3][: replicates["n_folds"] * replicates.get("n_seeds", 1)]
+    study = made_study({1e-2: values}, values, spec={"replicates": replicates})
+    assert told in Outline(page_of(study, path=tmp_path / "report.html")).text
+
+
+def test_a_control_that_is_not_trained_yet_is_not_one_that_diverged(tmp_path: Path) -> None:
+    study = pictured()
+    del study._storage._studies[study._study_id].user_attrs["baseline"]  # type: ignore[attr-defined]
+    rows = studies_table([Finished.read(study), made({1e-2: [1.0, 1.1, 1.3]})]).rows
+    assert [row[4] for row in rows] == ["–", "diverged"]
 
 
 def test_several_studies_are_compared_first(tmp_path: Path) -> None:
@@ -199,7 +232,8 @@ def test_key_numbers_do_without_a_control() -> None:
 
 
 def test_a_refit_without_metrics_has_no_table() -> None:
-    assert fit_table({"note": "diverged", "chosen": {"params": {}}}) is None
+    content = {"note": "diverged", "chosen": {"params": {}}}
+    assert fit_table(content, made({1e-2: [1.0, 1.1, 1.3]}).spec) is None
 
 
 def test_a_study_without_results_is_refused_and_nothing_is_written(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from sweep.cohort import Cohort, Report
 from sweep.errors import SweepError, UsageError
 from sweep.result import StudyResult
 from sweep.runner import Progress
+from sweep.storage import MirroredStorage
 from tests.studies import tiny
 
 EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "sparsity", "outcome"]
@@ -138,6 +139,34 @@ def test_an_interrupted_study_resumes_to_the_table_of_an_uninterrupted_one(
     whole = sweep.run(tiny(tmp_path, storage=f"sqlite:///{tmp_path}/whole.db", **given))
     pd.testing.assert_frame_equal(table(resumed), table(whole), check_exact=True)
     assert "attempts" not in resumed.trials  # a clean stop is nobody's failure
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "qmc", "random", "grid"])
+def test_an_ask_that_is_cut_off_half_way_costs_the_sampler_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
+) -> None:
+    """A heartbeat may store half an ask: the trial is there, its params are not."""
+    given = {"search__sampler__type": sampler, "search__in_flight": 4}
+    set_param, calls = MirroredStorage.set_trial_param, iter(range(10**6))
+
+    def cut(self: MirroredStorage, *args: Any, **kwargs: Any) -> None:
+        if next(calls) == 7:
+            self.flush()
+            raise KeyboardInterrupt
+        set_param(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MirroredStorage, "set_trial_param", cut)
+        with pytest.raises(KeyboardInterrupt):
+            sweep.run(tiny(tmp_path, **given))
+    resumed = sweep.run(tiny(tmp_path, **given))
+    whole = sweep.run(tiny(tmp_path, storage=f"sqlite:///{tmp_path}/whole.db", **given))
+    pd.testing.assert_frame_equal(table(resumed), table(whole), check_exact=True)
+
+
+def test_more_trials_ask_for_more_lanes(tmp_path: Path) -> None:
+    first = sweep.run(tiny(tmp_path, search__n_trials=1)).study.user_attrs["width"]
+    assert sweep.run(tiny(tmp_path)).study.user_attrs["width"] > first
 
 
 def test_an_exception_in_training_leaves_a_study_that_resumes(

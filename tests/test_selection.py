@@ -226,6 +226,17 @@ def test_an_interval_needs_three_folds() -> None:
         finished.interval(finished.choose("best"))
 
 
+def test_where_every_trial_diverged_there_is_nothing_to_choose() -> None:
+    study = made_study({})
+    for _ in range(2):
+        diverged = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.FAIL, user_attrs={"outcome": "diverged"}
+        )
+        study.add_trial(diverged)
+    with pytest.raises(SweepError, match=r"got none of 2 in made \(2 diverged\)\. Lower"):
+        Finished.read(study)
+
+
 def test_a_study_of_another_version_cannot_be_read() -> None:
     study = made_study({1e-2: _around(1.0)})
     spec = study.user_attrs["spec"]
@@ -281,20 +292,31 @@ def test_verdict_when_a_penalty_helps() -> None:
 def test_verdict_when_help_is_not_shown() -> None:
     said = _said({1e-2: [1.0, 2.0, 3.0]}, [1.0, 2.0, 3.3])  # gain 0.1 ± 0.1
     assert "; that a penalty helps is not shown (alpha = 0 has 2.1000; " in said
-    assert "paired gain 0.1000 ± 0.1000, less than two standard errors)." in said
+    assert "paired gain 0.1000 ± 0.1000, less than 4.3 standard errors)." in said
     assert "beats" not in said
 
 
-@pytest.mark.parametrize(("gain", "helps"), [(1.9, False), (2.1, True)])
-def test_help_is_shown_by_two_paired_standard_errors(gain: float, helps: bool) -> None:
+@pytest.mark.parametrize(("gain", "helps"), [(4.2, False), (4.4, True)])  # t(2, 0.975) = 4.303
+def test_help_is_shown_by_a_paired_t_test(gain: float, helps: bool) -> None:
     own, base = [5.0, 5.0, 5.0], [5.0 + gain + d * math.sqrt(3) for d in (-1.0, 0.0, 1.0)]
     assert ("beats no penalty" in _said({1e-2: own}, base)) is helps  # the error is 1
+
+
+def test_verdict_when_no_penalty_is_better() -> None:
+    said = _said({1e-2: [2.0, 3.0, 4.0]}, [1.0, 2.0, 3.1])
+    assert "; no penalty is better (alpha = 0 has 2.0333) by 0.9667 ± 0.0333 (paired)." in said
+
+
+def test_with_two_folds_a_lead_of_many_errors_shows_nothing() -> None:
+    said = _said({1e-2: [5.0, 5.0]}, [6.0, 6.2], spec={"replicates": {"n_folds": 2}})
+    assert "less than 12.7 standard errors)." in said  # t(1, 0.975)
 
 
 def test_verdict_at_the_low_end_where_nothing_is_gained() -> None:
     said = _said({1e-4: _around(1.0)}, _around(1.0))
     assert said.endswith(
-        " It lies at the low end of the range (0.0001); smaller is not told apart from no penalty."
+        " The best lies at the low end of the range (0.0001);"
+        " smaller is not told apart from no penalty."
     )
 
 
@@ -308,7 +330,7 @@ def test_verdict_at_the_low_end_where_much_is_gained() -> None:
 def test_verdict_at_the_high_end() -> None:
     said = _said({0.9: _around(1.0)}, _around(2.0))
     assert said.endswith(
-        " It lies at the high end of the range (1);"
+        " The best lies at the high end of the range (1);"
         " search further with --set search.space.alpha.high=… and --fresh."
     )
 
@@ -355,8 +377,8 @@ def test_verdict_when_the_control_diverged() -> None:
 def test_verdict_of_a_single_split() -> None:
     said = _said({1e-2: [1.0]}, [1.5], spec={"replicates": {"n_folds": 1}})
     assert said == (
-        "alpha = 0.01 is best: validation loss 1.0000; alpha = 0 has 1.5000, a difference of "
-        "0.5000 whose error one replicate cannot tell."
+        "alpha = 0.01 is best: validation loss 1.0000; alpha = 0 has 1.5000, 0.5000 more, and one "
+        "training of each cannot tell how sure that is."
     )
 
 

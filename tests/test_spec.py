@@ -181,9 +181,9 @@ NOT_ITS_IDENTITY: list[Tree] = [
     {"storage": "sqlite:///other.db"},
     {"device": "cpu"},
     {"selection": "1se"},
+    {"study_name": "y"},
 ]
 ITS_IDENTITY: list[Tree] = [
-    {"study_name": "y"},
     {"data": {"source": "sklearn:wine"}},
     {"data": {"target": "y"}},
     {"data": {"groups": "g"}},
@@ -230,6 +230,12 @@ def test_what_may_change_between_runs(tree: Tree) -> None:
 @pytest.mark.parametrize("tree", ITS_IDENTITY, ids=str)
 def test_what_makes_another_study(tree: Tree) -> None:
     assert parse(**tree).spec_hash != parse().spec_hash
+
+
+def test_with_hyperband_the_name_matters() -> None:
+    """Its brackets are drawn from the study's name."""
+    search = {"pruner": {"type": "hyperband"}}
+    assert parse(search=search).spec_hash != parse(search=search, study_name="y").spec_hash
 
 
 def test_every_section_has_a_case_above() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.stats import fold_means, paired_gain, standard_error
+from sweep.stats import fold_means, paired_gain, plus_minus, standard_error
 
 numbers = st.floats(-1e3, 1e3)
 
@@ -83,3 +83,23 @@ def test_a_gain_turns_its_sign_with_its_arguments(drawn: tuple[list[float], int]
     other = values[::-1]
     there, back = paired_gain(values, other, n_folds), paired_gain(other, values, n_folds)
     assert there == (-back[0], back[1])
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "text"),
+    [
+        (0.59704, 0.02524, "0.5970 ± 0.0252"),
+        (0.59704, None, "0.5970"),
+        (-0.000123, 0.0000019, "-0.0001230 ± 0.0000019"),
+        (108.5179, 1.3574, "108.5 ± 1.4"),
+        (862.8114, 36.4825, "863 ± 36"),
+        (1922638.8125, 154034.5938, "1922639 ± 154035"),
+        (1.0, 0.0, "1.0000 ± 0.0000"),
+        (1.0, 9e-17, "1.0000 ± 0.0000"),
+        (float("inf"), float("nan"), "inf ± nan"),
+    ],
+)
+def test_a_value_is_written_to_the_digits_that_its_error_leaves(
+    value: float, se: float | None, text: str
+) -> None:
+    assert plus_minus(value, se) == text

@@ -41,7 +41,7 @@ from sqlalchemy import Connection, Engine
 
 from sweep import lease
 from sweep.database import open_storage, rename_study
-from sweep.errors import OwnedElsewhereError, StorageError
+from sweep.errors import OwnedElsewhereError, StorageError, StorageFailedError
 from sweep.storage import MirroredStorage
 from tests import postgres
 
@@ -561,6 +561,23 @@ def test_a_study_deleted_by_another_program_is_noticed(url: str, own: Own) -> No
     run_trials(study, 1)
     with pytest.raises(StorageError, match="must not be deleted"):
         mirror.flush()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_removed_under_a_run_is_noticed(
+    tmp_path: Path, own: Own, replaced: bool
+) -> None:
+    mirror, study = own(f"sqlite:///{tmp_path}/s.db")
+    run_trials(study, 1)
+    mirror.flush()
+    (tmp_path / "s.db").rename(tmp_path / "away.db")
+    if replaced:
+        shutil.copy(tmp_path / "away.db", tmp_path / "s.db")
+    ask(study)
+    with pytest.raises(StorageFailedError, match=r"was removed or replaced\. Run again"):
+        mirror.flush()
+    with pytest.raises(StorageFailedError):
+        mirror.close()
 
 
 def test_programs_that_share_a_database_never_get_the_same_trial_id(url: str, own: Own) -> None:
