@@ -1,0 +1,62 @@
+"""Timers around the parts of a running study; where one is inside another, the outer counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+import sweep.lanes
+from sweep import runner
+from sweep.lanes import Lanes
+from sweep.models import Layout
+from sweep.optim import Adam
+from sweep.search import Search
+from sweep.storage import MirroredStorage
+
+PARTS: tuple[tuple[str, Any, str], ...] = (
+    ("data and plan", runner, "make_plan"),
+    ("gather", sweep.lanes, "_gather"),
+    ("forward", Lanes, "_lane_losses"),
+    ("backward", torch.autograd, "grad"),
+    ("optimiser", Layout, "flatten"),
+    ("optimiser", Adam, "step"),
+    ("evaluation", Lanes, "validate"),
+    ("evaluation", Lanes, "measure"),
+    ("Optuna", Search, "ask"),
+    ("Optuna", Search, "report"),
+    ("Optuna", Search, "tell"),
+    ("storage", MirroredStorage, "flush"),
+)
+NAMES = tuple(dict.fromkeys(name for name, _, _ in PARTS))
+
+
+@contextmanager
+def timers() -> Iterator[dict[str, float]]:
+    """Add up the seconds of each part while the context lasts."""
+    spent, inside = dict.fromkeys(NAMES, 0.0), [False]
+    before = [(owner, name, getattr(owner, name)) for _, owner, name in PARTS]
+
+    def timed(part: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if inside[0]:
+                return call(*args, **kwargs)
+            inside[0], begin = True, time.perf_counter()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                spent[part] += time.perf_counter() - begin
+                inside[0] = False
+
+        return wrapped
+
+    try:
+        for (part, owner, name), (_, _, call) in zip(PARTS, before, strict=True):
+            setattr(owner, name, timed(part, call))
+        yield spent
+    finally:
+        for owner, name, call in before:
+            setattr(owner, name, call)
