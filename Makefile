@@ -29,6 +29,8 @@ check: .venv/ready-dev
 
 bench: .venv/ready-dev
 	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks.floor
+	@$(BIN)/python -m tests.benchmarks.growth
 	@$(BIN)/python -m tests.benchmarks.storage
 
 bench-gpu:
