@@ -16,11 +16,10 @@ The sd of a fold's difference to the best is .04 half a decade above it and .14 
 Strengths lie as TPE puts them, 12 on a log grid and 36 mostly around the best of these, or on
 a grid of 12 alone.
 
-Found with 1,000 studies each: the interval holds the best strength that was TRIED in 99 % or
-more. A best strength between two tried ones it holds less often (96, 96 and 91 % at 4, 5 and
-8 folds; on a grid of 12 strengths 51, 29 and 4 %): it ends at tried strengths, so it is short
-by less than a step on either side. Up to the next tried strength it holds that one too, in
-99.9 %, and half-way there in 99.5 %.
+Found with 200 studies each: the interval holds the best strength of all, tried or not, in every
+one. Its median width is .59, .40 and .25 decades at 4, 5 and 8 folds, on a grid of 12 strengths
+.73, .36 and .36. An interval that ended at tried strengths held it in 96, 96 and 91 %, on the grid
+in 51, 29 and 4 % (1,000 studies each): it was short by less than a step on either side.
 """
 
 import functools
@@ -151,24 +150,10 @@ def test_the_interval_holds_the_best_strength_tried(n_folds: int, placing: Placi
 
 @FOLDS
 @pytest.mark.parametrize("placing", ["searched", "coarse"])
-def test_up_to_the_next_tried_strength_it_holds_the_best_of_all(
-    n_folds: int, placing: Placing
-) -> None:
-    held = []
-    for study, (low, high) in zip(
-        _studies(n_folds, placing), _ends(n_folds, placing), strict=True
-    ):
-        below, above = study.places[study.places < low], study.places[study.places > high]
-        held.append(max(below, default=low) <= BEST <= min(above, default=high))
-    assert np.mean(held) >= 0.95
-
-
-@FOLDS
-def test_where_the_search_is_dense_the_interval_hardly_misses_the_best(n_folds: int) -> None:
-    low, high = _ends(n_folds, "searched").T
-    missed = np.maximum(low - BEST, BEST - high).clip(0)
-    assert np.mean(missed == 0) >= 0.85
-    assert np.quantile(missed, 0.95) <= 10  # a tenth of a decade
+def test_the_interval_holds_the_best_strength_of_all(n_folds: int, placing: Placing) -> None:
+    """The true one, tried or not: an end lies half way to the next strength tried."""
+    low, high = _ends(n_folds, placing).T
+    assert np.mean((low <= BEST) & (BEST <= high)) >= 0.95
 
 
 def test_the_interval_is_no_wider_than_it_must_be() -> None:
