@@ -15,7 +15,7 @@ import threading
 import time
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -588,9 +588,12 @@ def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
 def test_a_signal_ends_it_without_a_word(tiny: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-m", "sweep", "dashboard", "--storage", URL, "--port", "0"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
-    )
-    with process:
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(),
+        # A shell's background job has SIGINT ignored, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    with process, ExitStack() as at_end:
+        at_end.callback(process.kill)  # or a failure would wait for it for ever
         assert process.stdout is not None and process.stderr is not None
         first = re.match(r"http://(127\.0\.0\.1):(\d+)/ ", process.stdout.readline())
         assert first is not None
