@@ -9,7 +9,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -97,7 +97,8 @@ def run(
     if as_json:
         print(json.dumps(summary(outcome)))
     else:
-        print_outcome(outcome, *_commands(study, spec, sets, storage))
+        options = {"--n-trials": n_trials, "--storage": storage, "--device": device}
+        print_outcome(outcome, *_commands(study, spec, sets, options))
     if outcome.ending == "interrupted":
         raise typer.Exit(INTERRUPTED)
 
@@ -297,15 +298,15 @@ def _load(
 
 
 def _commands(
-    study: Path, spec: StudySpec, sets: list[str] | None, storage: str | None
+    study: Path, spec: StudySpec, sets: list[str] | None, options: Mapping[str, object]
 ) -> tuple[str, str]:
     """Return the command that goes on with a run, and how others name its study."""
-    again = ["sweep", "run", str(study), *[part for one in sets or [] for part in ("--set", one)]]
-    if not sets and not storage:
-        return shlex.join(again), shlex.quote(str(study))
-    where = ["--storage", spec.storage]
-    name = shlex.join([spec.study_name, *where])
-    return shlex.join(again + (where if storage else [])), name
+    given = [("--set", one) for one in sets or []]
+    given += [(name, str(value)) for name, value in options.items() if value is not None]
+    again = shlex.join(["sweep", "run", str(study), *(part for pair in given for part in pair)])
+    if not sets and options["--storage"] is None:
+        return again, shlex.quote(str(study))
+    return again, shlex.join([spec.study_name, "--storage", spec.storage])
 
 
 def _storage_url(option: str | None) -> str:

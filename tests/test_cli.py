@@ -3,13 +3,14 @@
 import json
 import re
 import runpy
+import shlex
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -650,3 +651,25 @@ def test_doctor_finds_and_mends_damage(tiny: Path, command: Command) -> None:
     assert [trial.state.name for trial in trials].count("FAIL") == 1
     again = json.loads(command("doctor", "--storage", URL, "--repair", "--json").out)
     assert (again["backup"], again["done"], again["findings"]) == (None, [], [])
+
+
+def test_the_command_that_goes_on_keeps_the_options(
+    tiny: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_asked_to_stop", lambda: nullcontext(lambda: True))
+    options = ["--set", "study_name=other", "--n-trials", "9", "--storage", "sqlite:///b.db"]
+    ended = command("run", "tiny.yaml", *options)
+    assert ended.code == 130
+    again = shlex.split(ended.out.partition("go on with: ")[2])
+    assert again == ["sweep", "run", "tiny.yaml", *options]
+
+
+def test_other_commands_are_shown_with_the_storage_where_it_was_given(
+    tiny: Path, command: Command
+) -> None:
+    ended = command("run", "tiny.yaml", "--storage", "sqlite:///b.db")
+    assert ended.out.splitlines()[-1].startswith(
+        "next: sweep export tiny --storage sqlite:///b.db"
+    )
+    shown = shlex.split(ended.out.splitlines()[-1].removeprefix("next: sweep ").split(" · ")[0])
+    assert command(*shown, "-o", "b.yaml").code == 0

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -362,7 +363,11 @@ def test_a_run_that_is_asked_to_stop_saves_and_says_how_to_go_on(
         gate.touch()
         outcome = run.wait()
         assert outcome.code == 130
-        assert outcome.out == "stopped, everything is saved; go on with: sweep run tiny.yaml\n"
+        said = "stopped, everything is saved; go on with: sweep run tiny.yaml --set "
+        assert outcome.out.startswith(said) and outcome.out.count("\n") == 1
+        again = shlex.split(outcome.out.partition("go on with: ")[2])
+        asked = [part for text in study.args for part in text.split("=", 1)]
+        assert sorted(again) == sorted(["sweep", *asked])
         assert "Traceback" not in outcome.err
         assert "RUNNING" not in {row["state"] for row in study.rows()}
         assert_nothing_wrong(study, whole("tpe"))
