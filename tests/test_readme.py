@@ -14,6 +14,7 @@ from sweep.cli import app
 from sweep.config import Config
 from sweep.export import make_config, write_config
 from sweep.studyfile import load_spec
+from tests.benchmarks import __main__ as compared
 from tests.benchmarks import regret, storage
 from tests.studies import tiny
 
@@ -110,5 +111,6 @@ def test_the_tables_shown_are_those_of_the_last_runs() -> None:
     folder = ROOT / "tests" / "benchmarks"
     storage_told = storage.table(json.loads((folder / "storage.json").read_text()))
     regret_told = regret.table(json.loads((folder / "regret.json").read_text()))
-    assert storage_told in README
+    jobs_told = compared.summary(json.loads((folder / "results.json").read_text()))
+    assert storage_told in README and jobs_told in README
     assert regret_told.split("\n\n")[0] in README

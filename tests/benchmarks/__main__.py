@@ -53,6 +53,27 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(blocks)
 
 
+def summary(result: dict[str, Any]) -> str:
+    """Render in one table how many times faster `sweep` is, on as many cores as the other."""
+    rows = result["rows"]
+    works = list(dict.fromkeys(row["work"] for row in rows))
+    programs = list(dict.fromkeys(row["program"] for row in rows))
+    found = {(row["work"], row["program"]): row for row in rows}
+    lines = ["| whole job | " + " | ".join(works) + " |", "|---" * (len(works) + 1) + "|"]
+    for name in programs:
+        cells = []
+        for work in works:
+            row = found.get((work, name))
+            if row is None:
+                cells.append("–")
+            elif name.startswith("sweep"):
+                cells.append(f"{row['seconds']['median']:.1f} s")
+            else:
+                cells.append(f"{row['sweep_is_times_faster']['median']:.1f}×")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def _line(row: dict[str, Any]) -> str:
     sweep = row["program"].startswith("sweep")
     shortened = row["trials_made"] < row["trials"]
