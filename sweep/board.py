@@ -34,7 +34,7 @@ Attrs = dict[str, Any]
 
 
 def publish(study: optuna.Study) -> None:
-    """Write the study's note and key figures for optuna-dashboard, over those written before.
+    """Write the verdict, the note and key figures on the study, over those written before.
 
     Cheap enough to be called every few seconds by the study's owner. A note that anybody else
     wrote or changed stays as it is. Before the first finished trial there is only a note.
@@ -47,7 +47,10 @@ def publish(study: optuna.Study) -> None:
     begun = any(trial.state == TrialState.COMPLETE for trial in trials)
     foreign = "spec" not in study.user_attrs  # which reading it refuses
     finished = Finished.read(study) if begun or foreign else None
-    _write_note(study, attrs, _note(study, finished))
+    said = verdict(finished) if finished else None
+    if said and study.user_attrs.get("verdict") != said:
+        study.set_user_attr("verdict", said)
+    _write_note(study, attrs, _note(study, finished, said))
     drawn = drawn_figures(finished, SHOWN) if finished else {}
     for name in SHOWN:
         prefix = f"{PLOT}sweep-{name}:"
@@ -75,7 +78,7 @@ def _legend_rows(drawn: Figure) -> int:
     return math.ceil(len(names) / max(1, WIDTH // (longest + 6)))
 
 
-def _note(study: optuna.Study, finished: Finished | None) -> str:
+def _note(study: optuna.Study, finished: Finished | None, said: str | None) -> str:
     """Write the note, as Markdown."""
     trials, spec = study.get_trials(deepcopy=False), study.user_attrs["spec"]
     # Those under way would be out of date by the time somebody reads it.
@@ -84,7 +87,7 @@ def _note(study: optuna.Study, finished: Finished | None) -> str:
     progress = f"Trials ended: {counts or 'none yet'}, of {spec['search']['n_trials']} wanted."
     if finished is None:
         return f"{progress} No trial has ended yet."
-    return f"**{verdict(finished)}**\n\n{_markdown(key_numbers(finished))}\n\n{progress}"
+    return f"**{said}**\n\n{_markdown(key_numbers(finished))}\n\n{progress}"
 
 
 def _markdown(table: Table) -> str:

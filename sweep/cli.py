@@ -110,18 +110,21 @@ def validate(
 ) -> None:  # fmt: skip
     """Show the resolved study and the plan, without training."""
     spec = _load(study, sets, storage, device)
+    from sweep.database import public_url
     from sweep.plan import make_plan
 
     plan = make_plan(spec)
+    where = {"storage": public_url(spec.storage)}
     if as_json:
-        print(json.dumps({"spec": spec.model_dump(mode="json"), "plan": dict(plan_rows(plan))}))
+        shown = {**spec.model_dump(mode="json"), **where}
+        print(json.dumps({"spec": shown, "plan": dict(plan_rows(plan))}))
         return
     from ruamel.yaml import YAML
 
     yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None
     yaml.sort_base_mapping_type_on_output = False
-    yaml.dump(spec.model_dump(mode="json", exclude_none=True), sys.stdout)
+    yaml.dump({**spec.model_dump(mode="json", exclude_none=True), **where}, sys.stdout)
     print()
     for name, value in plan_rows(plan):
         print(f"{name:<22}{value}")
@@ -301,12 +304,15 @@ def _commands(
     study: Path, spec: StudySpec, sets: list[str] | None, options: Mapping[str, object]
 ) -> tuple[str, str]:
     """Return the command that goes on with a run, and how others name its study."""
+    from sweep.database import public_url
+
+    options = {**options, "--storage": options["--storage"] and public_url(spec.storage)}
     given = [("--set", one) for one in sets or []]
     given += [(name, str(value)) for name, value in options.items() if value is not None]
     again = shlex.join(["sweep", "run", str(study), *(part for pair in given for part in pair)])
     if not sets and options["--storage"] is None:
         return again, shlex.quote(str(study))
-    return again, shlex.join([spec.study_name, "--storage", spec.storage])
+    return again, shlex.join([spec.study_name, "--storage", public_url(spec.storage)])
 
 
 def _storage_url(option: str | None) -> str:

@@ -17,13 +17,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.ranges import Range
-from sweep.search import Params
+from sweep.search import Params, rank
 from sweep.spec import StudySpec
+from sweep.stats import MIN_FOLDS
 
 BASELINE, CONTROLS, LINE = "baseline", "controls", "line"
 N_CONTROLS = 5
 N_POINTS = 12
-MIN_FOLDS = 3  # fewer have no standard error to choose by
 
 
 class Controls:
@@ -79,8 +79,7 @@ class Controls:
 
     def _best(self) -> list[FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        strength = self._spec.strength  # of equal values the largest, as `Finished.choose` does
-        return sorted(trials, key=lambda t: (t.values[0], -t.params[strength]))[:N_CONTROLS]
+        return sorted(trials, key=rank(self._spec.strength))[:N_CONTROLS]
 
     def _line(self, best: FrozenTrial, span: Range) -> dict[str, Params]:
         if self._spec.replicates.n_folds < MIN_FOLDS:

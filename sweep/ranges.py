@@ -11,13 +11,13 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.alpha_max import alpha_max
 from sweep.data import Problem
 from sweep.errors import UsageError
+from sweep.search import rank
 from sweep.spec import MlpSpec, SgdSpec, StudySpec
-from sweep.stats import paired_gain
+from sweep.stats import EDGE, paired_gain
 
 DEFAULT_RANGE = (1e-6, 1e-1)
 LOW_TO_HIGH = 1e-4  # glmnet's ratio of the smallest to the largest strength
 EVERY = 12  # trials between two looks at the ends
-EDGE = 10**0.25  # a best strength within this factor of an end lies at it
 STEP = 10.0  # how far an end moves
 POINTS = 3  # trials that go straight to a new decade
 
@@ -111,7 +111,7 @@ def widened(
     complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     if not complete:
         return None
-    best = min(complete, key=lambda t: (t.value or 0.0, -t.params[spec.strength]))
+    best = min(complete, key=rank(spec.strength))
     at = best.params[spec.strength]
     if at > now.high / EDGE and now.high < 0.999 * now.limit:
         return replace(now, high=min(now.high * STEP, now.limit))

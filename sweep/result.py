@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import optuna
 import pandas as pd
-from optuna.trial import TrialState
 
 from sweep import board
 from sweep.errors import SweepError
@@ -144,18 +143,9 @@ def run(
 ) -> StudyResult:
     """Run or resume a study and read what came of it; arguments as in `run_study`."""
     ending = run_study(
-        spec, fresh=fresh, on_progress=on_progress, should_stop=should_stop, publish=_publish
+        spec, fresh=fresh, on_progress=on_progress, should_stop=should_stop, publish=board.publish
     )
     return load_result(spec.storage, spec.study_name, ending)
-
-
-def _publish(study: optuna.Study) -> None:
-    """Put the verdict, the note and the figures so far on the study, for whoever looks at it."""
-    board.publish(study)
-    if any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False)):
-        said = verdict(Finished.read(study))
-        if study.user_attrs.get("verdict") != said:
-            study.set_user_attr("verdict", said)
 
 
 def load_result(storage: str, study_name: str, ending: Ending = "done") -> StudyResult:

@@ -32,6 +32,7 @@ from sweep.search import (
     make_pruner,
     make_sampler,
     make_space,
+    rank,
 )
 from sweep.settle import settle
 from sweep.spec import StudySpec
@@ -345,8 +346,7 @@ class _Runner:
     def _results_so_far(self) -> tuple[Best | None, list[tuple[float, float]]]:
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         curve = [(t.params[self.plan.spec.strength], t.values[0]) for t in trials]
-        strength = self.plan.spec.strength  # of equal values the largest is best
-        best = min(trials, key=lambda t: (t.values[0], -t.params[strength]), default=None)
+        best = min(trials, key=rank(self.plan.spec.strength), default=None)
         if best is None:
             return None, curve
         se = best.user_attrs.get("value_se")

@@ -285,6 +285,11 @@ def is_result(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and trial.user_attrs.get("outcome") == "diverged"
 
 
+def rank(strength: str) -> Callable[[FrozenTrial], tuple[float, float]]:
+    """Return the key by which COMPLETE trials are ordered: of equal values the strongest first."""
+    return lambda trial: (trial.values[0], -trial.params[strength])
+
+
 def reseed(sampler: BaseSampler, seed: int) -> None:
     """Set every generator inside a sampler.
 

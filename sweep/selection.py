@@ -16,10 +16,10 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
+from sweep.search import rank
 from sweep.spec import StudySpec, stored_spec
-from sweep.stats import paired_gain, paired_gains, plus_minus, t_quantile
+from sweep.stats import EDGE, MIN_FOLDS, paired_gain, paired_gains, plus_minus, t_quantile
 
-EDGE = 10**0.25  # a strength within this factor of an end lies at it
 Selection = Literal["best", "1se"]
 
 
@@ -131,7 +131,7 @@ class Finished:
         Raises:
             UsageError: 1se with fewer than 3 folds, or before the line is trained.
         """
-        best = min(self.trials, key=lambda trial: (_value(trial), -self.strength(trial)))
+        best = min(self.trials, key=rank(self.spec.strength))
         if selection == "best":
             return _choice(selection, best)
         self._check_folds("selection: 1se")
@@ -161,9 +161,9 @@ class Finished:
         return low, high
 
     def _check_folds(self, what: str) -> None:
-        if self.n_folds < 3:
+        if self.n_folds < MIN_FOLDS:
             raise UsageError(
-                f"{what} must have 3 folds or more, got {self.n_folds}."
+                f"{what} must have {MIN_FOLDS} folds or more, got {self.n_folds}."
                 " Use best, or set replicates.n_folds"
             )
         if not self.curve:
@@ -220,7 +220,7 @@ def _line(
     stored: dict[str, Any], trials: Sequence[FrozenTrial], strength: str
 ) -> tuple[dict[str, Any], ...]:
     """Return the points of the line that were trained to the end, if it is the best trial's."""
-    best = min(trials, key=lambda trial: (_value(trial), -trial.params[strength]))
+    best = min(trials, key=rank(strength))
     if stored.get("of") != best.number:
         return ()
     return tuple(point for point in stored["points"].values() if "value" in point)

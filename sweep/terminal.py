@@ -60,6 +60,8 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
         if live.is_started:
             del lines[1:]  # the outcome shows the curve again
             live.stop()
+            if not console.is_terminal:  # where rich leaves the cursor behind the bar
+                console.line()
 
 
 def curve_line(
