@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from sweep.data import Problem
+from sweep.flat import Flat
 from sweep.optim import Adam, Columns
 
 STARTS, STEPS = 64, 100
@@ -81,8 +82,8 @@ def _ascend(x: Tensor, r: Tensor, order: int, seed: int) -> float:
     scale = float(x.norm(dim=1).mean().clamp_min(1e-12))
     params = torch.cat([u / u.norm(dim=0, p=order), torch.zeros_like(u[:1])]).mT.contiguous()
     # Each start is a lane of our own Adam: importing torch.optim takes a second.
-    adam, ones = Adam(), torch.ones_like(params[:, :1])
-    state, best = adam.init(params), 0.0
+    adam, ones, flat = Adam(), torch.ones_like(params[:, :1]), Flat(params.view(-1), [len(u) + 1])
+    state, best = adam.init(flat), 0.0
     for step in range(STEPS):
         leaf = params.detach().requires_grad_()
         unit, bias = leaf[:, :-1].mT, leaf[:, -1]
@@ -93,5 +94,7 @@ def _ascend(x: Tensor, r: Tensor, order: int, seed: int) -> float:
         (grad,) = torch.autograd.grad(-value.sum(), leaf)
         lr = 0.05 * ones * (0.5 + 0.5 * math.cos(math.pi * step / STEPS))
         with torch.no_grad():
-            adam.step(params, grad, state, (step + 1) * ones, Columns(0 * ones, lr, ones, ones), 0)
+            gradient = Flat(grad.reshape(-1), flat.sizes)
+            columns = Columns(0 * ones, lr, ones, ones)
+            adam.step(flat, gradient, state, (step + 1) * ones, columns)
     return best

@@ -7,7 +7,7 @@
 | n, m | rows a replicate trains on, validates on | |
 | B | rows of a batch | |
 | P | entries of one network's parameters | |
-| params, grad | one row a lane, penalised entries first | (L, P) |
+| params, grad | of all lanes, tensor by tensor | (L, P), as `Flat` |
 
 Shapes and addresses stay the same for life. Epoch, step count, optimiser state, order of the
 rows and schedule position belong to the lane. Nothing waits for the device but `on_host`.
@@ -18,14 +18,17 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sweep.backprop import write_gradient
 from sweep.data import Problem
 from sweep.models import (
+    MLP,
     CounterDropout,
     Factory,
     Layout,
@@ -107,25 +110,41 @@ class Lanes:
         }
         self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
         self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
-        self._losses = torch.compile(self._lane_losses) if recipe.compile else self._lane_losses
-        widest = max(place.shape[0] for place in self.layout.places if place.shape)
-        self._rows_at_once = max(1, EVALUATION_ENTRIES // (slots * widest))
+        self._write_gradient = self._differentiate
+        if recipe.fused and isinstance(modules[0], MLP):
+            self._write_gradient = partial(self._backpropagate, modules[0])
+        if recipe.compile:
+            self._compile()
+        units = [place.shape[0] for place in self.layout.places if place.shape]
+        widest = max(*units, math.prod(problem.feature_shape))
+        self._rows_at_once = max(1, EVALUATION_ENTRIES // (max(slots, places) * widest))
         self._allocate(slots * places)
 
     def _allocate(self, lanes: int) -> None:
-        self._params = self._initial[:1].repeat(lanes, 1)
-        self._grad = torch.zeros_like(self._params)
+        self._params = self.layout.flat(self._initial[:1].expand(lanes, -1))
+        self._grad = self._params.zeros_like()
+        self._tensors = self.layout.views(self._params)
+        self._gradient = self.layout.views(self._grad)
         self._state = self.recipe.optimizer.init(self._params)
         self._buffers = {
             n: t[:1].repeat(lanes, *[1] * (t.ndim - 1)) for n, t in self._initial_buffers.items()
         }
+        ones = torch.ones(lanes, 1, device=self._device, dtype=self._dtype)
         # A learning rate is divided by: idle lanes have one too.
-        self._columns = Columns(*(torch.ones_like(self._params[:, :1]) for _ in Columns._fields))
-        self._lr = torch.ones_like(self._columns.lr)  # before the schedule
-        self._t = torch.zeros(lanes, 1, device=self._device, dtype=torch.float64)
+        self._columns = Columns(*(ones.clone() for _ in Columns._fields))
+        self._lr = ones.clone()  # before the schedule
+        self._t = torch.zeros_like(ones, dtype=torch.float64)
         self._epoch = torch.zeros(lanes, device=self._device, dtype=torch.int64)
         self._replicate = torch.zeros_like(self._epoch)
-        self._ones = torch.ones_like(self._params[:, 0])
+
+    def _compile(self) -> None:
+        """Compile a step of the MLP; of other networks the loss and what autograd makes of it."""
+        if self._write_gradient == self._differentiate:
+            loss = torch.compile(self._loss, dynamic=False)
+            self._loss = loss  # type: ignore[method-assign]
+        else:
+            update = torch.compile(self._update, dynamic=False)
+            self._update = update  # type: ignore[method-assign]
 
     def _seed(self, stream: str, replicate: int, *key: int) -> int:
         return derive(self.recipe.seed, stream, *self.problem.replicates[replicate], *key)
@@ -144,16 +163,18 @@ class Lanes:
     def reset(self, lanes: slice, replicates: range, setting: Setting) -> None:
         """Begin training `replicates` in `lanes` with their initial weights."""
         chosen = slice(replicates.start, replicates.stop)
-        self._params[lanes] = self._initial[chosen]
+        self._params.copy_(lanes, self._initial[chosen])
         for name, buffer in self._buffers.items():
             buffer[lanes] = self._initial_buffers[name][chosen]
         self._replicate[lanes] = torch.arange(chosen.start, chosen.stop, device=self._device)
-        for tensor in (*self._state, self._t, self._epoch):
-            tensor[lanes] = 0
+        for held in self._state:
+            held.zero_(lanes)
+        self._t[lanes], self._epoch[lanes] = 0, 0
         for column, value in zip(self._columns, setting, strict=True):
             column[lanes] = value
         self._lr[lanes] = setting.lr
 
+    @torch.no_grad()
     def train_epoch(self) -> None:
         """Train every lane through the next epoch of its own."""
         epoch = self._epoch.clamp(max=self.recipe.epochs - 1)  # idle lanes run past the end
@@ -174,25 +195,28 @@ class Lanes:
         for layer, name in enumerate(self._dropouts):
             keys = dropout_key(self._keys[self._replicate], self._t[:, 0], layer)
             self._buffers[name].copy_(keys)
-        x, y = _gather(self.problem.X, rows), _gather(self.problem.y, rows)
-        leaves = {
-            n: v.detach().requires_grad_() for n, v in self.layout.views(self._params).items()
-        }
-        losses = self._losses(leaves, x, y)
-        # Lanes share nothing: one backward pass with ones gives each lane its own gradient.
-        grads = torch.autograd.grad(
-            losses, list(leaves.values()), self._ones, materialize_grads=True
-        )
-        with torch.no_grad():
-            grad = self.layout.flatten(grads, out=self._grad)
-            self._t += 1
-            self.recipe.optimizer.step(
-                self._params, grad, self._state, self._t, self._columns, self.layout.n_weights
-            )
+        self._update(_gather(self.problem.X, rows), _gather(self.problem.y, rows))
 
-    def _lane_losses(self, leaves: Tensors, x: Tensor, y: Tensor) -> Tensor:
+    def _update(self, x: Tensor, y: Tensor) -> None:
+        self._write_gradient(x, y)
+        self._t += 1
+        self.recipe.optimizer.step(self._params, self._grad, self._state, self._t, self._columns)
+
+    def _backpropagate(self, model: MLP, x: Tensor, y: Tensor) -> None:
+        write_gradient(model, self._tensors, self._gradient, x, y, self.problem.task)
+
+    def _differentiate(self, x: Tensor, y: Tensor) -> None:
+        """Fill the gradient by autograd, for any network."""
+        leaves = {n: v.detach().requires_grad_() for n, v in self._tensors.items()}
+        with torch.enable_grad():
+            # Lanes share nothing: the gradient of the sum holds each lane's own.
+            loss = self._loss(leaves, x, y)
+        grads = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+        torch.cat([grad.reshape(-1) for grad in grads], out=self._grad.whole)
+
+    def _loss(self, leaves: Tensors, x: Tensor, y: Tensor) -> Tensor:
         out = self._stacked.train({**leaves, **self._buffers}, x)
-        return row_losses(out, y, self.problem.task).mean(1)
+        return row_losses(out, y, self.problem.task).mean(1).sum()
 
     @torch.no_grad()
     def validate(self, replicates: range) -> Tensor:
@@ -207,7 +231,7 @@ class Lanes:
     @torch.no_grad()
     def measure(self, replicates: range) -> Measures:
         """Measure every lane on all rows of its replicate."""
-        problem, weights = self.problem, self._params[:, : self.layout.n_weights]
+        problem, weights = self.problem, torch.cat(self._params.weights, 1)
         rows, sizes = self._of_places(replicates, problem.val, problem.val_size)
         out, target = self._outputs(rows), problem.y_clean[rows]
         loss = self._mean_losses(out, target, sizes)
@@ -221,8 +245,7 @@ class Lanes:
         train, clean = (
             self._mean_losses(out, y[rows], None) for y in (problem.y, problem.y_clean)
         )
-        first = self.layout.places[0]
-        inputs = weights[:, : first.size].unflatten(1, (first.shape[0], -1))
+        inputs = self._tensors[self.layout.penalised[0]].flatten(2)
         of_weights = (
             norm(weights, self._columns.l1_ratio),
             sparsity(weights),
@@ -238,7 +261,7 @@ class Lanes:
 
     def tensors(self, lane: int) -> Tensors:
         """Copy what one lane's network holds, parameters and buffers by name, to the host."""
-        held = self.layout.views(self._params) | self._buffers
+        held = self._tensors | self._buffers
         return {name: tensor[lane].detach().cpu().clone() for name, tensor in held.items()}
 
     def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
@@ -255,21 +278,27 @@ class Lanes:
         """Evaluate every lane on its place's rows (G, m): outputs (L, C, m).
 
         Lanes at the same place hold the same replicate and share its rows: one large product
-        a place instead of many small ones on copied rows.
+        a place; or, of fewer slots than places, one batched product a slot.
         """
+        slots, places = self.shape
         tensors = {
             name: tensor.unflatten(0, self.shape)
-            for name, tensor in (self.layout.views(self._params) | self._buffers).items()
+            for name, tensor in (self._tensors | self._buffers).items()
         }
-        outs = []
-        for place, shared in enumerate(rows):
-            lanes = {name: tensor[:, place] for name, tensor in tensors.items()}
-            parts = [
-                self._stacked.evaluate(lanes, self.problem.X.index_select(0, part)).mT
-                for part in shared.split(self._rows_at_once)
-            ]
-            outs.append(parts[0] if len(parts) == 1 else torch.cat(parts, 2))
-        return torch.stack(outs, 1).flatten(0, 1)
+        by_slot, outs = slots < places, []
+        for part in rows.split(self._rows_at_once, 1):
+            if by_slot:
+                x = _gather(self.problem.X, part)
+                of = [{n: t[slot] for n, t in tensors.items()} for slot in range(slots)]
+                outs.append(torch.stack([self._stacked.evaluate(lanes, x).mT for lanes in of]))
+            else:
+                of = [{n: t[:, place] for n, t in tensors.items()} for place in range(places)]
+                shared = [self.problem.X.index_select(0, place) for place in part]
+                run = self._stacked.evaluate_shared
+                parts = [run(*pair).mT for pair in zip(of, shared, strict=True)]
+                outs.append(torch.stack(parts, 1))
+        out = outs[0] if len(outs) == 1 else torch.cat(outs, 3)
+        return out.flatten(0, 1)
 
     def _mean_losses(self, out: Tensor, target: Tensor, sizes: Tensor | None) -> Tensor:
         """Average the data loss of outputs (L, C, m) over targets (G, m): (L,)."""

@@ -5,7 +5,6 @@
 | L | lanes | |
 | P | entries of all parameters of one network | |
 | w | penalised entries: they come first in a lane | w ≤ P |
-| flat | parameters (or gradients, optimiser state) of all lanes | (L, P) |
 | x | rows of one batch | (B, *features) |
 """
 
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from sweep.errors import UsageError
+from sweep.flat import Flat
 
 Factory = Callable[[], nn.Module]
 Tensors = dict[str, Tensor]
@@ -164,7 +164,6 @@ class Place:
 
     name: str
     shape: torch.Size
-    start: int
     penalised: bool
 
     @property
@@ -175,7 +174,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a network's parameters lie in one row of P entries, penalised ones first."""
+    """In which order a network's parameters lie in a lane: penalised ones first."""
 
     places: tuple[Place, ...]
 
@@ -184,11 +183,8 @@ class Layout:
         """Lay out the trainable parameters of `module`."""
         named = [(n, p.shape) for n, p in module.named_parameters() if p.requires_grad]
         weights = {name for name, _ in named if is_weight(module, name, exempt)}
-        places, start = [], 0
-        for name, shape in sorted(named, key=lambda item: item[0] not in weights):
-            places.append(Place(name, shape, start, name in weights))
-            start += places[-1].size
-        return cls(tuple(places))
+        named.sort(key=lambda item: item[0] not in weights)
+        return cls(tuple(Place(name, shape, name in weights) for name, shape in named))
 
     @property
     def size(self) -> int:
@@ -210,16 +206,16 @@ class Layout:
         """Names of the tensors that are never penalised."""
         return tuple(place.name for place in self.places if not place.penalised)
 
-    def views(self, flat: Tensor) -> Tensors:
-        """View (L, P) as tensors by name, each (L, *shape)."""
-        return {
-            place.name: flat[:, place.start : place.start + place.size].view(-1, *place.shape)
-            for place in self.places
-        }
+    def flat(self, rows: Tensor) -> Flat:
+        """Lay out lanes given as rows (L, P)."""
+        sizes, n_penalised = [place.size for place in self.places], len(self.penalised)
+        parts = [part.reshape(-1) for part in rows.split(sizes, 1)]
+        return Flat(torch.cat(parts), sizes, n_penalised)
 
-    def flatten(self, tensors: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
-        """Join tensors (L, *shape), in the order of `places`, to (L, P)."""
-        return torch.cat([tensor.reshape(len(tensor), -1) for tensor in tensors], 1, out=out)
+    def views(self, flat: Flat) -> Tensors:
+        """View lanes as tensors by name, each (L, *shape)."""
+        pairs = zip(self.places, flat.parts, strict=True)
+        return {place.name: part.view(-1, *place.shape) for place, part in pairs}
 
     def row(self, module: nn.Module) -> Tensor:
         """Read the parameters of one module as a row (P,)."""
@@ -270,6 +266,11 @@ class Stacked:
         return self._own(tensors, x)
 
     def evaluate(self, tensors: Tensors, x: Tensor) -> Tensor:
+        """Map each lane's rows (L, B, *features) to outputs (L, B, C), in eval mode."""
+        self.module.eval()
+        return self._own(tensors, x)
+
+    def evaluate_shared(self, tensors: Tensors, x: Tensor) -> Tensor:
         """Map rows (B, *features) shared by all lanes to outputs (L, B, C), in eval mode."""
         self.module.eval()
         return self._shared(tensors, x)
@@ -333,7 +334,7 @@ def _call(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def _check_fusible(lanes: Sequence[nn.Module], layout: Layout, x: Tensor) -> None:
-    flat = torch.stack([layout.row(module) for module in lanes])
+    flat = layout.flat(torch.stack([layout.row(module) for module in lanes]))
     tensors = {name: t.requires_grad_() for name, t in layout.views(flat).items()}
     stacked, buffers = Stacked(lanes[0]), stack_buffers(lanes)
     try:
@@ -342,7 +343,7 @@ def _check_fusible(lanes: Sequence[nn.Module], layout: Layout, x: Tensor) -> Non
             warnings.filterwarnings("error", message=".*performance drop.*")
             out = stacked.train(tensors | buffers, x.expand(len(lanes), *x.shape))
             grads = torch.autograd.grad(out.sum(), list(tensors.values()), allow_unused=True)
-            stacked.evaluate(tensors | buffers, x)
+            stacked.evaluate_shared(tensors | buffers, x)
     except Exception as error:
         # Whatever a forward() of the user's own raises is the user's to mend.
         raise UsageError(

@@ -1,15 +1,15 @@
 """Optimisers for many lanes at once: each with its own lr, α and step count.
 
 torch.optim takes one lr and one weight_decay per tensor, so it cannot train lanes that
-differ in them. These do what torch.optim does (same formulas, to rounding) on flat tensors.
+differ in them. These do what torch.optim does (same formulas, to rounding) on all lanes.
 
 | symbol | meaning | shape |
 |---|---|---|
-| θ, g | parameters and gradient, penalised entries first | (L, P) |
+| θ, g | parameters and gradient | (L, P), as `Flat` |
 | t | steps each lane has made, this one included | (L, 1), float64 |
 | lr, α, r, μ | columns: learning rate, strength, l1_ratio, momentum | (L, 1) |
 
-State is zero before a lane's first step: whoever refills a lane zeroes its rows.
+State is zero before a lane's first step: whoever refills a lane zeroes it there.
 Everything happens in place on tensors that stay where they are, so that a step can be
 captured in a CUDA graph; no step reads a value on the host.
 """
@@ -22,6 +22,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from sweep.flat import Flat
 from sweep.penalty import add_l2_gradient, soft_threshold
 
 
@@ -37,13 +38,12 @@ class Columns(NamedTuple):
 class Optimizer(Protocol):
     """An update rule over lanes."""
 
-    def init(self, params: Tensor) -> tuple[Tensor, ...]:
-        """Make the state of parameters (L, P); first axis L, all zero."""
+    def init(self, params: Flat) -> tuple[Flat, ...]:
+        """Make the state of parameters, all zero."""
 
     def step(
-        self, params: Tensor, grad: Tensor, state: tuple[Tensor, ...], t: Tensor, columns: Columns,
-        n_weights: int,
-    ) -> None:  # fmt: skip
+        self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: Columns
+    ) -> None:
         """Update `params` and `state` in place; `grad` is used up."""
 
 
@@ -64,30 +64,32 @@ class SGD:
     l1: bool = False
     has_momentum: bool = True
 
-    def init(self, params: Tensor) -> tuple[Tensor, ...]:
+    def init(self, params: Flat) -> tuple[Flat, ...]:
         """Make momentum buffer b (L, P) and gain s (L, 1), or nothing without momentum."""
-        if not self.has_momentum:
-            return ()
-        return torch.zeros_like(params), torch.zeros_like(params[:, :1])
+        return (params.zeros_like(), params.columns()) if self.has_momentum else ()
 
     def step(
-        self, params: Tensor, grad: Tensor, state: tuple[Tensor, ...], t: Tensor, columns: Columns,
-        n_weights: int,
-    ) -> None:  # fmt: skip
+        self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: Columns
+    ) -> None:
         """Update in place."""
-        weights, (strength, lr, ratio, momentum) = params[:, :n_weights], columns
-        add_l2_gradient(grad[:, :n_weights], weights, strength, ratio)
+        strength, lr, ratio, momentum = columns
+        add_l2_gradient(grad, params, strength, ratio)
         gain = torch.ones_like(lr)
         if self.has_momentum:
-            buffer, buffer_gain = state
+            buffer, (gain_buffer,) = state[0], state[1].parts
             fresh = torch.where((t == 1) | (momentum == 0), 1.0, 1 - self.dampening).to(lr.dtype)
-            buffer.mul_(momentum).addcmul_(grad, fresh)
-            buffer_gain.mul_(momentum).add_(fresh)
-            grad = grad.addcmul_(buffer, momentum) if self.nesterov else buffer
-            gain = 1 + momentum * buffer_gain if self.nesterov else buffer_gain
-        params.addcmul_(grad, -lr)
+            for b, g in zip(buffer.parts, grad.parts, strict=True):
+                b.mul_(momentum).addcmul_(g, fresh)
+                if self.nesterov:
+                    g.addcmul_(b, momentum)
+            gain_buffer.mul_(momentum).add_(fresh)
+            gain = 1 + momentum * gain_buffer if self.nesterov else gain_buffer
+            grad = grad if self.nesterov else buffer
+        for p, g in zip(params.parts, grad.parts, strict=True):
+            p.addcmul_(g, -lr)
         if self.l1:
-            soft_threshold(weights, lr * strength * ratio * gain)
+            for w in params.weights:
+                soft_threshold(w, lr * strength * ratio * gain)
 
 
 @dataclass(frozen=True)
@@ -106,30 +108,33 @@ class Adam:
     l1: bool = False
     decoupled: bool = False
 
-    def init(self, params: Tensor) -> tuple[Tensor, ...]:
+    def init(self, params: Flat) -> tuple[Flat, ...]:
         """Make m and v, each (L, P)."""
-        return torch.zeros_like(params), torch.zeros_like(params)
+        return params.zeros_like(), params.zeros_like()
 
     def step(
-        self, params: Tensor, grad: Tensor, state: tuple[Tensor, ...], t: Tensor, columns: Columns,
-        n_weights: int,
-    ) -> None:  # fmt: skip
+        self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: Columns
+    ) -> None:
         """Update in place."""
-        (m, v), (beta1, beta2) = state, self.betas
-        weights, (strength, lr, ratio, _) = params[:, :n_weights], columns
+        (beta1, beta2), (strength, lr, ratio, _) = self.betas, columns
+        m, v, g = state[0].whole, state[1].whole, grad.whole
         if self.decoupled:
-            weights.mul_(1 - lr * strength)
+            for w in params.weights:
+                w.mul_(1 - lr * strength)
         else:
-            add_l2_gradient(grad[:, :n_weights], weights, strength, ratio)
-        m.lerp_(grad, 1 - beta1)
-        v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+            add_l2_gradient(grad, params, strength, ratio)
+        m.lerp_(g, 1 - beta1)
+        v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
         # Bias corrections in float64: 1 − 0.999^t loses five digits in float32. Folded into
-        # the denominator, they cost two passes over memory less.
+        # the denominator m̂·lr/(√v̂ + eps) = m/(scale·√v + offset), they cost a pass less.
         correction1, correction2 = 1 - beta1**t, 1 - beta2**t
         scale = (correction1 / (lr * correction2.sqrt())).to(lr.dtype)
         offset = (correction1 * self.eps / lr).to(lr.dtype)
-        denominator = torch.sqrt(v, out=grad).mul_(scale).add_(offset)  # m̂·lr/(√v̂+eps) = m/this
-        params.addcdiv_(m, denominator, value=-1)
+        torch.sqrt(v, out=g)
+        for part in grad.parts:
+            torch.addcmul(offset, part, scale, out=part)
+        params.whole.addcdiv_(m, g, value=-1)
         if self.l1:
             threshold = strength * ratio * correction1.to(lr.dtype)
-            soft_threshold(weights, threshold / denominator[:, :n_weights])
+            for w, denominator in zip(params.weights, grad.weights, strict=True):
+                soft_threshold(w, threshold / denominator)

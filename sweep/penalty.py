@@ -2,7 +2,7 @@
 
 | symbol | meaning | shape |
 |---|---|---|
-| W | penalised entries of each lane, the first w of its P | (L, w) |
+| W | penalised entries of each lane, w of its P | (L, w) |
 | α | strength: coefficient of the un-halved norm beside the MEAN loss over rows | (L, 1) |
 | r | l1_ratio: norm = r‖W‖₁ + (1 − r)‖W‖₂²; 0 is l2, 1 is l1 | (L, 1) |
 
@@ -18,12 +18,15 @@ import math
 import torch
 from torch import Tensor
 
+from sweep.flat import Flat
 from sweep.stats import LARGEST, N_BINS
 
 
-def add_l2_gradient(gradient: Tensor, weights: Tensor, alpha: Tensor, l1_ratio: Tensor) -> None:
-    """Add 2α(1 − r)W to the gradient (L, w), in place."""
-    gradient.addcmul_(weights, 2 * alpha * (1 - l1_ratio))
+def add_l2_gradient(gradient: Flat, params: Flat, alpha: Tensor, l1_ratio: Tensor) -> None:
+    """Add 2α(1 − r)W to the gradient of the penalised tensors, in place."""
+    factor = 2 * alpha * (1 - l1_ratio)
+    for g, w in zip(gradient.weights, params.weights, strict=True):
+        g.addcmul_(w, factor)
 
 
 def soft_threshold(weights: Tensor, threshold: Tensor) -> None:

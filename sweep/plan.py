@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ from sweep.ranges import Range, make_range
 from sweep.search import make_design, make_pruner, make_sampler, make_space
 from sweep.spec import AdamSpec, MlpSpec, SgdSpec, StudySpec
 
-CPU_LANE_BYTES = 64 << 20  # lanes beyond the last-level cache are no faster each
+# Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave
+# the caches. A step that autograd differentiates has the larger fixed cost.
+CPU_BYTES, CPU_BYTES_AUTOGRAD = 10 << 20, 64 << 20
 CUDA_SHARE = 0.4  # of the card's memory
 
 
@@ -36,6 +40,7 @@ class Plan:
     layout: Layout
     span: Range
     width: int  # lanes
+    workers: int  # processes that share them
     lane_bytes: int
 
     @property
@@ -104,13 +109,13 @@ def make_plan(spec: StudySpec) -> Plan:
         )
     span = make_range(spec, problem)
     lane_bytes = _lane_bytes(spec, problem, layout)
-    width = _width(spec, lane_bytes, device)
+    width, workers = _width(spec, lane_bytes, device)
     recipe = _recipe(spec)
     # They refuse options that are not theirs, before anything is trained or written.
     make_sampler(spec.search.sampler)
     make_pruner(spec.search.pruner, spec.training.epochs)
     make_design(spec, make_space(spec, span.low, span.high))
-    return Plan(spec, dataset, problem, factory, recipe, layout, span, width, lane_bytes)
+    return Plan(spec, dataset, problem, factory, recipe, layout, span, width, workers, lane_bytes)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -175,18 +180,35 @@ def _lane_bytes(spec: StudySpec, problem: Problem, layout: Layout) -> int:
     return 4 * (5 * layout.size + batch * (n_features + 3 * units))
 
 
-def _width(spec: StudySpec, lane_bytes: int, device: torch.device) -> int:
-    """Choose the number of lanes, from the spec and fixed properties of the device alone.
+def _width(spec: StudySpec, lane_bytes: int, device: torch.device) -> tuple[int, int]:
+    """Choose lanes and processes, from the spec and fixed properties of the device alone.
 
-    As many slots as trials are in flight, and one for the α = 0 control; where they do not
-    fit, waves of equal size.
+    As many slots as trials are in flight, and one for the α = 0 control; where a process has
+    better fewer, waves of equal size. Each process has a slot at least.
     """
-    if spec.training.width != "auto":
-        return spec.training.width
-    budget = CPU_LANE_BYTES
+    workers, width, replicates = _workers(spec), spec.training.width, spec.n_replicates
+    if width != "auto":
+        return width, min(workers, max(1, width // replicates))
     if device.type == "cuda":
         budget = int(CUDA_SHARE * torch.cuda.get_device_properties(device).total_memory)
+    else:
+        budget = CPU_BYTES if isinstance(spec.model, MlpSpec) else CPU_BYTES_AUTOGRAD
     wanted = min(spec.search.n_trials, spec.in_flight or spec.search.n_trials) + 1
-    fit = max(1, budget // (lane_bytes * spec.n_replicates))
-    waves = -(-wanted // fit)
-    return -(-wanted // waves) * spec.n_replicates
+    workers = min(workers, wanted)
+    each, fit = -(-wanted // workers), max(1, budget // (lane_bytes * replicates))
+    each = -(-each // -(-each // fit))
+    return workers * each * replicates, workers
+
+
+def _workers(spec: StudySpec) -> int:
+    asked = spec.training.workers
+    # Where there is a GPU torch starts threads of its own, which a fork would not have.
+    alone = torch.cuda.is_available() or sys.platform != "linux"
+    if asked == "auto":
+        return 1 if alone else len(os.sched_getaffinity(0))
+    if alone and asked > 1:
+        raise UsageError(
+            f"training.workers: must be 1 beside a GPU or on another system than Linux, got"
+            f" {asked}. Leave it out"
+        )
+    return asked

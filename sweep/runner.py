@@ -38,7 +38,7 @@ from sweep.settle import settle
 from sweep.spec import StudySpec
 from sweep.stats import standard_error
 from sweep.storage import MirroredStorage
-from sweep.workers import Team, count_workers, hired
+from sweep.workers import Team, hired
 
 HEARTBEAT_S = 20.0  # a third of the lease
 CURVE_LAG_S = 1.0  # how far the storage may lag behind in curves, never in results
@@ -132,7 +132,7 @@ def _run(
         study.set_user_attr("run", {"began": began, "n_results": n_results})
     try:
         # Workers first: they are forked, which is not safe beside a thread.
-        with hired(plan, count_workers(plan)) as workers, _heartbeat(storage):
+        with hired(plan, plan.workers) as workers, _heartbeat(storage):
             ending = _Runner(plan, storage, study, workers).run(on_progress, should_stop, publish)
             publish(study)
             return ending

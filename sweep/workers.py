@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import sys
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
@@ -20,31 +19,11 @@ from typing import Any
 import torch
 
 from sweep.cohort import Cohort, Report
-from sweep.errors import SweepError, UsageError
+from sweep.errors import SweepError
 from sweep.lanes import Setting
 from sweep.plan import Plan
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-def count_workers(plan: Plan) -> int:
-    """Return how many processes train a study: each has a slot at least.
-
-    Raises:
-        UsageError: more than one where processes cannot be forked or a GPU shared.
-    """
-    spec, asked = plan.spec, plan.spec.training.workers
-    slots = max(1, plan.width // spec.n_replicates)
-    # Where there is a GPU torch starts threads of its own, which a fork would not have.
-    alone = torch.cuda.is_available() or sys.platform != "linux"
-    if asked == "auto":
-        return 1 if alone else min(len(os.sched_getaffinity(0)), slots)
-    if alone and asked > 1:
-        raise UsageError(
-            f"training.workers: must be 1 beside a GPU or on another system than Linux, got"
-            f" {asked}. Leave it out"
-        )
-    return min(int(asked), slots)
 
 
 @contextmanager

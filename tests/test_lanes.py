@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import sweep.lanes
 from sweep import optim
 from sweep.data import Problem
+from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe, Setting, row_losses
 from sweep.models import MLP, Factory, build
 from tests import reference
@@ -395,18 +396,17 @@ class Faulty:
     halve_alpha: bool = False
     share_steps: bool = False
 
-    def init(self, params: Tensor) -> tuple[Tensor, ...]:
+    def init(self, params: Flat) -> tuple[Flat, ...]:
         return self.inner.init(params)
 
     def step(
-        self, params: Tensor, grad: Tensor, state: tuple[Tensor, ...], t: Tensor,
-        columns: optim.Columns, n_weights: int,
-    ) -> None:  # fmt: skip
+        self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: optim.Columns
+    ) -> None:
         if self.halve_alpha:
             columns = columns._replace(strength=columns.strength / 2)
         if self.share_steps:
             t = t.max().expand_as(t)
-        self.inner.step(params, grad, state, t, columns, n_weights)
+        self.inner.step(params, grad, state, t, columns)
 
 
 def with_fault(case: Case, **fault: bool) -> Case:
@@ -431,7 +431,9 @@ def test_a_loss_averaged_over_lanes_is_caught(
         losses = row_losses(out, y, task)
         return losses / len(out) if torch.is_grad_enabled() else losses
 
-    case, trials = make_case(optimizer, "l2"), side_by_side(settings(optimizer, "l2"))
+    problem = made_up()
+    case = make_case(optimizer, "l2", problem=problem, factory=relu_net(problem))
+    trials = side_by_side(settings(optimizer, "l2"))
     assert case.gap(trials) < 1e-9
     monkeypatch.setattr(sweep.lanes, "row_losses", averaged)
     assert case.gap(trials) > 1e-4

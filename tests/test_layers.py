@@ -23,8 +23,8 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {
         "search": ("search", "storage", "database", "schema", "lease"),
         "numerics": (
-            "cohort", "lanes", "optim", "penalty", "models", "alpha_max", "data", "sources", "own",
-            "stats", "holdout", "machine",
+            "cohort", "lanes", "backprop", "flat", "optim", "penalty", "models", "alpha_max",
+            "data", "sources", "own", "stats", "holdout", "machine",
         ),
     },
     {"vocabulary": ("spec", "studyfile", "seeds", "errors")},

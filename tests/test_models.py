@@ -103,31 +103,30 @@ def test_penalised_tensors_come_first_in_a_lane() -> None:
     assert [place.penalised for place in layout.places[:2]] == [True, True]
     assert not any(place.penalised for place in layout.places[2:])
     assert layout.exempt == tuple(place.name for place in layout.places[2:])
-    ends = [place.start + place.size for place in layout.places]
-    assert [place.start for place in layout.places] == [0, *ends[:-1]]
 
 
 def test_a_row_of_a_lane_holds_the_modules_own_tensors() -> None:
     module = mixed()
     layout = Layout.of(module)
-    views = layout.views(layout.row(module)[None])
+    views = layout.views(layout.flat(layout.row(module)[None]))
     assert views.keys() == dict(module.named_parameters()).keys()
     for name, parameter in module.named_parameters():
         torch.testing.assert_close(views[name][0], parameter.detach(), rtol=0, atol=0)
 
 
-def test_views_write_through_and_flatten_undoes_them() -> None:
+def test_views_write_through_and_join_to_the_whole() -> None:
     layout = Layout.of(mixed())
-    flat = torch.randn(3, layout.size, generator=generator(0))
+    rows = torch.randn(3, layout.size, generator=generator(0))
+    flat = layout.flat(rows)
+    assert torch.equal(torch.cat(flat.parts, 1), rows)
+    assert [part.shape[1] for part in flat.weights] == [12, 18, 10]
     views = layout.views(flat)
     assert views["linear.weight"].shape == (3, 4, 3)
+    assert all(view.is_contiguous() for view in views.values())
     views["linear.weight"][1] = 7
-    assert int((flat == 7).sum()) == 12
-    ordered = [views[place.name] for place in layout.places]
-    assert torch.equal(layout.flatten(ordered), flat)
-    out = torch.empty_like(flat)
-    assert layout.flatten(ordered, out=out) is out
-    assert torch.equal(out, flat)
+    assert int((flat.whole == 7).sum()) == 12
+    ordered = [views[place.name].flatten() for place in layout.places]
+    assert torch.equal(torch.cat(ordered), flat.whole)
 
 
 def test_frozen_parameters_have_no_place_in_a_lane() -> None:
@@ -260,9 +259,10 @@ def test_stacked_networks_give_each_lane_its_own_output() -> None:
     modules = [build(lambda: MLP(5, [6], 3, "relu"), seed) for seed in range(3)]
     layout = Layout.of(modules[0])
     want = torch.stack([module(ROWS) for module in modules]).detach()
-    tensors = layout.views(torch.stack([layout.row(module) for module in modules]))
+    tensors = layout.views(layout.flat(torch.stack([layout.row(module) for module in modules])))
     stacked = Stacked(modules[0])
-    torch.testing.assert_close(stacked.evaluate(tensors, ROWS), want)
+    torch.testing.assert_close(stacked.evaluate_shared(tensors, ROWS), want)
+    torch.testing.assert_close(stacked.evaluate(tensors, ROWS.expand(3, 4, 5)), want)
     torch.testing.assert_close(stacked.train(tensors, ROWS.expand(3, 4, 5)), want)
 
 

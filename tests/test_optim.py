@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sweep.cohort import Cohort
 from sweep.data import Problem
+from sweep.flat import Flat
 from sweep.lanes import Lanes, Measures, Recipe, Setting
 from sweep.models import MLP
 from sweep.optim import SGD, Adam, Columns, Optimizer
@@ -29,11 +30,16 @@ def columns(lanes: int, **values: float) -> Columns:
     return Columns(*(torch.full((lanes, 1), given[name]).double() for name in Columns._fields))
 
 
+def flat(rows: Tensor) -> Flat:
+    """Lay out lanes (L, 3): two weights, and a bias."""
+    return Flat(torch.cat([rows[:, :2].flatten(), rows[:, 2]]), [2, 1], 1)
+
+
 def one_step(optimizer: Optimizer, params: Tensor, grad: Tensor, given: Columns) -> Tensor:
-    out, ones = params.clone(), torch.ones(len(params), 1).double()
+    out, ones = flat(params), torch.ones(len(params), 1).double()
     with torch.no_grad():
-        optimizer.step(out, grad.clone(), optimizer.init(out), ones, given, params.shape[1] - 1)
-    return out
+        optimizer.step(out, flat(grad), optimizer.init(out), ones, given)
+    return torch.cat(out.parts, 1)
 
 
 PARAMS = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]]).double()
@@ -78,9 +84,9 @@ def test_weights_below_the_threshold_become_exactly_zero(optimizer: Optimizer) -
 def test_the_state_of_an_optimiser_is_zero_at_first_and_has_a_row_a_lane(
     optimizer: Optimizer,
 ) -> None:
-    for tensor in optimizer.init(PARAMS):
-        assert len(tensor) == 2
-        assert not tensor.any()
+    for held in optimizer.init(flat(PARAMS)):
+        assert {len(part) for part in held.parts} == {2}
+        assert not held.whole.any()
 
 
 @pytest.mark.parametrize(
@@ -199,15 +205,15 @@ class PlainThreshold:
 
     inner: SGD
 
-    def init(self, params: Tensor) -> tuple[Tensor, ...]:
+    def init(self, params: Flat) -> tuple[Flat, ...]:
         return self.inner.init(params)
 
     def step(
-        self, params: Tensor, grad: Tensor, state: tuple[Tensor, ...], t: Tensor,
-        columns: Columns, n_weights: int,
-    ) -> None:  # fmt: skip
-        self.inner.step(params, grad, state, t, columns, n_weights)
-        soft_threshold(params[:, :n_weights], columns.lr * columns.strength * columns.l1_ratio)
+        self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: Columns
+    ) -> None:
+        self.inner.step(params, grad, state, t, columns)
+        for w in params.weights:
+            soft_threshold(w, columns.lr * columns.strength * columns.l1_ratio)
 
 
 @pytest.mark.parametrize("name", ["momentum", "nesterov", "dampening"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
+from sweep.flat import Flat
 from sweep.penalty import (
     add_l2_gradient,
     histogram,
@@ -113,19 +114,16 @@ def test_the_gradient_of_the_squared_part_is_that_of_the_norm(
     w, gradient = row(values).requires_grad_(), torch.zeros(1, len(values)).double()
     smooth = alpha * (1 - ratio) * w.square().sum()
     (want,) = torch.autograd.grad(smooth, w)
-    add_l2_gradient(gradient, w.detach(), column(alpha), column(ratio))
+    sum_, params = (Flat(t.flatten(), [len(values)], 1) for t in (gradient, w.detach()))
+    add_l2_gradient(sum_, params, column(alpha), column(ratio))
     torch.testing.assert_close(gradient, want)
 
 
 def test_the_gradient_is_added_to_what_is_there_lane_by_lane() -> None:
-    gradient = torch.ones(2, 2)
-    add_l2_gradient(
-        gradient,
-        torch.tensor([[1.0, 2.0], [3.0, 4.0]]),
-        torch.tensor([[0.5], [0.25]]),
-        torch.tensor([[0.0], [1.0]]),
-    )
-    assert gradient.tolist() == [[2, 3], [1, 1]]
+    gradient = Flat(torch.ones(6), [2, 1], 1)
+    params = Flat(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), [2, 1], 1)
+    add_l2_gradient(gradient, params, torch.tensor([[0.5], [0.25]]), torch.tensor([[0.0], [1.0]]))
+    assert [part.tolist() for part in gradient.parts] == [[[2, 3], [1, 1]], [[1], [1]]]
 
 
 @untimed

@@ -1,10 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from sweep.errors import UsageError
-from sweep.plan import make_plan, resolve_device
+from sweep.plan import CPU_BYTES, make_plan, resolve_device
 from tests.studies import tiny
 
 
@@ -16,7 +17,38 @@ def test_the_width_holds_all_trials_in_flight_and_the_control(tmp_path: Path) ->
 def test_networks_that_do_not_fit_are_trained_in_equal_waves(tmp_path: Path) -> None:
     plan = make_plan(tiny(tmp_path, model__hidden=[1024], search__in_flight=12))
     assert plan.width in {4 * slots for slots in (1, 2, 3, 4, 5, 7)}
-    assert plan.width * plan.lane_bytes < 80 << 20
+    assert plan.width == 4 or plan.width * plan.lane_bytes <= CPU_BYTES
+
+
+def test_networks_that_autograd_differentiates_have_more_lanes(tmp_path: Path) -> None:
+    code = "from torch import nn\n\ndef make(n, c): return nn.Sequential(nn.Linear(n, 1024),"
+    (tmp_path / "own.py").write_text(code + " nn.ReLU(), nn.Linear(1024, c))\n")
+    model = {"source": "python:own:make"}
+    own, mlp = (
+        make_plan(tiny(tmp_path, model=given, search__in_flight=12))
+        for given in (model, {"kind": "mlp", "hidden": [1024]})
+    )
+    assert own.lane_bytes == mlp.lane_bytes
+    assert own.width > mlp.width
+
+
+@pytest.mark.parametrize(
+    ("cores", "width", "workers", "lanes"),
+    [(64, "auto", 5, 20), (2, "auto", 2, 24), (64, 12, 3, 12), (2, 12, 2, 12), (2, 3, 1, 3)],
+)
+def test_workers_auto_is_one_a_core_and_none_without_a_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    cores: int, width: int | str, workers: int, lanes: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    plan = make_plan(tiny(tmp_path, training__workers="auto", training__width=width))
+    assert (plan.workers, plan.width) == (workers, lanes)
+
+
+def test_workers_beside_a_gpu_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(UsageError, match=r"^training\.workers: must be 1 beside a GPU"):
+        make_plan(tiny(tmp_path, training__workers=2, device="cpu"))
 
 
 def test_a_range_beyond_sgd_s_stability_is_refused(tmp_path: Path) -> None:

@@ -10,15 +10,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import torch
 
 import sweep
 from sweep.cohort import Cohort
-from sweep.errors import SweepError, UsageError
+from sweep.errors import SweepError
 from sweep.lanes import Setting
 from sweep.plan import make_plan
 from sweep.result import StudyResult
-from sweep.workers import Team, count_workers, hired
+from sweep.workers import Team, hired
 from tests.studies import tiny
 
 EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "outcome"]
@@ -140,23 +139,6 @@ def wait_for(look: Any, count: int) -> list[int]:
             return found
         time.sleep(0.1)
     raise AssertionError(f"{found} instead of {count}")
-
-
-def test_auto_is_one_a_core_and_none_without_a_slot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-    plan = make_plan(tiny(tmp_path, training__workers="auto", training__width=12))
-    assert count_workers(plan) == 3
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    assert count_workers(plan) == 2
-
-
-def test_workers_beside_a_gpu_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = make_plan(tiny(tmp_path, training__workers=2))
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    with pytest.raises(UsageError, match=r"^training\.workers: must be 1 beside a GPU"):
-        count_workers(plan)
 
 
 def test_one_worker_is_this_process(tmp_path: Path) -> None:

@@ -7,12 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
 import sweep.lanes
-from sweep import runner
+from sweep import backprop, runner
 from sweep.lanes import Lanes
-from sweep.models import Layout
 from sweep.optim import Adam
 from sweep.search import Search
 from sweep.storage import MirroredStorage
@@ -20,9 +17,9 @@ from sweep.storage import MirroredStorage
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("data and plan", runner, "make_plan"),
     ("gather", sweep.lanes, "_gather"),
-    ("forward", Lanes, "_lane_losses"),
-    ("backward", torch.autograd, "grad"),
-    ("optimiser", Layout, "flatten"),
+    ("forward", backprop, "_forward"),
+    ("backward", backprop, "_slope"),
+    ("backward", backprop, "_backward"),
     ("optimiser", Adam, "step"),
     ("evaluation", Lanes, "validate"),
     ("evaluation", Lanes, "measure"),

@@ -1,0 +1,59 @@
+"""One block of memory for a kind of entry of all lanes: parameters, gradient, optimiser state.
+
+| symbol | meaning | shape |
+|---|---|---|
+| L | lanes | |
+| P | entries of a lane, in tensors of size₁ + size₂ + … | |
+| whole | all entries, tensor by tensor: L·size₁ of the first, L·size₂ of the second, … | (L·P,) |
+| part | all lanes of one tensor: a contiguous view | (L, size) |
+
+What treats all entries alike runs once, over `whole`; what differs from lane to lane runs over
+the parts, against a column (L, 1). A part being contiguous, the matrices of all lanes are one
+operand of a batched product, and one can be its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class Flat:
+    """Entries of all lanes.
+
+    Args:
+        whole: (L·P,), contiguous.
+        sizes: of each tensor in a lane.
+        n_penalised: tensors that are penalised; they come first.
+
+    Attributes:
+        parts: (L, size) of each tensor.
+        weights: those of the penalised ones.
+    """
+
+    def __init__(self, whole: Tensor, sizes: Sequence[int], n_penalised: int = 0):
+        self.whole, self.sizes, self.n_penalised = whole, tuple(sizes), n_penalised
+        lanes = len(whole) // max(1, sum(sizes))
+        parts = whole.split([lanes * size for size in sizes])
+        self.parts = [part.view(lanes, size) for part, size in zip(parts, sizes, strict=True)]
+        self.weights = self.parts[:n_penalised]
+
+    def zeros_like(self) -> Flat:
+        """Make as many zeros."""
+        return Flat(torch.zeros_like(self.whole), self.sizes, self.n_penalised)
+
+    def columns(self) -> Flat:
+        """Make a zero a lane: one part, (L, 1)."""
+        return Flat(torch.zeros_like(self.parts[0][:, 0]), [1])
+
+    def zero_(self, lanes: slice) -> None:
+        """Set all entries of some lanes to zero."""
+        for part in self.parts:
+            part[lanes] = 0
+
+    def copy_(self, lanes: slice, rows: Tensor) -> None:
+        """Set some lanes to rows (lanes, P)."""
+        for part, source in zip(self.parts, rows.split(self.sizes, 1), strict=True):
+            part[lanes] = source

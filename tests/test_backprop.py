@@ -1,0 +1,89 @@
+"""The written-out gradient is autograd's, for every activation, depth and task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import sweep.backprop
+from sweep.backprop import ACTIVATIONS, write_gradient
+from sweep.lanes import row_losses
+from sweep.models import ACTIVATIONS as MODULES
+from sweep.models import MLP, Layout, Stacked, Tensors, build
+
+LANES, ROWS, FEATURES, CLASSES = 3, 7, 5, 4
+TASKS = ("classification", "regression")
+
+
+class Lanes:
+    """Networks of one shape and rows for each."""
+
+    def __init__(self, hidden: list[int], activation: str, task: str):
+        self.task, outputs = task, CLASSES if task == "classification" else 1
+        generator = torch.Generator().manual_seed(0)
+        modules = [
+            build(lambda: MLP(FEATURES, hidden, outputs, activation), seed).double()
+            for seed in range(LANES)
+        ]
+        self.model = modules[0]
+        self.layout = Layout.of(self.model)
+        self.params = self.layout.flat(torch.stack([self.layout.row(m) for m in modules]))
+        x = torch.randn(LANES, ROWS, FEATURES, generator=generator, dtype=torch.float64)
+        classes = torch.randint(CLASSES, (LANES, ROWS), generator=generator)
+        self.x, self.y = x, classes if task == "classification" else x.sum(2) + classes
+
+    @property
+    def tensors(self) -> Tensors:
+        return self.layout.views(self.params)
+
+    def written(self) -> Tensor:
+        gradient = self.params.zeros_like()
+        gradient.whole.fill_(torch.nan)  # nothing is added to what was there
+        assert isinstance(self.model, MLP)
+        views = self.layout.views(gradient)
+        write_gradient(self.model, self.tensors, views, self.x, self.y, self.task)
+        return torch.cat(gradient.parts, 1)
+
+    def of_autograd(self) -> Tensor:
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in self.tensors.items()}
+        out = Stacked(self.model).train(leaves, self.x)
+        loss = row_losses(out, self.y, self.task).mean(1).sum()
+        grads = torch.autograd.grad(loss, [leaves[place.name] for place in self.layout.places])
+        return torch.cat([grad.flatten(1) for grad in grads], 1)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("hidden", [[], [6], [6, 4], [3, 8, 5]], ids=str)
+@pytest.mark.parametrize("activation", MODULES)
+def test_it_is_what_autograd_finds(activation: str, hidden: list[int], task: str) -> None:
+    lanes = Lanes(hidden, activation, task)
+    torch.testing.assert_close(lanes.written(), lanes.of_autograd(), rtol=0, atol=1e-14)
+
+
+def test_every_activation_of_a_study_file_is_covered() -> None:
+    assert {*MODULES.values()} == {*ACTIVATIONS}
+
+
+@pytest.mark.parametrize("activation", MODULES)
+def test_a_slope_of_the_wrong_activation_is_caught(
+    monkeypatch: pytest.MonkeyPatch, activation: str
+) -> None:
+    lanes, module = Lanes([6], activation, "classification"), MODULES[activation]
+    for other in MODULES.values():
+        if other is not module:
+            faulty: Any = ACTIVATIONS[module]._replace(backward=ACTIVATIONS[other].backward)
+            monkeypatch.setattr(sweep.backprop, "ACTIVATIONS", {**ACTIVATIONS, module: faulty})
+            assert (lanes.written() - lanes.of_autograd()).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_lane_that_is_not_finite_leaves_the_others_bitwise_as_they_are(task: str) -> None:
+    lanes = Lanes([6], "relu", task)
+    healthy = lanes.written()
+    lanes.params.copy_(slice(1, 2), torch.full_like(healthy[1:2], torch.nan))
+    poisoned = lanes.written()
+    assert poisoned[1].isnan().any()
+    assert torch.equal(poisoned[::2], healthy[::2])
