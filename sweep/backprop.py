@@ -1,16 +1,20 @@
-"""The gradient of an MLP in all lanes, written out: what autograd finds, in a third of the calls.
+"""An MLP in all lanes at once: its outputs, and its gradient written out.
 
 | symbol | meaning | shape |
 |---|---|---|
 | L, B | lanes, rows of a batch | |
-| W, b | weight and bias of a layer | (L, out, in), (L, out, 1) |
-| z, h | a layer's output before and after the activation, as columns | (L, out, B) |
-| d | gradient of the mean loss by z | (L, out, B) |
+| W, b | weight and bias of a layer | (L, out, in), (L, out) |
+| h | a layer's input, as rows | (L, B, in) |
+| z | its output before the activation: rows, of the last layer columns | (L, B, out), (L, C, B) |
+| d | gradient of the mean loss by z, as z | |
 
-z = W·h + b and h = φ(z) forward; ∂W = d·hᵀ, ∂b = Σ_B d and d ← Wᵀd ∘ φ′(z) backward, from
-d = (softmax(z) − onehot(y)) / B or 2(z − y) / B at the output. A step of small networks is
-bound by the number of calls, not by arithmetic; and each gradient is written where it belongs,
-instead of being made elsewhere and copied.
+z = h·Wᵀ + b and the next h = φ(z) forward; ∂W = dᵀ·h, ∂b = Σ_B d and d ← d·W ∘ φ′(z) backward,
+from d = (softmax(z) − onehot(y)) / B or 2(z − y) / B at the output. That is what autograd finds,
+in a third of its calls, which are what a step of small networks takes its time for; and each
+gradient is written where it belongs, instead of being made elsewhere and copied.
+
+The last layer has the rows of the batch as its fast axis, since it has few units: both products
+and softmax are several times as fast as along those.
 """
 
 from __future__ import annotations
@@ -46,50 +50,67 @@ ACTIVATIONS: Mapping[type[nn.Module], Activation] = {
 }
 
 
+def outputs(model: MLP, params: Tensors, x: Tensor) -> Tensor:
+    """Map each lane's rows (L, B, F) to outputs (L, C, B).
+
+    Args:
+        model: the template; its own tensors are not used.
+        params: each layer's weight and bias, stacked over the lanes.
+        x: rows of the lanes; a lane's may be those of another.
+    """
+    _, zs = _forward(_layers(model), ACTIVATIONS[type(model.activation)], params, x)
+    return zs[-1]
+
+
 def write_gradient(
     model: MLP, params: Tensors, gradient: Tensors, x: Tensor, y: Tensor, task: str
 ) -> None:
     """Fill `gradient` with that of each lane's mean loss over its rows.
 
     Args:
-        model: the template; its own tensors are not used.
-        params: each layer's weight and bias, stacked over the lanes.
+        model, params, x: see `outputs`.
         gradient: as params, contiguous.
-        x: (L, B, F).
         y: (L, B), classes or targets.
         task: `classification` or `regression`.
     """
-    activation = ACTIVATIONS[type(model.activation)]
-    layers = [f"layers.{index}" for index in range(len(model.layers))]
-    inputs, outputs = _forward(layers, activation, params, x)
-    _backward(layers, activation, params, gradient, inputs, outputs, _slope(outputs[-1], y, task))
+    layers, activation = _layers(model), ACTIVATIONS[type(model.activation)]
+    hs, zs = _forward(layers, activation, params, x)
+    _backward(layers, activation, params, gradient, hs, zs, _slope(zs[-1], y, task))
+
+
+def _layers(model: MLP) -> list[str]:
+    return [f"layers.{index}" for index in range(len(model.layers))]
 
 
 def _forward(
     layers: Sequence[str], activation: Activation, params: Tensors, x: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Return each layer's input h and output z."""
-    inputs, outputs = [x.mT], []
-    for layer in layers:
+    """Return h and z of each layer."""
+    hs, zs = [x], []
+    for layer in layers[:-1]:
         weight, bias = params[f"{layer}.weight"], params[f"{layer}.bias"]
-        outputs.append(torch.baddbmm(bias[..., None], weight, inputs[-1]))
-        if layer != layers[-1]:
-            inputs.append(activation.forward(outputs[-1]))
-    return inputs, outputs
+        zs.append(torch.baddbmm(bias[:, None], hs[-1], weight.mT))
+        hs.append(activation.forward(zs[-1]))
+    weight, bias = params[f"{layers[-1]}.weight"], params[f"{layers[-1]}.bias"]
+    zs.append(torch.baddbmm(bias[..., None], weight, hs[-1].mT))
+    return hs, zs
 
 
 def _backward(
     layers: Sequence[str], activation: Activation, params: Tensors, gradient: Tensors,
-    inputs: Sequence[Tensor], outputs: Sequence[Tensor], d: Tensor,
+    hs: Sequence[Tensor], zs: Sequence[Tensor], d: Tensor,
 ) -> None:  # fmt: skip
     """Fill `gradient` from d of the last layer."""
+    columns = d
+    torch.sum(columns, 2, out=gradient[f"{layers[-1]}.bias"])
     for index in reversed(range(len(layers))):
-        layer, h = layers[index], inputs[index]
-        torch.bmm(d, h.mT, out=gradient[f"{layer}.weight"])
-        torch.sum(d, 2, out=gradient[f"{layer}.bias"])
+        weight = f"{layers[index]}.weight"
+        torch.bmm(columns, hs[index], out=gradient[weight])
         if index:
-            d = torch.bmm(params[f"{layer}.weight"].mT, d)
-            d = activation.backward(d, outputs[index - 1], h)
+            d = torch.bmm(columns.mT, params[weight])
+            d = activation.backward(d, zs[index - 1], hs[index])
+            torch.sum(d, 1, out=gradient[f"{layers[index - 1]}.bias"])
+            columns = d.mT
 
 
 def _slope(z: Tensor, y: Tensor, task: str) -> Tensor:

@@ -18,14 +18,13 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sweep.backprop import write_gradient
+from sweep.backprop import outputs, write_gradient
 from sweep.data import Problem
 from sweep.models import (
     MLP,
@@ -110,9 +109,7 @@ class Lanes:
         }
         self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
         self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
-        self._write_gradient = self._differentiate
-        if recipe.fused and isinstance(modules[0], MLP):
-            self._write_gradient = partial(self._backpropagate, modules[0])
+        self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
         if recipe.compile:
             self._compile()
         units = [place.shape[0] for place in self.layout.places if place.shape]
@@ -139,12 +136,12 @@ class Lanes:
 
     def _compile(self) -> None:
         """Compile a step of the MLP; of other networks the loss and what autograd makes of it."""
-        if self._write_gradient == self._differentiate:
-            loss = torch.compile(self._loss, dynamic=False)
-            self._loss = loss  # type: ignore[method-assign]
-        else:
+        if self._mlp:
             update = torch.compile(self._update, dynamic=False)
             self._update = update  # type: ignore[method-assign]
+        else:
+            loss = torch.compile(self._loss, dynamic=False)
+            self._loss = loss  # type: ignore[method-assign]
 
     def _seed(self, stream: str, replicate: int, *key: int) -> int:
         return derive(self.recipe.seed, stream, *self.problem.replicates[replicate], *key)
@@ -198,12 +195,12 @@ class Lanes:
         self._update(_gather(self.problem.X, rows), _gather(self.problem.y, rows))
 
     def _update(self, x: Tensor, y: Tensor) -> None:
-        self._write_gradient(x, y)
+        if self._mlp:
+            write_gradient(self._mlp, self._tensors, self._gradient, x, y, self.problem.task)
+        else:
+            self._differentiate(x, y)
         self._t += 1
         self.recipe.optimizer.step(self._params, self._grad, self._state, self._t, self._columns)
-
-    def _backpropagate(self, model: MLP, x: Tensor, y: Tensor) -> None:
-        write_gradient(model, self._tensors, self._gradient, x, y, self.problem.task)
 
     def _differentiate(self, x: Tensor, y: Tensor) -> None:
         """Fill the gradient by autograd, for any network."""
@@ -290,15 +287,26 @@ class Lanes:
             if by_slot:
                 x = _gather(self.problem.X, part)
                 of = [{n: t[slot] for n, t in tensors.items()} for slot in range(slots)]
-                outs.append(torch.stack([self._stacked.evaluate(lanes, x).mT for lanes in of]))
+                outs.append(torch.stack([self._evaluate(lanes, x) for lanes in of]))
             else:
                 of = [{n: t[:, place] for n, t in tensors.items()} for place in range(places)]
-                shared = [self.problem.X.index_select(0, place) for place in part]
-                run = self._stacked.evaluate_shared
-                parts = [run(*pair).mT for pair in zip(of, shared, strict=True)]
-                outs.append(torch.stack(parts, 1))
+                xs = [self.problem.X.index_select(0, place) for place in part]
+                pairs = zip(of, xs, strict=True)
+                outs.append(torch.stack([self._evaluate_shared(*pair) for pair in pairs], 1))
         out = outs[0] if len(outs) == 1 else torch.cat(outs, 3)
         return out.flatten(0, 1)
+
+    def _evaluate(self, tensors: Tensors, x: Tensor) -> Tensor:
+        """Map each lane's rows (L, m, *features) to outputs (L, C, m)."""
+        if self._mlp:
+            return outputs(self._mlp, tensors, x)
+        return self._stacked.evaluate(tensors, x).mT
+
+    def _evaluate_shared(self, tensors: Tensors, x: Tensor) -> Tensor:
+        """Map rows (m, *features) shared by all lanes to outputs (L, C, m)."""
+        if self._mlp:
+            return outputs(self._mlp, tensors, x.expand(self.shape[0], *x.shape))
+        return self._stacked.evaluate_shared(tensors, x).mT
 
     def _mean_losses(self, out: Tensor, target: Tensor, sizes: Tensor | None) -> Tensor:
         """Average the data loss of outputs (L, C, m) over targets (G, m): (L,)."""

@@ -57,12 +57,8 @@ ACTIVATIONS: Mapping[str, type[nn.Module]] = {
 class MLP(nn.Module):
     """Stack linear layers with an activation between them; no hidden layer is linear.
 
-    Activations are kept as columns, (units, B): fused over lanes, every product then
-    has the rows of the batch as its fast axis instead of a few output units, which is
-    several times faster in a batched matrix product, and so is the softmax over C.
+    `sweep.backprop` runs it in many lanes.
     """
-
-    takes_lanes = True  # its products broadcast over a leading axis: vmap would add nothing
 
     def __init__(self, n_features: int, hidden: Sequence[int], n_outputs: int, activation: str):
         super().__init__()
@@ -73,13 +69,10 @@ class MLP(nn.Module):
         self.activation = ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map rows (…, B, F) to outputs (…, B, C)."""
-        columns = x.mT
+        """Map rows (…, F) to outputs (…, C)."""
         for index, layer in enumerate(self.layers):
-            if index:
-                columns = self.activation(columns)
-            columns = layer.weight @ columns + layer.bias[..., None]  # type: ignore[operator, index]
-        return columns.mT
+            x = layer(self.activation(x) if index else x)
+        return x
 
 
 class CounterDropout(nn.Module):
@@ -252,7 +245,7 @@ class Stacked:
             return out
 
         if fused:
-            return one if getattr(self.module, "takes_lanes", False) else vmap(one, in_dims)
+            return vmap(one, in_dims)
 
         def alone(tensors: Tensors, x: Tensor) -> Tensor:
             first = {name: tensor[0] for name, tensor in tensors.items()}
