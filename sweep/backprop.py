@@ -29,7 +29,7 @@ from sweep.models import ELU, MLP, SiLU, Tensors
 
 
 class Activation(NamedTuple):
-    """φ(z), which may overwrite z, and d ∘ φ′(z) of (d, z, φ(z))."""
+    """φ(z), which may overwrite z; and of (d, z, φ(z)) d ∘ φ′(z), which overwrites d."""
 
     forward: Callable[[Tensor], Tensor]
     backward: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -37,14 +37,16 @@ class Activation(NamedTuple):
 
 def _silu_backward(d: Tensor, z: Tensor, h: Tensor) -> Tensor:
     sigmoid = 0.5 + 0.5 * torch.tanh(0.5 * z)
-    return d * (sigmoid * (1 + z * (1 - sigmoid)))
+    return d.mul_(sigmoid * (1 + z * (1 - sigmoid)))
 
 
-_aten = torch.ops.aten
+_relu_backward = torch.ops.aten.threshold_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_gelu_backward = torch.ops.aten.gelu_backward.grad_input
 ACTIVATIONS: Mapping[type[nn.Module], Activation] = {
-    nn.ReLU: Activation(torch.relu_, lambda d, z, h: _aten.threshold_backward(d, h, 0)),
-    nn.Tanh: Activation(torch.tanh_, lambda d, z, h: _aten.tanh_backward(d, h)),
-    nn.GELU: Activation(nn.GELU(), lambda d, z, h: _aten.gelu_backward(d, z)),
+    nn.ReLU: Activation(torch.relu_, lambda d, z, h: _relu_backward(d, h, 0, grad_input=d)),
+    nn.Tanh: Activation(torch.tanh_, lambda d, z, h: _tanh_backward(d, h, grad_input=d)),
+    nn.GELU: Activation(nn.GELU(), lambda d, z, h: _gelu_backward(d, z, grad_input=d)),
     SiLU: Activation(SiLU(), _silu_backward),
     ELU: Activation(ELU(), lambda d, z, h: torch.where(z > 0, d, d * (h + 1))),
 }
