@@ -31,6 +31,7 @@ bench: .venv/ready-dev
 	@$(BIN)/python -m tests.benchmarks
 	@$(BIN)/python -m tests.benchmarks.floor
 	@$(BIN)/python -m tests.benchmarks.growth
+	@$(BIN)/python -m tests.benchmarks.widths
 	@$(BIN)/python -m tests.benchmarks.storage
 
 bench-gpu:

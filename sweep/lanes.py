@@ -235,7 +235,8 @@ class Lanes:
         if problem.task == "regression":
             score = 1 - loss / self._target_variance()[self._replicate]
         else:
-            hits = (out.argmax(1) == self._per_lane(target)).to(out)
+            # max finds what argmax finds, several times as fast along a slow axis.
+            hits = (out.max(1).indices == self._per_lane(target)).to(out)
             score = masked_mean(hits, self._per_lane(sizes))
         (rows,) = self._of_places(replicates, problem.train)
         out = self._outputs(rows)

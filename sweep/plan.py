@@ -24,7 +24,7 @@ from sweep.spec import AdamSpec, MlpSpec, SgdSpec, StudySpec
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave
 # the caches. A step that autograd differentiates has the larger fixed cost.
-CPU_BYTES, CPU_BYTES_AUTOGRAD = 16 << 20, 64 << 20
+CPU_BYTES, CPU_BYTES_AUTOGRAD = 18 << 20, 64 << 20
 CUDA_SHARE = 0.4  # of the card's memory
 
 
