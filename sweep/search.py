@@ -20,6 +20,7 @@ from sweep.errors import UsageError
 from sweep.seeds import derive
 from sweep.spec import PrunerSpec, SamplerSpec, StudySpec
 from sweep.storage import MirroredStorage
+from sweep.tpe import TPE
 
 MAX_REPORTS = 100
 Space = dict[str, FloatDistribution]
@@ -93,7 +94,7 @@ def make_sampler(spec: SamplerSpec) -> BaseSampler:
         _refuse(spec.model_extra if spec.type == "random" else {}, "search.sampler")
         return optuna.samplers.RandomSampler(seed=spec.seed)
     made = {
-        "tpe": optuna.samplers.TPESampler,
+        "tpe": TPE,
         "gp": optuna.samplers.GPSampler,
         "qmc": _Sequence,
     }[spec.type]
@@ -145,7 +146,7 @@ def _refuse(options: Mapping[str, Any] | None, where: str) -> None:
 
 def _make(made: Callable[..., Any], options: dict[str, Any], where: str) -> Any:
     valid = set(inspect.signature(made).parameters)
-    name_of = {"_Sequence": "QMCSampler"}.get(made.__name__, made.__name__)
+    name_of = {"_Sequence": "QMCSampler", "TPE": "TPESampler"}.get(made.__name__, made.__name__)
     for name in set(options) - valid:
         close = difflib.get_close_matches(name, valid, 1)
         hint = f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(sorted(valid))}"
@@ -259,8 +260,7 @@ class Search:
     ) -> None:
         """End a trial; attributes first, since a finished trial is frozen."""
         trial = self._trials.pop(number)
-        for name, content in attrs.items():
-            trial.set_user_attr(name, content)
+        self._storage.set_trial_user_attrs(trial._trial_id, attrs)
         self.study.tell(number, value, state)
         self._finished.add(number)
         self.n_results += 1

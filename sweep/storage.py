@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,6 +60,7 @@ class MirroredStorage(InMemoryStorage):
         self._reserved: dict[int, deque[int]] = {}
         self._last_seen: int | None = None
         self._whole_trial: int | None = None
+        self._settled: dict[int, int] = {}
         self._flushing = threading.Lock()
         self._closed = False
 
@@ -216,6 +217,7 @@ class MirroredStorage(InMemoryStorage):
             with one_line(self._rdb.engine.url):
                 self._rdb.delete_study(study_id)
             del self._leases[study_id], self._reserved[study_id]
+            self._settled.pop(study_id, None)
             self._changes.forget(study_id, trial_ids)
             super().delete_study(study_id)
 
@@ -289,10 +291,19 @@ class MirroredStorage(InMemoryStorage):
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set a trial's user attribute, as JSON gives it back."""
-        text = schema.encode_attr(key, value)
+        self.set_trial_user_attrs(trial_id, {key: value})
+
+    def set_trial_user_attrs(self, trial_id: int, attrs: Mapping[str, Any]) -> None:
+        """Set several user attributes of a trial in one go."""
+        texts = {key: schema.encode_attr(key, value) for key, value in attrs.items()}
         with self._lock:
-            super().set_trial_user_attr(trial_id, key, json.loads(text))
-            self._changes.rows[schema.USER_ATTRS][(trial_id, key)] = (text,)
+            trial = copy.copy(self._get_trial(trial_id))
+            self.check_trial_is_updatable(trial_id, trial.state)
+            plain = {key: json.loads(text) for key, text in texts.items()}
+            trial.user_attrs = {**trial.user_attrs, **plain}
+            self._set_trial(trial_id, trial)
+            for key, text in texts.items():
+                self._changes.rows[schema.USER_ATTRS][(trial_id, key)] = (text,)
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Set a trial's system attribute, as JSON gives it back."""
@@ -314,7 +325,10 @@ class MirroredStorage(InMemoryStorage):
         """Return the trials of a study, as `showing` allows."""
         if self._last_seen is None or states == (TrialState.WAITING,):
             return super().get_all_trials(study_id, deepcopy, states)
-        trials = [self._shown(t) for t in super().get_all_trials(study_id, deepcopy=False)]
+        with self._lock:
+            whole = min(self._n_settled(study_id), max(0, self._last_seen + 1))
+            trials = self._studies[study_id].trials
+            trials = trials[:whole] + [self._shown(trial) for trial in trials[whole:]]
         if states is not None:
             trials = [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
@@ -329,6 +343,15 @@ class MirroredStorage(InMemoryStorage):
             raise ValueError("No trials are completed yet.")
         up = self.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE
         return (max if up else min)(trials, key=lambda trial: trial.values[0])
+
+    def _n_settled(self, study_id: int) -> int:
+        """Count the trials before the first that has not ended: they stay as they are."""
+        self._check_study_id(study_id)
+        trials, count = self._studies[study_id].trials, self._settled.get(study_id, 0)
+        while count < len(trials) and trials[count].state.is_finished():
+            count += 1
+        self._settled[study_id] = count
+        return count
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial:
         if self._last_seen is None or trial.number == self._whole_trial:

@@ -21,7 +21,7 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     },
     {"orchestration": ("runner", "workers", "settle", "controls", "plan", "ranges", "engines")},
     {
-        "search": ("search", "storage", "database", "schema", "lease"),
+        "search": ("search", "tpe", "storage", "database", "schema", "lease"),
         "numerics": (
             "cohort", "lanes", "backprop", "flat", "optim", "penalty", "models", "alpha_max",
             "data", "sources", "own", "stats", "holdout", "machine",

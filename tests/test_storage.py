@@ -1008,6 +1008,47 @@ def test_an_ask_in_a_lagged_view_does_not_depend_on_later_results(
     assert (asked(0) == asked(3) == asked(6)) == lagged
 
 
+def test_a_lagged_view_is_the_same_at_once_as_trial_by_trial(url: str, own: Own) -> None:
+    mirror, study = own(url)
+    rng = np.random.default_rng(0)
+    running: list[Trial] = []
+    for turn in range(60):
+        trial = ask(study)
+        trial.report(0.5, 1)
+        running.append(trial)
+        while running and rng.random() < 0.5:
+            done = running.pop(rng.integers(len(running)))
+            if rng.random() < 0.2:
+                mirror.requeue_trial(done._trial_id)
+            else:
+                state = ENDS[turn % 3]
+                study.tell(done, 1.0 if state == TrialState.COMPLETE else None, state)
+        last, whole = int(rng.integers(-2, turn + 3)), int(rng.integers(turn + 1))
+        with mirror.showing(last, whole):
+            seen = study.get_trials(deepcopy=False)
+            one_by_one = [mirror.get_trial(trial._trial_id) for trial in seen]
+            states = (TrialState.RUNNING,)
+            some = study.get_trials(deepcopy=False, states=states)
+        assert [*map(plain_trial, seen)] == [*map(plain_trial, one_by_one)]
+        assert [t.number for t in some] == [t.number for t in seen if t.state in states]
+        late = [t for t in seen if t.number > last and t.number != whole]
+        assert not any(t.state.is_finished() for t in late)
+
+
+def test_attributes_are_set_together_or_not_at_all(url: str, own: Own) -> None:
+    mirror, study = own(url)
+    trial = ask(study)
+    trial.set_user_attr("a", 1)
+    with pytest.raises(TypeError):
+        mirror.set_trial_user_attrs(trial._trial_id, {"a": 2, "b": {1, 2}})
+    assert mirror.get_trial(trial._trial_id).user_attrs == {"a": 1}
+    mirror.set_trial_user_attrs(trial._trial_id, {"a": (2,), "b": None})
+    assert mirror.get_trial(trial._trial_id).user_attrs == {"a": [2], "b": None}
+    mirror.flush()
+    with plain_reader(url) as reader:
+        assert_mirrored(mirror, reader)
+
+
 def test_a_wider_distribution_reaches_every_trial(url: str, own: Own) -> None:
     mirror, study = own(url)
     run_trials(study, 3)

@@ -31,6 +31,7 @@ from sweep.lanes import Lanes, Recipe, Setting
 from sweep.machine import keep_freed_memory
 from sweep.models import MLP
 from sweep.optim import Adam
+from sweep.tpe import TPE
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.storage import ask_cost
 
@@ -76,7 +77,7 @@ def ask_ms(trials: int) -> float:
     """Return the milliseconds of an ask, a tell and their write beside so many trials."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/asks.db"
-        return ask_cost(url, trials, optuna.samplers.TPESampler(seed=0))
+        return ask_cost(url, trials, TPE(seed=0))
 
 
 SERIES: dict[str, tuple[str, tuple[int, ...], Callable[[int], float]]] = {
