@@ -274,7 +274,7 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
         "asked": (Search, "ask", "after", False),
         "report flushed": (MirroredStorage, "set_trial_intermediate_value", "after", True),
         "telling": (Search, "tell", "before", False),
-        "tell half flushed": (MirroredStorage, "set_trial_user_attr", "after", True),
+        "tell half flushed": (MirroredStorage, "set_trial_user_attrs", "after", True),
         "told": (Search, "tell", "after", False),
         "attempt": (MirroredStorage, "_attempt", "before", False),
         "written": (schema, "write", "after", False),

@@ -349,10 +349,13 @@ def test_float32_is_within_1e_5_of_a_serial_loop_in_float32(optimizer: str, norm
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about itself
-def test_compiled_lanes_train_as_torch_optim_does() -> None:
+@pytest.mark.parametrize("net", ["mlp", "own"])
+def test_compiled_lanes_train_as_torch_optim_does(net: str) -> None:
     if not shutil.which("g++"):
         pytest.skip("torch.compile needs g++")
-    case = make_case("adam", "elastic")
+    problem = made_up()
+    factory = mlp(problem, [4]) if net == "mlp" else relu_net(problem)
+    case = make_case("adam", "elastic", problem=problem, factory=factory)
     case = replace(case, recipe=replace(case.recipe, compile=True))
     assert case.gap(eventful("adam", "elastic")) < 1e-9
 

@@ -207,7 +207,7 @@ MOMENTS = {
     "asked": (5, 10),
     "report flushed": (7, 40),
     "telling": (2, 10),
-    "tell half flushed": (4, 70),
+    "tell half flushed": (2, 9),
     "told": (2, 10),
     "half written": (3, 5),
     "written": (3, 5),

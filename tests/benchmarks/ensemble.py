@@ -27,6 +27,12 @@ Tensors = dict[str, Tensor]
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
 
+def grid(job: Job) -> Tensor:
+    """Return the strengths, even in their logarithm, (A,)."""
+    low, high = (float(torch.tensor(end).log10()) for end in (job.low, job.high))
+    return torch.logspace(low, high, job.trials, device=job.device)
+
+
 def train(job: Job, alphas: Tensor) -> Tensor:
     """Train all lanes; return the values of the strengths, (A,)."""
     n_replicates = len(job.replicates)
@@ -61,7 +67,8 @@ def train(job: Job, alphas: Tensor) -> Tensor:
 def batches(job: Job, n_alphas: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Give an epoch's rows of all lanes, (L, B, F) and (L, B), in a new order."""
     problem = job.problem
-    orders = torch.stack([rows[torch.randperm(len(rows))] for rows in problem.train])
+    draws = [torch.randperm(len(rows), device=rows.device) for rows in problem.train]
+    orders = torch.stack([rows[draw] for rows, draw in zip(problem.train, draws, strict=True)])
     for rows in orders.repeat(n_alphas, 1).split(job.batch, 1):
         yield problem.X[rows.flatten()].view(*rows.shape, -1), problem.y[rows]
 
@@ -86,10 +93,8 @@ def main() -> None:
     began, job = time.time(), read_job()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     torch.manual_seed(0)
-    alphas = torch.logspace(
-        float(torch.tensor(job.low).log10()), float(torch.tensor(job.high).log10()), job.trials
-    )
-    values = train(job, alphas).tolist()
+    alphas = grid(job)
+    values = train(job, alphas).tolist()  # waits for the device
     ended = time.time()
     write_trials([Trial(a, v, began, ended) for a, v in zip(alphas.tolist(), values, strict=True)])
 

@@ -1,10 +1,21 @@
-"""What only a GPU can show, in one command: the contracts on CUDA, then the time of a step.
+"""What only a GPU can show, in one command of less than 8 minutes.
 
-    make bench-gpu                 # python -m tests.benchmarks.gpu [--device cuda]
+    make bench-gpu                 # python -m tests.benchmarks.gpu [--device cuda] [--runs 3]
 
-Needs torch, numpy, pandas, scikit-learn, pydantic and this checkout on the path; runs on the CPU
-too (`--device cpu`), as a rehearsal. The JSON file is written anew after every stage, so that a
-run cut short leaves what it has.
+| stage | what it finds |
+|---|---|
+| fused_is_serial, slots_are_bitwise_equal, no_step_waits | the contracts (contracts.py) |
+| step_times | a training step over lanes × hidden units (steps.py) |
+| launch_bound | the lanes from which a step takes 1.5 times that of the fewest lanes, or more |
+| floor | rates of a large product and a large copy, and the steps' share of the least time |
+| profiles | kernels and calls of a step, time on host and device, the longest operators |
+| trainings_alone, parts, whole_jobs | the plain loop, torch.func and `sweep` (peers.py) |
+
+Needs torch, optuna, pandas, scikit-learn, pydantic, sqlalchemy, ruamel.yaml, scipy and this
+checkout on the path. `--device cpu --quick` rehearses it all on one core, in about a minute.
+The JSON file is written anew after every stage and within long ones, so that a run cut short
+leaves what it has. A stage that fails leaves what it found and its error, in one line, under
+`<stage>_error`; the others run, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -12,182 +23,206 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import subprocess
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 
-from sweep.cohort import Cohort, Report
-from sweep.data import Problem
-from sweep.lanes import Lanes, Recipe, Setting
-from sweep.models import MLP, Factory
-from sweep.optim import SGD, Adam
+from tests.benchmarks import __main__ as jobs
+from tests.benchmarks import contracts, peers, steps
+from tests.benchmarks.machine import HERE, machine
+from tests.benchmarks.peers import has_command_line
 
-Stage = Callable[[torch.device], Any]
-ROWS, VALID, FEATURES, CLASSES, REPLICATES, BATCH = 300, 180, 64, 10, 8, 50
-
-
-def problem(device: torch.device, dtype: torch.dtype, valid: int = VALID) -> Problem:
-    """Make random rows of the default study's shapes."""
-    generator = torch.Generator().manual_seed(0)
-    n = ROWS + valid
-    x = torch.rand(n, FEATURES, generator=generator)
-    y = (x @ torch.randn(FEATURES, CLASSES, generator=generator)).argmax(1)
-    orders = [torch.randperm(n, generator=generator) for _ in range(REPLICATES)]
-    return Problem(
-        X=x, y=y, y_clean=y,
-        train=torch.stack([order[:ROWS] for order in orders]),
-        val=torch.stack([order[ROWS:] for order in orders]),
-        val_size=torch.tensor([valid - r % 2 for r in range(REPLICATES)]),
-        y_scale=torch.ones(REPLICATES),
-        replicates=tuple((r, 0) for r in range(REPLICATES)),
-        task="classification", n_outputs=CLASSES, feature_shape=(FEATURES,),
-    ).to(device, dtype)  # fmt: skip
+Stage = Callable[[], Iterator[Any]]
+HIDDEN, LANES = (32, 128, 512), (8, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+PROFILES = ((32, 104), (32, 1024), (128, 104), (128, 1024))
+QUICK_HIDDEN, QUICK_LANES, QUICK_PROFILES = (8, 32), (8, 32, 64), ((8, 16), (32, 104))
 
 
-def net(hidden: int) -> Factory:
-    return lambda: MLP(FEATURES, (hidden,), CLASSES, "relu")
+def stages(args: argparse.Namespace, found: dict[str, Any]) -> dict[str, Stage]:
+    """Return the stages in their order; each yields what it has so far, at last all of it."""
+    device, quick, runs = args.device, args.quick, args.runs
+    deadline = time.monotonic() + 60 * args.minutes
+    hidden = QUICK_HIDDEN if quick else HIDDEN
+    lanes = LANES if device.type == "cuda" and not quick else QUICK_LANES  # a core is busy by then
+    rate: dict[str, float] = {}
+
+    def times() -> list[steps.Row]:
+        if not found["step_times"]:
+            raise RuntimeError("needs step_times, which found nothing")
+        return list(found["step_times"])
+
+    def launch_bound() -> Iterator[Any]:
+        yield steps.launch_bound(times())
+
+    def floor() -> Iterator[Any]:
+        rate.update(steps.rates(device))
+        yield steps.floor([], rate)  # the rates are of use without the steps too
+        yield steps.floor(times(), rate)
+
+    return {
+        "fused_is_serial": lambda: contracts.fused_is_serial(device),
+        "slots_are_bitwise_equal": lambda: contracts.slots_are_bitwise_equal(device),
+        "no_step_waits": lambda: contracts.no_step_waits(device),
+        "step_times": lambda: steps.step_times(device, hidden, lanes),
+        "launch_bound": launch_bound,
+        "floor": floor,
+        "profiles": lambda: steps.profiles(device, QUICK_PROFILES if quick else PROFILES),
+        "trainings_alone": lambda: peers.trainings_alone(device, runs, quick, rate or None),
+        "parts": lambda: peers.parts(device, runs, quick),
+        "whole_jobs": lambda: peers.whole_jobs(device, runs, quick, deadline),
+    }
 
 
-def trained(cohort: Cohort, starts: dict[int, list[tuple[str, Setting]]]) -> dict[str, Report]:
-    """Start trials before the epochs given, train until all ended, return the last reports."""
-    last: dict[str, Report] = {}
-    for epoch in range(1000):
-        for name, setting in starts.get(epoch, []):
-            cohort.start(name, setting)
-        if not cohort.trials:
-            break
-        for report in cohort.advance():
-            last[str(report.trial)] = report
-    return last
-
-
-def largest_difference(a: Report, b: Report) -> float:
-    """Compare all that two trials came to."""
-    assert a.result is not None and b.result is not None
-    pairs = ((getattr(a.result, f.name), getattr(b.result, f.name)) for f in fields(a.result))
-    return float(max(np.abs(x - y).max() for x, y in pairs))
-
-
-def fused_is_serial(device: torch.device) -> dict[str, float]:
-    """Compare 6 trials at once with one lane at a time, without vmap, in float64."""
-    data, found = problem(device, torch.float64), {}
-    for name, optimizer in (
-        ("sgd", SGD(has_momentum=False)),
-        ("nesterov, elastic", SGD(nesterov=True, l1=True)),
-        ("adam, l1", Adam(l1=True)),
-        ("adamw", Adam(decoupled=True)),
-    ):
-        recipe = Recipe(optimizer, epochs=4, batch_size=BATCH)
-        ratio = 1.0 if name == "adam, l1" else 0.5 if "elastic" in name else 0.0
-        settings = [Setting(10.0**-k, 1e-2, ratio, 0.9) for k in range(2, 8)]
-        fused = trained(
-            Cohort(data, net(32), recipe, 6 * REPLICATES),
-            {k % 2: [(str(i), s) for i, s in enumerate(settings) if i % 2 == k] for k in (0, 1)},
-        )
-        serial_recipe = replace(recipe, fused=False)
-        for i in (0, 5):
-            alone = trained(Cohort(data, net(32), serial_recipe, 1), {0: [("a", settings[i])]})
-            found[f"{name}, alpha {settings[i].strength:g}"] = largest_difference(
-                fused[str(i)], alone["a"]
-            )
-    return found
-
-
-def slots_are_bitwise_equal(device: torch.device) -> dict[str, float]:
-    """Move a trial to other slots, beside other neighbours, some of them diverging: float32."""
-    found = {}
-    for valid in (128, 129, VALID):
-        data = problem(device, torch.float32, valid)
-        recipe = Recipe(SGD(), epochs=6, batch_size=BATCH)
-        probe, calm = Setting(1e-3, 5e-2, 0.0, 0.9), Setting(1e-2, 1e-2, 0.0, 0.9)
-        wild = Setting(0.0, 1e30, 0.0, 0.9)
-        first = trained(Cohort(data, net(32), recipe, 13 * REPLICATES), {0: [("probe", probe)]})
-        for where in (1, 6, 12):
-            before = [(f"n{i}", wild if i % 2 else calm) for i in range(where)]
-            moved = trained(
-                Cohort(data, net(32), recipe, 13 * REPLICATES),
-                {0: before, 3: [("late", calm)] if where < 12 else []} | {1: [("probe", probe)]},
-            )
-            found[f"{valid} rows, slot {where}"] = largest_difference(
-                first["probe"], moved["probe"]
-            )
-    return found
-
-
-def no_step_waits(device: torch.device) -> str:
-    """Train an epoch with every wait for the device made an error."""
-    lanes = made(device, 16 * REPLICATES, 32)
-    lanes.train_epoch()
-    if device.type != "cuda":
-        return "not checked: no CUDA"
-    torch.cuda.set_sync_debug_mode("error")
+def run(name: str, stage: Stage, found: dict[str, Any], output: Path) -> None:
+    """Run a stage, and write what is found whenever there is more."""
+    begin = time.perf_counter()
     try:
-        lanes._step(lanes.problem.train.repeat(16, 1)[:, :BATCH])
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    return "none"
+        torch.cuda.empty_cache()  # what one stage has kept, the next, or its processes, may need
+        for figures in stage():
+            found[name] = figures
+            write(found, output)
+    except (Exception, SystemExit) as error:
+        found.setdefault(name, None)
+        found[f"{name}_error"] = one_line(error)
+        print(f"{name}: {found[f'{name}_error']}", file=sys.stderr)
+    found[f"{name}_s"] = round(time.perf_counter() - begin, 2)
+    write(found, output)
+    print(f"{name} {found[f'{name}_s']} s", file=sys.stderr, flush=True)
 
 
-def made(device: torch.device, width: int, hidden: int) -> Lanes:
-    recipe = Recipe(Adam(), epochs=60, batch_size=BATCH)
-    slots = width // REPLICATES
-    lanes = Lanes(problem(device, torch.float32), net(hidden), recipe, slots, REPLICATES)
-    for slot in range(slots):
-        here = slice(slot * REPLICATES, (slot + 1) * REPLICATES)
-        lanes.reset(here, range(REPLICATES), Setting(1e-3, 2e-2))
-    return lanes
+def one_line(error: BaseException) -> str:
+    """Return the kind of an error with the first and the last line of its message."""
+    lines = str(error).strip().splitlines() or [""]
+    ends = lines[:1] + lines[1:][-1:]
+    return " … ".join((f"{type(error).__name__}: {ends[0][:200]}", *(e[:300] for e in ends[1:])))
 
 
-def step_times(device: torch.device) -> list[dict[str, float]]:
-    """Time a training step over lanes × hidden units: median of 5 epochs after a warm-up."""
-    rows = []
-    widths = (8, 64, 256, 1024, 4096) if device.type == "cuda" else (8, 64)
-    for hidden in (32, 128, 512):
-        for width in widths:
-            lanes, seconds = made(device, width, hidden), []
-            for _ in range(6):
-                wait(device)
-                begin = time.perf_counter()
-                lanes.train_epoch()
-                wait(device)
-                seconds.append(time.perf_counter() - begin)
-            step = median(seconds[1:]) / -(-ROWS // BATCH)
-            rows.append(
-                {"hidden": hidden, "lanes": width, "step_ms": step * 1e3,
-                 "us_per_lane": step / width * 1e6}
-            )  # fmt: skip
-    return rows
+def write(found: dict[str, Any], output: Path) -> None:
+    output.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def wait(device: torch.device) -> None:
+def about(device: torch.device) -> dict[str, Any]:
+    """Return the device, its size and the versions."""
+    how = "python -m sweep" if has_command_line() else "sweep.run"
+    told = {"device": platform.machine(), **machine(), "sweep_is_run_by": how}
     if device.type == "cuda":
-        torch.cuda.synchronize()
+        card = torch.cuda.get_device_properties(device)
+        told |= {
+            "device": card.name,
+            "capability": f"{card.major}.{card.minor}",
+            "multiprocessors": card.multi_processor_count,
+            "memory_mib": card.total_memory >> 20,
+            "l2_mib": getattr(card, "L2_cache_size", 0) >> 20,
+            "cuda": torch.version.cuda,
+            **clocks(),
+        }
+    return told
 
 
-STAGES: tuple[Stage, ...] = (fused_is_serial, slots_are_bitwise_equal, no_step_waits, step_times)
+def clocks() -> dict[str, str]:
+    """Return driver, largest clocks and power limit of the first card, where they can be asked."""
+    asked = "driver_version", "clocks.max.sm", "clocks.max.mem", "power.limit"
+    command = ["nvidia-smi", f"--query-gpu={','.join(asked)}", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return dict(zip(asked, told.stdout.splitlines()[0].split(", "), strict=True))
+
+
+def table(found: dict[str, Any]) -> str:
+    """Render the figures as Markdown; what is missing is left out."""
+    blocks = [_steps(found), _profiles(found), _alone(found), _parts(found)]
+    if rows := found.get("whole_jobs"):
+        blocks.append(jobs.table({"rows": rows}))
+    return "\n\n".join(filter(None, blocks))
+
+
+def _steps(found: dict[str, Any]) -> str:
+    times, shares = found.get("step_times") or [], (found.get("floor") or {}).get("rows", [])
+    ends = {row["hidden"]: row["lanes"] for row in found.get("launch_bound") or []}
+    share = {(row["hidden"], row["lanes"]): row["share_of_floor"] for row in shares}
+    lanes = list(dict.fromkeys(row["lanes"] for row in times))
+    step = {(row["hidden"], row["lanes"]): row["step_ms"] for row in times}
+    rows = []
+    for hidden in dict.fromkeys(row["hidden"] for row in times):
+        cells = [
+            f"{step[hidden, n]:.2f} ({share.get((hidden, n), float('nan')):.0%})"
+            if (hidden, n) in step
+            else "–"
+            for n in lanes
+        ]
+        rows.append([hidden, *cells, ends.get(hidden) or "–"])
+    head = ["ms a step (share of floor): hidden", *(f"{n:,} lanes" for n in lanes)]
+    return _markdown([*head, "not launch-bound from"], rows)
+
+
+def _profiles(found: dict[str, Any]) -> str:
+    head = ["profile: hidden", "lanes", "step, ms", "host, ms", "device, ms", "kernels", "calls"]
+    rows = [
+        [row["hidden"], row["lanes"], _number(row["step_ms"]), _number(row["host_ms"]),
+         _number(row["device_ms"]), _number(row["kernels"], 0), _number(row["calls"], 0),
+         ", ".join(f"{top['name'].removeprefix('aten::')} {top['share']:.0%}"
+                   for top in row["top"][:4])]
+        for row in found.get("profiles") or []
+    ]  # fmt: skip
+    return _markdown([*head, "longest"], rows)
+
+
+def _alone(found: dict[str, Any]) -> str:
+    rows = [
+        [row["program"], row["trainings_made"], _number(row["ms_a_training"]["median"], 3),
+         f"{row['sweep_is_times_faster']['median']:.1f}×",
+         "–" if row["share_of_floor"] is None else f"{row['share_of_floor']:.1%}"]
+        for row in found.get("trainings_alone") or []
+    ]  # fmt: skip
+    head = ["training alone", "trainings made", "ms a training", "sweep is", "share of floor"]
+    return _markdown(head, rows)
+
+
+def _parts(found: dict[str, Any]) -> str:
+    rows = found.get("parts") or []
+    names = list(rows[0]["seconds"]) if rows else []
+    cells = [[row["work"], *(_number(row["seconds"][name]) for name in names)] for row in rows]
+    return _markdown(["seconds of a study, without its start", *names], cells)
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def _markdown(head: list[str], rows: list[list[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) if rows else ""
 
 
 def main() -> None:
     """Run the stages in turn."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--output", type=Path, default=Path("tests/benchmarks/gpu.json"))
+    parser.add_argument("--device", type=torch.device, default="cuda")
+    parser.add_argument("--runs", type=int, help="turns of each program; 3, of a rehearsal 1")
+    parser.add_argument("--minutes", type=float, default=7.5, help="begin no turn that ends later")
+    parser.add_argument("--quick", action="store_true", help="a rehearsal: no figure is of use")
+    parser.add_argument("--output", type=Path, default=HERE / "gpu.json")
     args = parser.parse_args()
-    device = torch.device(args.device)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    found: dict[str, Any] = {"device": name, "torch": torch.__version__}
-    for stage in STAGES:
-        begin = time.perf_counter()
-        found[stage.__name__] = stage(device)
-        found[f"{stage.__name__}_s"] = round(time.perf_counter() - begin, 2)
-        args.output.write_text(json.dumps(found, indent=1) + "\n")
-        print(stage.__name__, json.dumps(found[stage.__name__]), flush=True)
+    if args.device.type == "cuda" and not torch.cuda.is_available():
+        parser.error("--device: there is no usable GPU, got cuda. Use --device cpu --quick")
+    args.runs = args.runs or (1 if args.quick else 3)
+    torch.set_num_threads(1)  # as in the jobs
+    found = about(args.device)
+    write(found, args.output)
+    todo = stages(args, found)
+    for name, stage in todo.items():
+        run(name, stage, found, args.output)
+    print(table(found))
+    failed = [name for name in todo if f"{name}_error" in found]
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

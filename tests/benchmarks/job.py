@@ -1,7 +1,8 @@
 """What the scripts that `sweep` is compared with have in common: the same work, from one file.
 
 Each is run as `python -m tests.benchmarks.NAME STUDY.yaml STORAGE --trials N [--set a.b=c]`:
-rows, splits, network, epochs, batch, learning rate and range of alpha are the study's.
+rows, splits, network, epochs, batch, learning rate and range of alpha are the study's. With
+`--device` the rows go to that device once, as they are read, and networks are made there.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from sweep.data import Problem, load_dataset, make_problem
@@ -53,6 +55,10 @@ class Job:
         return self.lr * turn if self.cosine else self.lr
 
     @property
+    def device(self) -> torch.device:
+        return self.problem.X.device
+
+    @property
     def replicates(self) -> range:
         return range(len(self.problem.replicates))
 
@@ -63,17 +69,25 @@ class Job:
         return problem.X[train], problem.y[train], problem.X[val], problem.y_clean[val]
 
 
-def read_job(arguments: Sequence[str] | None = None) -> Job:
+def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("study", type=Path)
     parser.add_argument("storage")
     parser.add_argument("--trials", type=int, default=48)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", action="append", default=[])
-    args = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def read_job(arguments: Sequence[str] | None = None) -> Job:
+    """Read the command line and the data it names."""
+    args = read_arguments(arguments)
     spec = load_spec(args.study, args.set)
-    problem = make_problem(spec, load_dataset(spec.data, spec.folder, spec.seed))
+    held = make_problem(spec, load_dataset(spec.data, spec.folder, spec.seed))
+    # The sizes stay on the host, which reads them: each reading would wait for the device.
+    problem = replace(held.to(args.device, held.X.dtype), val_size=held.val_size)
     assert isinstance(spec.model, MlpSpec)
     alpha, training, rows = spec.search.space.alpha, spec.training, problem.train.shape[1]
     return Job(
@@ -92,13 +106,13 @@ def read_job(arguments: Sequence[str] | None = None) -> Job:
 
 
 def network(job: Job) -> nn.Sequential:
-    """Make one network."""
+    """Make one network on the job's device; its weights are drawn on the host."""
     layers: list[nn.Module] = []
     fan_in = job.problem.X.shape[1]
     for units in job.hidden:
         layers += [nn.Linear(fan_in, units), nn.ReLU()]
         fan_in = units
-    return nn.Sequential(*layers, nn.Linear(fan_in, job.problem.n_outputs))
+    return nn.Sequential(*layers, nn.Linear(fan_in, job.problem.n_outputs)).to(job.device)
 
 
 def write_trials(trials: Sequence[Trial]) -> None:

@@ -40,7 +40,8 @@ def timed(command: Sequence[str], threads: int = 1) -> Run:
     Raises:
         SystemExit: it failed.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
     began, begin = time.time(), time.perf_counter()
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, text=True,

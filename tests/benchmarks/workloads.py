@@ -24,12 +24,14 @@ class Program:
         module: what runs it: `sweep`, or a module of this package.
         cores: how many it may use.
         threads: OpenMP threads of each of its processes.
+        device: what it trains on; none: the CPU, or for `sweep` what the study says.
     """
 
     name: str
     module: str
     cores: int = 1
     threads: int = 1
+    device: str | None = None
 
     @property
     def sweep(self) -> str:
@@ -38,6 +40,7 @@ class Program:
 
     def command(self, work: Workload, folder: Path, trials: int) -> list[str]:
         sets = [part for key in work.sets for part in ("--set", key)]
+        sets += ["--device", self.device] if self.device else []
         study = str(STUDIES / work.study)
         if self.module == "sweep":
             return [
@@ -102,18 +105,18 @@ def shorter(plain: int, tuned: int, all_cores: int, ray: int = 0) -> dict[str, i
     return {PLAIN.name: plain, TUNED.name: tuned, TUNED_ALL.name: all_cores, RAY.name: ray}
 
 
-DIGITS, WIDE = "digits-l2.yaml", "training.epochs=12"
+DIGITS = "digits-l2.yaml"
 LINEAR = ("model.hidden=[]", "training.batch_size=full", "search.widenings=0")
 WORKLOADS = (
     Workload("default study (64-32-10)", DIGITS, RANGE, 48, (*NETWORKS, RAY, ENSEMBLE_ALL),
         shorter(3, 6, 10, 10),
     ),
     Workload(
-        "hidden 128-128", DIGITS, (*RANGE, "model.hidden=[128,128]", WIDE), 24, NETWORKS,
+        "hidden 128-128", DIGITS, (*RANGE, "model.hidden=[128,128]"), 24, NETWORKS,
         shorter(3, 5, 8),
     ),
     Workload(
-        "hidden 512", DIGITS, (*RANGE, "model.hidden=[512]", WIDE), 24, NETWORKS,
+        "hidden 512", DIGITS, (*RANGE, "model.hidden=[512]"), 24, NETWORKS,
         shorter(3, 5, 8),
     ),
     Workload(

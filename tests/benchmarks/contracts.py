@@ -1,0 +1,155 @@
+"""The contracts of fused training on a device; a stage yields what it has found so far.
+
+Rows are random and of the default study's shapes: nothing is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+
+import numpy as np
+import torch
+
+from sweep.cohort import Cohort, Report
+from sweep.data import Problem
+from sweep.lanes import Lanes, Recipe, Setting
+from sweep.models import MLP, Factory
+from sweep.optim import SGD, Adam
+
+ROWS, VALID, FEATURES, CLASSES, REPLICATES, BATCH = 300, 180, 64, 10, 8, 50
+ROUNDING = 1e-9  # in float64
+
+
+def problem(device: torch.device, dtype: torch.dtype, valid: int = VALID) -> Problem:
+    """Make random rows of the default study's shapes."""
+    generator = torch.Generator().manual_seed(0)
+    n = ROWS + valid
+    x = torch.rand(n, FEATURES, generator=generator)
+    y = (x @ torch.randn(FEATURES, CLASSES, generator=generator)).argmax(1)
+    orders = [torch.randperm(n, generator=generator) for _ in range(REPLICATES)]
+    return Problem(
+        X=x, y=y, y_clean=y,
+        train=torch.stack([order[:ROWS] for order in orders]),
+        val=torch.stack([order[ROWS:] for order in orders]),
+        val_size=torch.tensor([valid - r % 2 for r in range(REPLICATES)]),
+        y_scale=torch.ones(REPLICATES),
+        replicates=tuple((r, 0) for r in range(REPLICATES)),
+        task="classification", n_outputs=CLASSES, feature_shape=(FEATURES,),
+    ).to(device, dtype)  # fmt: skip
+
+
+def net(hidden: int) -> Factory:
+    return lambda: MLP(FEATURES, (hidden,), CLASSES, "relu")
+
+
+def made(device: torch.device, width: int, hidden: int) -> Lanes:
+    """Make lanes that all train, at the default study's setting."""
+    recipe = Recipe(Adam(), epochs=60, batch_size=BATCH)
+    slots = width // REPLICATES
+    lanes = Lanes(problem(device, torch.float32), net(hidden), recipe, slots, REPLICATES)
+    for slot in range(slots):
+        here = slice(slot * REPLICATES, (slot + 1) * REPLICATES)
+        lanes.reset(here, range(REPLICATES), Setting(1e-3, 2e-2))
+    return lanes
+
+
+def a_batch(lanes: Lanes) -> torch.Tensor:
+    """Return the first rows of every lane, (L, B)."""
+    return lanes.problem.train.repeat(lanes.shape[0], 1)[:, :BATCH]
+
+
+def trained(cohort: Cohort, starts: dict[int, list[tuple[str, Setting]]]) -> dict[str, Report]:
+    """Start trials before the epochs given, train until all ended, return the last reports."""
+    last: dict[str, Report] = {}
+    for epoch in range(1000):
+        for name, setting in starts.get(epoch, []):
+            cohort.start(name, setting)
+        if not cohort.trials:
+            break
+        for report in cohort.advance():
+            last[str(report.trial)] = report
+    return last
+
+
+def largest_difference(a: Report, b: Report) -> float:
+    """Compare all that two trials came to."""
+    assert a.result is not None and b.result is not None
+    pairs = ((getattr(a.result, f.name), getattr(b.result, f.name)) for f in fields(a.result))
+    return float(max(np.abs(x - y).max() for x, y in pairs))
+
+
+def fused_is_serial(device: torch.device) -> Iterator[dict[str, float]]:
+    """Compare 6 trials at once with one lane at a time, without vmap, in float64."""
+    data, found = problem(device, torch.float64), {}
+    for name, optimizer in (
+        ("sgd", SGD(has_momentum=False)),
+        ("nesterov, elastic", SGD(nesterov=True, l1=True)),
+        ("adam, l1", Adam(l1=True)),
+        ("adamw", Adam(decoupled=True)),
+    ):
+        recipe = Recipe(optimizer, epochs=4, batch_size=BATCH)
+        ratio = 1.0 if name == "adam, l1" else 0.5 if "elastic" in name else 0.0
+        settings = [Setting(10.0**-k, 1e-2, ratio, 0.9) for k in range(2, 8)]
+        fused = trained(
+            Cohort(data, net(32), recipe, 6 * REPLICATES),
+            {k % 2: [(str(i), s) for i, s in enumerate(settings) if i % 2 == k] for k in (0, 1)},
+        )
+        serial_recipe = replace(recipe, fused=False)
+        for i in (0, 5):
+            alone = trained(Cohort(data, net(32), serial_recipe, 1), {0: [("a", settings[i])]})
+            found[f"{name}, alpha {settings[i].strength:g}"] = largest_difference(
+                fused[str(i)], alone["a"]
+            )
+        yield found
+    _check(found, ROUNDING)
+
+
+def slots_are_bitwise_equal(device: torch.device) -> Iterator[dict[str, float]]:
+    """Move a trial to other slots, beside other neighbours, some of them diverging: float32."""
+    found = {}
+    for valid in (128, 129, VALID):
+        data = problem(device, torch.float32, valid)
+        recipe = Recipe(SGD(), epochs=6, batch_size=BATCH)
+        probe, calm = Setting(1e-3, 5e-2, 0.0, 0.9), Setting(1e-2, 1e-2, 0.0, 0.9)
+        wild = Setting(0.0, 1e30, 0.0, 0.9)
+        first = trained(Cohort(data, net(32), recipe, 13 * REPLICATES), {0: [("probe", probe)]})
+        for where in (1, 6, 12):
+            before = [(f"n{i}", wild if i % 2 else calm) for i in range(where)]
+            moved = trained(
+                Cohort(data, net(32), recipe, 13 * REPLICATES),
+                {0: before, 3: [("late", calm)] if where < 12 else []} | {1: [("probe", probe)]},
+            )
+            found[f"{valid} rows, slot {where}"] = largest_difference(
+                first["probe"], moved["probe"]
+            )
+        yield found
+    _check(found, 0.0)
+
+
+def _check(found: Mapping[str, float], limit: float) -> None:
+    """Raise where a difference is above the limit, or none."""
+    above = {name: value for name, value in found.items() if not value <= limit}
+    if above:
+        name = max(above, key=lambda name: above[name])
+        raise AssertionError(
+            f"{len(above)} of {len(found)} must differ by {limit:g} at most, {name} does by"
+            f" {above[name]:.3g}"
+        )
+
+
+def no_step_waits(device: torch.device) -> Iterator[str]:
+    """Make a step, then train an epoch, with every wait for the device made an error."""
+    lanes = made(device, 16 * REPLICATES, 32)
+    rows = a_batch(lanes)
+    lanes.train_epoch()
+    if device.type != "cuda":
+        yield "not checked: no CUDA"
+        return
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        lanes._step(rows)
+        lanes.train_epoch()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    yield "none"
