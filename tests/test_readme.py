@@ -15,7 +15,7 @@ from sweep.config import Config
 from sweep.export import make_config, write_config
 from sweep.studyfile import load_spec
 from tests.benchmarks import __main__ as compared
-from tests.benchmarks import regret, storage
+from tests.benchmarks import floor, regret, storage
 from tests.studies import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -112,5 +112,6 @@ def test_the_tables_shown_are_those_of_the_last_runs() -> None:
     storage_told = storage.table(json.loads((folder / "storage.json").read_text()))
     regret_told = regret.table(json.loads((folder / "regret.json").read_text()))
     jobs_told = compared.summary(json.loads((folder / "results.json").read_text()))
-    assert storage_told in README and jobs_told in README
+    floor_told = floor.table(json.loads((folder / "floor.json").read_text()))
+    assert storage_told in README and jobs_told in README and floor_told in README
     assert regret_told.split("\n\n")[0] in README

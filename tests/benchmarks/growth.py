@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -122,8 +123,14 @@ def draw(series: dict[str, list[Point]], path: Path) -> None:
         figure.add_scatter(x=x, y=y, mode="lines+markers", row=1, col=column, name=name,
                            line_color="#2a6f97")  # fmt: skip
         figure.update_xaxes(type="log", title_text=name, dtick=1, row=1, col=column)
+        decades = [math.floor(math.log10(min(y))), math.ceil(math.log10(max(y)))]
         figure.update_yaxes(
-            type="log", title_text=SERIES[name][0], tickvals=TICKS, row=1, col=column
+            type="log",
+            title_text=SERIES[name][0],
+            tickvals=TICKS,
+            range=decades,
+            row=1,
+            col=column,
         )
     figure.update_layout(
         showlegend=False, template="plotly_white", margin={"l": 50, "r": 10, "t": 10, "b": 50}
