@@ -10,11 +10,11 @@
 
 z = h·Wᵀ + b and the next h = φ(z) forward; ∂W = dᵀ·h, ∂b = Σ_B d and d ← d·W ∘ φ′(z) backward,
 from d = (softmax(z) − onehot(y)) / B or 2(z − y) / B at the output. That is what autograd finds,
-in a third of its calls, which are what a step of small networks takes its time for; and each
-gradient is written where it belongs, instead of being made elsewhere and copied.
+in little more than half of its operators, which a step of small networks takes much of its time
+for; and each gradient is written where it belongs, instead of being made elsewhere and copied.
 
-The last layer has the rows of the batch as its fast axis, since it has few units: both products
-and softmax are several times as fast as along those.
+The last layer has the rows of the batch as its fast axis, since it has few units: its product
+and the softmax are faster than along those.
 """
 
 from __future__ import annotations

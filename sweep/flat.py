@@ -35,7 +35,7 @@ class Flat:
 
     def __init__(self, whole: Tensor, sizes: Sequence[int], n_penalised: int = 0):
         self.whole, self.sizes, self.n_penalised = whole, tuple(sizes), n_penalised
-        lanes = len(whole) // max(1, sum(sizes))
+        lanes = len(whole) // sum(sizes)
         parts = whole.split([lanes * size for size in sizes])
         self.parts = [part.view(lanes, size) for part, size in zip(parts, sizes, strict=True)]
         self.weights = self.parts[:n_penalised]
@@ -46,7 +46,7 @@ class Flat:
 
     def columns(self) -> Flat:
         """Make a zero a lane: one part, (L, 1)."""
-        return Flat(torch.zeros_like(self.parts[0][:, 0]), [1])
+        return Flat(self.whole.new_zeros(len(self.parts[0])), [1])
 
     def zero_(self, lanes: slice) -> None:
         """Set all entries of some lanes to zero."""

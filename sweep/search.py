@@ -144,9 +144,10 @@ def _refuse(options: Mapping[str, Any] | None, where: str) -> None:
         raise UsageError(f"{where}.{name}: unknown key. This type has no options of its own")
 
 
-def _make(made: Callable[..., Any], options: dict[str, Any], where: str) -> Any:
+def _make(made: type[Any], options: dict[str, Any], where: str) -> Any:
     valid = set(inspect.signature(made).parameters)
-    name_of = {"_Sequence": "QMCSampler", "TPE": "TPESampler"}.get(made.__name__, made.__name__)
+    # Ours derive from Optuna's: messages name what its documentation does.
+    name_of = next(c.__name__ for c in made.__mro__ if c.__module__.startswith("optuna."))
     for name in set(options) - valid:
         close = difflib.get_close_matches(name, valid, 1)
         hint = f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(sorted(valid))}"

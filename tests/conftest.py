@@ -158,3 +158,10 @@ def _measures(replicates: Sequence[float], n_folds: int) -> dict[str, Any]:
         "val_r2": 0.25, "norm": 2.0, "sparsity": 0.0, "inputs_used": 3.0,
         "weight_counts": [*[1] * 40, 20, *[1] * 40], "outcome": "ok",
     }  # fmt: skip
+
+
+@pytest.fixture
+def compiler() -> None:
+    """Skip where torch.compile has no compiler."""
+    if not shutil.which("g++"):
+        pytest.skip("torch.compile needs g++")

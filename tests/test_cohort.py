@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 
@@ -181,11 +180,10 @@ def test_other_optimisers_report_the_same_bits_in_any_slot_and_company(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about itself
 @pytest.mark.parametrize("net", ["mlp", "layer norm"])
 def test_compiled_steps_report_the_same_bits_in_any_slot_and_company(net: str) -> None:
-    if not shutil.which("g++"):
-        pytest.skip("torch.compile needs g++")
     problem, recipe = problem_of(replicates=EIGHT[:3]), replace(ADAM, compile=True)
     factory = mlp(problem, [32]) if net == "mlp" else layer_norm_net
     first, second = (Cohort(problem, factory, recipe, width=16) for _ in range(2))

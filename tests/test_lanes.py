@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -348,11 +347,10 @@ def test_float32_is_within_1e_5_of_a_serial_loop_in_float32(optimizer: str, norm
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about itself
 @pytest.mark.parametrize("net", ["mlp", "own"])
 def test_compiled_lanes_train_as_torch_optim_does(net: str) -> None:
-    if not shutil.which("g++"):
-        pytest.skip("torch.compile needs g++")
     problem = made_up()
     factory = mlp(problem, [4]) if net == "mlp" else relu_net(problem)
     case = make_case("adam", "elastic", problem=problem, factory=factory)

@@ -28,7 +28,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -40,12 +39,11 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
 
 import torch
 
-from sweep import runner
 from sweep.plan import Plan, make_plan
 from sweep.spec import MlpSpec, StudySpec
 from sweep.studyfile import load_spec
 from tests.benchmarks.machine import HERE, STUDIES, machine
-from tests.benchmarks.parts import NAMES, timers
+from tests.benchmarks.parts import NAMES, run_timed
 from tests.benchmarks.workloads import NETWORKS, QUICK, WORKLOADS, Workload
 
 
@@ -65,23 +63,32 @@ def flops_and_bytes(plan: Plan) -> tuple[float, float]:
     return float(flops), 4.0 * moved
 
 
-def rates() -> dict[str, float]:
-    """Return FLOP/s of a large product and bytes/s of a large copy, on one thread."""
-    n = 1024
-    a, b, out = (torch.rand(n, n) for _ in range(3))
-    source, target = (torch.ones(1 << 25) for _ in range(2))
-    product = _median_s(lambda: torch.mm(a, b, out=out))
-    copy = _median_s(lambda: target.copy_(source))
-    return {"flop_s": 2 * n**3 / product, "byte_s": 2 * 4 * source.numel() / copy}
+def seconds(device: torch.device, call: Callable[[], Any]) -> float:
+    """Time a call, to the end of what it started on the device."""
+    wait(device)
+    begin = time.perf_counter()
+    call()
+    wait(device)
+    return time.perf_counter() - begin
 
 
-def _median_s(call: Callable[[], Any]) -> float:
-    times = []
-    for _ in range(8):
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
-    return median(times[1:])
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def rates(device: torch.device) -> dict[str, float]:
+    """Return FLOP/s of a large float32 product and bytes/s of a large copy."""
+    n, entries = (8192, 1 << 28) if device.type == "cuda" else (1024, 1 << 25)
+    a, b, out = (torch.rand(n, n, device=device) for _ in range(3))
+    source, target = (torch.ones(entries, device=device) for _ in range(2))
+
+    def warm(call: Callable[[], Any]) -> float:
+        return median([seconds(device, call) for _ in range(8)][1:])
+
+    product = warm(lambda: torch.mm(a, b, out=out))
+    copy = warm(lambda: target.copy_(source))
+    return {"flop_s": 2 * n**3 / product, "byte_s": 2 * 4 * entries / copy}
 
 
 def measure(work: Workload, runs: int, quick: bool) -> dict[str, Any]:
@@ -115,13 +122,8 @@ def measure(work: Workload, runs: int, quick: bool) -> dict[str, Any]:
 
 
 def once(spec: StudySpec) -> dict[str, float]:
-    """Run a study once: seconds of the parts, of the rest and of all, and the machine's rates."""
-    with tempfile.TemporaryDirectory() as folder, timers() as spent:
-        stored = spec.model_copy(update={"storage": f"sqlite:///{folder}/floor.db"})
-        begin = time.perf_counter()
-        runner.run_study(stored)
-        whole = time.perf_counter() - begin
-    return {**spent, "the rest": whole - sum(spent.values()), "whole": whole, **rates()}
+    """Run a study once: seconds of its parts, and the machine's rates."""
+    return {**run_timed(spec), **rates(torch.device("cpu"))}
 
 
 def table(result: dict[str, Any]) -> str:

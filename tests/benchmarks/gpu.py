@@ -34,6 +34,7 @@ import torch
 
 from tests.benchmarks import __main__ as jobs
 from tests.benchmarks import contracts, peers, steps
+from tests.benchmarks.floor import rates
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.peers import has_command_line
 
@@ -60,7 +61,7 @@ def stages(args: argparse.Namespace, found: dict[str, Any]) -> dict[str, Stage]:
         yield steps.launch_bound(times())
 
     def floor() -> Iterator[Any]:
-        rate.update(steps.rates(device))
+        rate.update(rates(device))
         yield steps.floor([], rate)  # the rates are of use without the steps too
         yield steps.floor(times(), rate)
 

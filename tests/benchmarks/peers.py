@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sweep import runner
 from sweep.cohort import Cohort
 from sweep.plan import Plan, make_plan
 from sweep.spec import StudySpec
@@ -31,11 +30,10 @@ from sweep.studyfile import load_spec
 from tests.benchmarks import ensemble, plain
 from tests.benchmarks.comparison import Outcome, done, figures, row
 from tests.benchmarks.contracts import trained
-from tests.benchmarks.floor import flops_and_bytes
+from tests.benchmarks.floor import flops_and_bytes, seconds
 from tests.benchmarks.job import Job, read_job
 from tests.benchmarks.machine import STUDIES
-from tests.benchmarks.parts import timers
-from tests.benchmarks.steps import seconds
+from tests.benchmarks.parts import run_timed
 from tests.benchmarks.workloads import DIGITS, ENSEMBLE, PLAIN, QUICK, RANGE, Program, Workload
 
 Row = dict[str, Any]
@@ -216,15 +214,9 @@ def parts(device: torch.device, runs: int, quick: bool) -> Iterator[list[Row]]:
 
 
 def parts_once(spec: StudySpec) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder, timers() as spent:
-        stored = spec.model_copy(update={"storage": f"sqlite:///{folder}/parts.db"})
-        begin = time.perf_counter()
-        runner.run_study(stored)
-        whole = time.perf_counter() - begin
-    training = sum(s for name, s in spent.items() if name not in NOT_TRAINING)
-    told = {name: spent[name] for name in NOT_TRAINING}
-    rest = whole - sum(spent.values())
-    return {**told, "training": training, "the rest": rest, "whole": whole}
+    spent = run_timed(spec)
+    told = {name: spent.pop(name) for name in (*NOT_TRAINING, "the rest", "whole")}
+    return {**told, "training": sum(spent.values())}
 
 
 def study(work: Workload, device: torch.device) -> StudySpec:

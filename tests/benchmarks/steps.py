@@ -15,7 +15,7 @@ so at the smallest L measured whose step takes BOUND times that of the smallest 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -27,7 +27,7 @@ from sweep.lanes import Lanes
 from sweep.plan import make_plan
 from sweep.studyfile import load_spec
 from tests.benchmarks.contracts import BATCH, FEATURES, ROWS, a_batch, made
-from tests.benchmarks.floor import flops_and_bytes
+from tests.benchmarks.floor import flops_and_bytes, seconds, wait
 from tests.benchmarks.machine import STUDY
 from tests.benchmarks.workloads import RANGE
 
@@ -37,20 +37,6 @@ SAMPLES, SAMPLE_S = 5, 0.05  # medians of so many; a sample is an epoch or more,
 PROFILED = 20  # steps
 QUEUED = 5  # steps that fit the device's queue of launches, so that the host need not wait
 TOP = 8
-
-
-def wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def seconds(device: torch.device, call: Callable[[], Any]) -> float:
-    """Time a call, to the end of what it started on the device."""
-    wait(device)
-    begin = time.perf_counter()
-    call()
-    wait(device)
-    return time.perf_counter() - begin
 
 
 def step_times(
@@ -95,20 +81,6 @@ def launch_bound(times: Sequence[Row]) -> list[Row]:
         ended = (row["lanes"] for row in rows if row["step_ms"] >= limit)
         found.append({"hidden": hidden, "lanes": next(ended, None)})
     return found
-
-
-def rates(device: torch.device) -> dict[str, float]:
-    """Return FLOP/s of a large float32 product and bytes/s of a large copy."""
-    n, entries = (8192, 1 << 28) if device.type == "cuda" else (1024, 1 << 25)
-    a, b, out = (torch.rand(n, n, device=device) for _ in range(3))
-    source, target = (torch.ones(entries, device=device) for _ in range(2))
-
-    def warm(call: Callable[[], Any]) -> float:
-        return median([seconds(device, call) for _ in range(8)][1:])
-
-    product = warm(lambda: torch.mm(a, b, out=out))
-    copy = warm(lambda: target.copy_(source))
-    return {"flop_s": 2 * n**3 / product, "byte_s": 2 * 4 * entries / copy}
 
 
 def floor(times: Sequence[Row], rate: dict[str, float]) -> Row:
