@@ -3,7 +3,8 @@
 A cohort has S slots of G lanes; a slot holds one trial, one replicate a lane. Where a trial
 has more replicates than a slot has lanes, they are trained in rounds, one after another.
 Neighbours may be anywhere in their training, diverge or be replaced without a trial
-noticing; a slot that nobody uses is trained along and never read. One thread owns a cohort.
+noticing; a slot that nobody uses is trained along and never read, or left out where it is
+behind the last one and that changes no bit. One thread owns a cohort.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Cohort:
 
     @property
     def width(self) -> int:
-        """Lanes."""
+        """Lanes, at most."""
         return self.n_slots * self.lanes_per_slot
 
     @property
@@ -84,6 +85,7 @@ class Cohort:
         index = min(set(range(self.n_slots)) - set(self._slots))
         losses = np.full((self._epochs, len(self._replicates)), np.nan)
         self._slots[index] = _Slot(trial, setting, losses, self._epochs)
+        self._fit_lanes()
         self._begin_round(index)
 
     def stop(self, trial: Hashable) -> None:
@@ -93,6 +95,7 @@ class Cohort:
 
     def advance(self) -> list[Report]:
         """Train one epoch on every lane and report on the trials that have a slot."""
+        self._fit_lanes()
         places = self._round_of(next(iter(self._slots.values())))  # alike in all slots
         self._lanes.train_epoch()
         losses = on_host(self._lanes.validate(places))  # the epoch's one wait for the device
@@ -105,6 +108,12 @@ class Cohort:
                 slot.measures += [self._part(measures, index, places)] * (slot in over)
         reports = [self._settle(index) for index in list(self._slots)]
         return [report for report in reports if report]
+
+    def _fit_lanes(self) -> None:
+        """Train no slots behind the last one that is held."""
+        slots = 1 + max(self._slots)
+        if slots != self._lanes.shape[0] and self._lanes.same_in_any_number:
+            self._lanes.resize(slots)
 
     def _round_of(self, slot: _Slot) -> range:
         """Return the replicates that are in the slot's lanes now."""

@@ -9,7 +9,7 @@
 | P | entries of one network's parameters | |
 | params, grad | of all lanes, tensor by tensor | (L, P), as `Flat` |
 
-Shapes and addresses stay the same for life. Epoch, step count, optimiser state, order of the
+Shapes and addresses change in `resize` alone. Epoch, step count, optimiser state, order of the
 rows and schedule position belong to the lane. Nothing waits for the device but `on_host`.
 """
 
@@ -91,7 +91,7 @@ class Lanes:
     def __init__(
         self, problem: Problem, factory: Factory, recipe: Recipe, slots: int, places: int
     ):
-        self.problem, self.recipe, self.shape = problem, recipe, (slots, places)
+        self.problem, self.recipe = problem, recipe
         replicates = range(len(problem.replicates))
         modules = [build(factory, self._seed("weights", r)) for r in replicates]
         self.layout = Layout.of(modules[0], recipe.exempt)
@@ -112,12 +112,35 @@ class Lanes:
         self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
         if recipe.compile:
             self._compile()
-        units = [place.shape[0] for place in self.layout.places if place.shape]
-        widest = max(*units, math.prod(problem.feature_shape))
-        self._rows_at_once = max(1, EVALUATION_ENTRIES // (max(slots, places) * widest))
-        self._allocate(slots * places)
+        self._allocate(slots, places)
 
-    def _allocate(self, lanes: int) -> None:
+    @property
+    def same_in_any_number(self) -> bool:
+        """Whether a lane comes to the same bits in any number of lanes; so that they `resize`."""
+        return bool(self._mlp) and self._device.type == "cpu" and not self.recipe.compile
+
+    @torch.no_grad()
+    def resize(self, slots: int) -> None:
+        """Have so many slots from now on; the first ones go on as they are, new ones are idle."""
+        places, before = self.shape[1], self._held()
+        kept = slice(0, min(slots, self.shape[0]) * places)
+        self._allocate(slots, places)
+        for new, old in zip(self._held(), before, strict=True):
+            new[kept] = old[kept]
+
+    def _held(self) -> list[Tensor]:
+        """List what lanes hold from step to step: (L, …) each."""
+        flats = (self._params, *self._state)
+        return [
+            *(part for flat in flats for part in flat.parts), *self._buffers.values(),
+            *self._columns, self._lr, self._t, self._epoch, self._replicate,
+        ]  # fmt: skip
+
+    def _allocate(self, slots: int, places: int) -> None:
+        self.shape, lanes = (slots, places), slots * places
+        units = [place.shape[0] for place in self.layout.places if place.shape]
+        widest = max(*units, math.prod(self.problem.feature_shape))
+        self._rows_at_once = max(1, EVALUATION_ENTRIES // (max(slots, places) * widest))
         self._params = self.layout.flat(self._initial[:1].expand(lanes, -1))
         self._grad = self._params.zeros_like()
         self._tensors = self.layout.views(self._params)

@@ -190,6 +190,28 @@ def test_compiled_steps_report_the_same_bits_in_any_slot_and_company(net: str) -
     assert_bitwise(alone(first, HEALTHY), crowded(second, HEALTHY))
 
 
+@pytest.mark.parametrize("hidden", [[], [7], [32], [9, 5]])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "silu", "elu"])
+def test_a_trial_reports_the_same_bits_among_any_number_of_slots(
+    hidden: list[int], activation: str
+) -> None:
+    """Slots behind the last one held are left out, and come back as trials start."""
+    problem = problem_of(replicates=EIGHT[:3])
+    factory = mlp(problem, hidden, activation)
+    want = alone(Cohort(problem, factory, ADAM, width=3), HEALTHY)
+    cohort, told = Cohort(problem, factory, ADAM, width=16), dict[Hashable, Told]()
+    for trial in ("one", "it", "two"):
+        cohort.start(trial, HEALTHY if trial == "it" else HEALTHY._replace(strength=0.03))
+    follow(cohort, told, 1)
+    cohort.stop("two")  # fewer
+    follow(cohort, told, 1)
+    for index in range(3):  # and more
+        cohort.start(index, DIVERGING)
+    follow(cohort, told)
+    assert_bitwise(told["it"], want)
+    assert_bitwise(alone(cohort, HEALTHY), want)
+
+
 def test_a_second_run_in_the_same_cohort_reports_the_same_bits() -> None:
     problem = problem_of()
     cohort = Cohort(problem, mlp(problem), ADAM, width=24)

@@ -68,7 +68,10 @@ def test_a_trial_that_is_stopped_leaves_its_slot_to_the_next(tmp_path: Path) -> 
         team.advance()
         team.stop("a")
         team.start("c", Setting(1e-3, 2e-2))
-        assert [(report.trial, report.epoch) for report in team.advance()] == [("b", 2), ("c", 1)]
+        told = [report for _ in range(5) for report in team.advance()]  # its worker was ahead
+        assert [report.epoch for report in told if report.trial == "b"] == [2, 3, 4]
+        assert [report.epoch for report in told if report.trial == "c"][:2] == [1, 2]
+        assert len(told) == len([report for report in told if report.trial in ("b", "c")])
 
 
 def test_what_a_worker_raises_is_raised_here_and_no_answer_is_left_over(
