@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 import typer
 
 from sweep.errors import SweepError, UsageError
+from sweep.machine import importing
 from sweep.terminal import (
     diagnosis,
     epochs_bar,
@@ -87,12 +88,17 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or go on with it where it stopped."""
-    spec = _load(study, sets, storage, device, n_trials)
-    with _imports():
-        from sweep import result
+    from sweep.crew import hired
 
-    with _asked_to_stop() as should_stop, progress_bar(hidden=as_json) as on_progress:
-        outcome = result.run(spec, fresh=fresh, on_progress=on_progress, should_stop=should_stop)
+    spec = _load(study, sets, storage, device, n_trials)
+    with hired(spec) as crew:
+        with importing():
+            from sweep import result
+
+        with _asked_to_stop() as should_stop, progress_bar(hidden=as_json) as on_progress:
+            outcome = result.run(
+                spec, crew=crew, fresh=fresh, on_progress=on_progress, should_stop=should_stop
+            )
     if as_json:
         print(json.dumps(summary(outcome)))
     else:
@@ -109,11 +115,13 @@ def validate(
 ) -> None:  # fmt: skip
     """Show the resolved study and the plan, without training."""
     spec = _load(study, sets, storage, device)
-    with _imports():
+    with importing():
         from sweep.database import public_url
         from sweep.plan import make_plan
+        from sweep.search import check_search
 
     plan = make_plan(spec)
+    check_search(spec, (plan.span.low, plan.span.high))
     where = {"storage": public_url(spec.storage)}
     if as_json:
         shown = {**spec.model_dump(mode="json"), **where}
@@ -138,7 +146,7 @@ def status(
 ) -> None:
     """List the studies of a storage: trials per state, best value, who runs it, how long yet."""
     url, name = _locate(study, storage) if study else (_storage_url(storage), None)
-    with _imports():
+    with importing():
         from sweep.database import public_url
         from sweep.overview import overview
 
@@ -165,7 +173,7 @@ def export(
     """Write the chosen strength to a config file."""
     selection = _selection(select)
     url, name = _locate(study, storage)
-    with _imports():
+    with importing():
         from sweep.export import make_config, write_config
         from sweep.overview import load_study
 
@@ -190,7 +198,7 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Refit with the exported strength and with none, and measure both on the test rows."""
-    with _imports():
+    with importing():
         from sweep import refit
         from sweep.overview import note_fit
 
@@ -223,7 +231,7 @@ def report(
     path = output or OUT / f"{'-'.join(name for _, name in places)}.html"
     if path.suffix not in (".html", ".htm"):
         raise UsageError(f"--output: must end in .html, got {path}. Change the suffix")
-    with _imports():
+    with importing():
         from sweep.overview import load_study
         from sweep.report import write_report
 
@@ -239,7 +247,7 @@ def doctor(
 ) -> None:
     """Check a storage, and with --repair mend it after a backup."""
     url = _storage_url(storage)
-    with _imports():
+    with importing():
         from sweep import doctor as surgery
         from sweep.database import public_url
 
@@ -260,7 +268,7 @@ def dashboard(
 ) -> None:
     """Show the studies of a storage in optuna-dashboard, read-only, on this machine."""
     url = _storage_url(storage)
-    with _imports():
+    with importing():
         from sweep.dashboard import serve
 
     serve(url, port, announce=lambda address: print(f"{address}  (Ctrl-C ends)", flush=True))
@@ -286,17 +294,6 @@ def init(
             f"init: must be a file that can be written, got {file}: {error.strerror}. Name another"
         ) from None
     print(f"wrote {file}; next: sweep validate {file}, sweep run {file}")
-
-
-@contextmanager
-def _imports() -> Iterator[None]:
-    """Import without looking for garbage: all that torch and the others make stays to the end."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()  # nor look for any in it later
-        gc.enable()
 
 
 def _argument_problem(error: Any) -> str:

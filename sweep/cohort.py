@@ -15,24 +15,9 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from sweep.data import Problem
-from sweep.lanes import Array, Lanes, Measures, Recipe, Setting, on_host
+from sweep.lanes import Lanes, Recipe, on_host
 from sweep.models import Factory
-
-
-@dataclass(frozen=True)
-class Report:
-    """What one epoch brought a trial; its last one says how it ended."""
-
-    trial: Hashable
-    epoch: int
-    loss: float | None  # mean validation loss over the replicates, where all are finite
-    diverged: str | None = None  # why the trial was given up
-    result: Measures | None = None  # at the end of training: (R,) each
-
-    @property
-    def ended(self) -> bool:
-        """Whether the trial has left its lanes."""
-        return self.diverged is not None or self.result is not None
+from sweep.reports import Array, Measures, Report, Setting
 
 
 @dataclass
@@ -64,6 +49,7 @@ class Cohort:
         self.lanes_per_slot = min(width, len(problem.replicates))
         self._lanes = Lanes(problem, factory, recipe, self.n_slots, self.lanes_per_slot)
         self._slots: dict[int, _Slot] = {}
+        self._new: list[int] = []  # slots whose trials are yet to begin
 
     @property
     def width(self) -> int:
@@ -85,17 +71,20 @@ class Cohort:
         index = min(set(range(self.n_slots)) - set(self._slots))
         losses = np.full((self._epochs, len(self._replicates)), np.nan)
         self._slots[index] = _Slot(trial, setting, losses, self._epochs)
-        self._fit_lanes()
-        self._begin_round(index)
+        self._new.append(index)
 
     def stop(self, trial: Hashable) -> None:
         """Take a trial out of its slot."""
         index = next(index for index, slot in self._slots.items() if slot.trial == trial)
         del self._slots[index]
+        if index in self._new:
+            self._new.remove(index)
 
     def advance(self) -> list[Report]:
         """Train one epoch on every lane and report on the trials that have a slot."""
         self._fit_lanes()
+        while self._new:
+            self._begin_round(self._new.pop())
         places = self._round_of(next(iter(self._slots.values())))  # alike in all slots
         self._lanes.train_epoch()
         losses = on_host(self._lanes.validate(places))  # the epoch's one wait for the device

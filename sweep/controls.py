@@ -16,7 +16,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.ranges import Range
+from sweep.outline import Range
 from sweep.search import Params, rank
 from sweep.spec import StudySpec
 from sweep.stats import MIN_FOLDS

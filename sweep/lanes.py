@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,9 +39,9 @@ from sweep.models import (
 )
 from sweep.optim import Columns, Optimizer
 from sweep.penalty import histogram, inputs_used, norm, sparsity
+from sweep.reports import Array, Measures, Setting
 from sweep.seeds import derive
 
-Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 # MKL picks a kernel by the address of each matrix, so that the last bit of a product would depend
 # on the slot. In this mode, read at its first call, it does not, at about the same speed.
 os.environ.setdefault("MKL_CBWR", "AUTO")
@@ -60,29 +60,6 @@ class Recipe:
     exempt: tuple[str, ...] = ()
     fused: bool = True
     compile: bool = False
-
-
-class Setting(NamedTuple):
-    """What a trial may choose for its lanes, in the order of `Columns`."""
-
-    strength: float
-    lr: float
-    l1_ratio: float = 0.0
-    momentum: float = 0.0
-
-
-@dataclass(frozen=True)
-class Measures:
-    """What lanes have come to, one entry a lane."""
-
-    val_loss: Array
-    val_score: Array  # accuracy, or R² for regression
-    train_loss: Array  # on the labels that training reads
-    train_loss_clean: Array  # on the true labels
-    norm: Array
-    sparsity: Array
-    inputs_used: Array  # by a unit of the first penalised layer
-    weight_counts: Array  # (L, N_BINS): weights between penalty.WEIGHT_EDGES
 
 
 class Lanes:

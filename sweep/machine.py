@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import torch
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import without looking for garbage: all that torch and the others make stays to the end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # nor look for any in it later
+        gc.enable()
 
 
 def use_one_thread() -> None:
@@ -14,6 +26,8 @@ def use_one_thread() -> None:
     A step is many short operations: on cores that have other work, threads wait for each
     other at every one of them, and two were nearly twice as slow as one.
     """
+    import torch  # here: the owner of a run does without
+
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
 
@@ -33,4 +47,6 @@ def keep_freed_memory() -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell an allocation that failed; on the CPU torch raises a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "t allocate" in str(error)
+    if isinstance(error, MemoryError) or "t allocate" in str(error):
+        return True
+    return type(error).__name__ == "OutOfMemoryError"  # torch's, which may not be imported here

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sweep.flat import Flat
-from sweep.stats import LARGEST, N_BINS
+from sweep.reports import LARGEST, N_BINS
 
 
 def add_l2_gradient(gradient: Flat, params: Flat, alpha: Tensor, l1_ratio: Tensor) -> None:

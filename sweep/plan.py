@@ -6,41 +6,39 @@ import hashlib
 import inspect
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sweep import optim
+from sweep.alpha_max import alpha_max
 from sweep.data import Dataset, Problem, load_dataset, make_problem
 from sweep.errors import UsageError
-from sweep.lanes import Recipe, Setting
+from sweep.lanes import Recipe
 from sweep.models import MLP, Factory, Layout, build, check_model
+from sweep.outline import Outline, Range
 from sweep.own import load_function
-from sweep.ranges import Range, make_range
-from sweep.search import make_design, make_pruner, make_sampler, make_space
 from sweep.spec import AdamSpec, MlpSpec, SgdSpec, StudySpec
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave
 # the caches. A step that autograd differentiates has the larger fixed cost.
 CPU_BYTES, CPU_BYTES_AUTOGRAD = 18 << 20, 64 << 20
 CUDA_SHARE = 0.4  # of the card's memory
+DEFAULT_RANGE = (1e-6, 1e-1)
+LOW_TO_HIGH = 1e-4  # glmnet's ratio of the smallest to the largest strength
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A study, resolved."""
+class Plan(Outline):
+    """A study, resolved, with all that it is trained on."""
 
-    spec: StudySpec
     dataset: Dataset
     problem: Problem  # on its device
     factory: Factory
     recipe: Recipe
     layout: Layout
-    span: Range
-    width: int  # lanes
-    workers: int  # processes that share them
     lane_bytes: int
 
     @property
@@ -50,31 +48,22 @@ class Plan:
         return self.recipe.epochs * -(-rows // (self.recipe.batch_size or rows))
 
     @property
-    def about(self) -> dict[str, Any]:
-        """What an exported config tells of the problem, as plain data."""
-        model = self.spec.model
-        source = (
-            None if isinstance(model, MlpSpec) else source_file(model.source, self.spec.folder)
-        )
-        return {
-            "n_rows": self.problem.train.shape[1],
-            "n_outputs": self.problem.n_outputs,
-            "penalised": list(self.layout.penalised),
-            "exempt": list(self.layout.exempt),
-            "model_hash": source and hashlib.sha256(source.read_bytes()).hexdigest()[:16],
-            "device": _device_name(self.problem.X.device),
-        }
+    def outline(self) -> Outline:
+        """The plan without what it is trained on."""
+        return Outline(**{field.name: getattr(self, field.name) for field in fields(Outline)})
 
-    def setting(self, params: dict[str, float]) -> Setting:
-        """Return what a trial with these params sets in its lanes."""
-        training = self.spec.training
-        momentum = training.momentum if isinstance(training, SgdSpec) else 0.0
-        return Setting(
-            params[self.spec.strength],
-            params.get("lr", training.lr),
-            params.get("l1_ratio", self.spec.penalty.ratio),
-            params.get("momentum", momentum),
-        )
+
+def _about(spec: StudySpec, problem: Problem, layout: Layout) -> dict[str, Any]:
+    model = spec.model
+    source = None if isinstance(model, MlpSpec) else source_file(model.source, spec.folder)
+    return {
+        "n_rows": problem.train.shape[1],
+        "n_outputs": problem.n_outputs,
+        "penalised": list(layout.penalised),
+        "exempt": list(layout.exempt),
+        "model_hash": source and hashlib.sha256(source.read_bytes()).hexdigest()[:16],
+        "device": _device_name(problem.X.device),
+    }
 
 
 def source_file(source: str, folder: Path) -> Path:
@@ -90,7 +79,7 @@ def make_plan(spec: StudySpec) -> Plan:
     """Read the data, make the model, and settle range and width.
 
     Raises:
-        UsageError: the data, the model, the range, the sampler or the device is not usable.
+        UsageError: the data, the model, the range or the device is not usable.
     """
     device = resolve_device(spec.device)
     dataset = load_dataset(spec.data, spec.folder, spec.seed)
@@ -111,11 +100,11 @@ def make_plan(spec: StudySpec) -> Plan:
     lane_bytes = _lane_bytes(spec, problem, layout)
     width, workers = _width(spec, lane_bytes, device)
     recipe = _recipe(spec)
-    # They refuse options that are not theirs, before anything is trained or written.
-    make_sampler(spec.search.sampler)
-    make_pruner(spec.search.pruner, spec.training.epochs)
-    make_design(spec, make_space(spec, span.low, span.high))
-    return Plan(spec, dataset, problem, factory, recipe, layout, span, width, workers, lane_bytes)
+    return Plan(
+        spec, span, width, workers, problem.task, dataset.content_hash,
+        _about(spec, problem, layout),
+        dataset, problem, factory, recipe, layout, lane_bytes,
+    )  # fmt: skip
 
 
 def resolve_device(name: str) -> torch.device:
@@ -146,6 +135,57 @@ def make_factory(spec: StudySpec, problem: Problem) -> Factory:
     made = load_function(model.source, spec.folder)
     shape = problem.feature_shape
     return lambda: made(shape[0] if len(shape) == 1 else shape, problem.n_outputs)
+
+
+def make_range(spec: StudySpec, problem: Problem) -> Range:
+    """Return the range that a study begins with.
+
+    Raises:
+        UsageError: it is empty, or reaches where SGD is not stable.
+    """
+    if spec.strength == "weight_decay":
+        bounds = spec.search.space.weight_decay
+        return Range(bounds.low if bounds else 1e-5, bounds.high if bounds else 1.0)
+    model, wanted, largest = spec.model, spec.search.space.alpha, None
+    if isinstance(model, MlpSpec):
+        ratio = spec.search.space.l1_ratio.low if spec.search.space.l1_ratio else None
+        ratio = spec.penalty.ratio if ratio is None else ratio
+        largest = alpha_max(problem, model.hidden, model.activation, ratio, spec.seed)
+    cap = stability_cap(spec)
+    auto_high = min(largest or DEFAULT_RANGE[1], cap or float("inf"))
+    high = auto_high if wanted.high == "auto" else wanted.high
+    if cap is not None and high > cap:
+        raise UsageError(
+            f"search.space.alpha.high: must be < {cap:.3g}, where SGD with this lr stops being"
+            f" stable, got {high:g}. Use auto, or a smaller lr"
+        )
+    auto_low = high * LOW_TO_HIGH if largest else min(DEFAULT_RANGE[0], high * LOW_TO_HIGH)
+    low = auto_low if wanted.low == "auto" else wanted.low
+    if low >= high:
+        raise UsageError(
+            f"search.space.alpha.low: must be < high, got low {low:g}, high {high:g}."
+            " Give both, or lower it"
+        )
+    return Range(low, high, largest, cap)
+
+
+def stability_cap(spec: StudySpec) -> float | None:
+    """Return the α above which SGD's own step on the squared penalty overshoots, if there is one.
+
+    α < (1 + μ) / ((1 − τ)·lr), with nesterov (1 + μ) / ((1 + 2μ)·lr).
+    """
+    training, space = spec.training, spec.search.space
+    if not isinstance(training, SgdSpec) or spec.penalty.norm == "l1":
+        return None
+    lr = space.lr.high if space.lr else training.lr
+    momenta = [space.momentum.low, space.momentum.high] if space.momentum else [training.momentum]
+    ratio = space.l1_ratio.low if space.l1_ratio else spec.penalty.ratio
+    if training.nesterov:
+        gain = min((1 + mu) / (1 + 2 * mu) for mu in momenta)
+    else:
+        # Without momentum torch ignores the dampening.
+        gain = min((1 + mu) / (1 - training.dampening * (mu > 0)) for mu in momenta)
+    return 0.99 * gain / (lr * (1 - ratio)) if ratio < 1 else None
 
 
 def _recipe(spec: StudySpec) -> Recipe:

@@ -173,7 +173,7 @@ def _params(config: dict[str, Any], spec: StudySpec, path: Path) -> dict[str, fl
 def _check_content(plan: Plan, provenance: dict[str, Any], path: Path) -> None:
     """Refuse other rows or another model than those of the search."""
     model = plan.spec.model
-    if plan.dataset.content_hash != provenance["data_hash"]:
+    if plan.data_hash != provenance["data_hash"]:
         what, now = f"data.source: must hold the rows that {path} was", plan.spec.data.source
     elif plan.about["model_hash"] != provenance.get("model_hash"):
         source = model.source if isinstance(model, OwnModelSpec) else "the built-in mlp"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import optuna
 
 from sweep import board
+from sweep.crew import Crew
 from sweep.errors import SweepError
 from sweep.export import make_config, write_config
 from sweep.overview import load_study
@@ -141,14 +142,16 @@ class StudyResult:
 def run(
     spec: StudySpec,
     *,
+    crew: Crew | None = None,
     fresh: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> StudyResult:
     """Run or resume a study and read what came of it; arguments as in `run_study`."""
     ending = run_study(
-        spec, fresh=fresh, on_progress=on_progress, should_stop=should_stop, publish=board.publish
-    )
+        spec, crew=crew, fresh=fresh, on_progress=on_progress, should_stop=should_stop,
+        publish=board.publish,
+    )  # fmt: skip
     return load_result(spec.storage, spec.study_name, ending)
 
 

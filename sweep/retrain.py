@@ -20,10 +20,11 @@ from torch import Tensor
 
 from sweep.errors import SweepError
 from sweep.fitted import Row
-from sweep.lanes import Array, Lanes, Setting, on_host
+from sweep.lanes import Lanes, on_host
 from sweep.machine import is_out_of_memory
 from sweep.models import Tensors
 from sweep.plan import Plan
+from sweep.reports import Array, Setting
 
 N_BINS = 15  # of the calibration error
 

@@ -5,29 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
-import torch
 from optuna.trial import TrialState
 
-from sweep.cohort import Cohort, Report
 from sweep.controls import Controls
-from sweep.data import Problem
+from sweep.crew import Crew, Team, hired
 from sweep.database import rename_study
 from sweep.errors import SweepError
-from sweep.lanes import Measures
-from sweep.machine import is_out_of_memory, keep_freed_memory, use_one_thread
-from sweep.plan import Plan, make_plan
+from sweep.machine import is_out_of_memory
+from sweep.outline import Outline
 from sweep.ranges import EVERY, may_widen, new_points, widened
+from sweep.reports import Measures, Report
 from sweep.search import (
     Params,
     Search,
     Space,
+    check_search,
     is_result,
     make_pruner,
     make_sampler,
@@ -38,7 +36,9 @@ from sweep.settle import settle
 from sweep.spec import StudySpec
 from sweep.stats import standard_error
 from sweep.storage import MirroredStorage
-from sweep.workers import Team, hired
+
+if TYPE_CHECKING:
+    from sweep.cohort import Cohort
 
 HEARTBEAT_S = 20.0  # a third of the lease
 CURVE_LAG_S = 1.0  # how far the storage may lag behind in curves, never in results
@@ -75,6 +75,7 @@ Ending = Literal["done", "interrupted", "timeout"]
 def run_study(
     spec: StudySpec,
     *,
+    crew: Crew | None = None,
     fresh: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -84,6 +85,7 @@ def run_study(
 
     Args:
         spec: the study.
+        crew: who trains it; hired here if not before.
         fresh: start over; an older study of this name is kept as `<name>-<date>`.
         on_progress: called after every epoch, when what it tells is safely stored.
         should_stop: asked after every epoch; True ends the run after a clean save.
@@ -95,49 +97,51 @@ def run_study(
             another study under this name.
         SweepError: another process runs this study, or the storage failed for good.
     """
-    use_one_thread()
-    keep_freed_memory()
-    plan = make_plan(spec)
-    sampler = make_sampler(spec.search.sampler)
-    pruner = make_pruner(spec.search.pruner, spec.training.epochs)
-    if fresh:
-        kept = f"{spec.study_name}-{datetime.now():%Y%m%d-%H%M%S}"
-        rename_study(spec.storage, spec.study_name, kept)
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every study it makes
-    try:
-        storage = MirroredStorage.open(spec.storage, spec.study_name)
-        try:
-            study = optuna.create_study(
-                storage=storage, study_name=spec.study_name, direction="minimize",
-                sampler=sampler, pruner=pruner, load_if_exists=True,
-            )  # fmt: skip
-            plan = settle(plan, study)
-            return _run(plan, storage, study, on_progress, should_stop, publish)
-        finally:
-            storage.close()
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    with nullcontext(crew) if crew else hired(spec) as crew:
+        return _run(spec, crew, fresh, on_progress, should_stop, publish)
 
 
 def _run(
-    plan: Plan, storage: MirroredStorage, study: optuna.Study,
+    spec: StudySpec, crew: Crew, fresh: bool,
     on_progress: Callable[[Progress], None], should_stop: Callable[[], bool],
     publish: Callable[[optuna.Study], None],
 ) -> Ending:  # fmt: skip
-    storage.reconcile(study._study_id)
-    n_results = sum(map(is_result, study.get_trials(deepcopy=False)))
-    if n_results < plan.spec.search.n_trials:  # from which others tell the rate
-        began = datetime.now(UTC).isoformat()
-        study.set_user_attr("run", {"began": began, "n_results": n_results})
+    plan = crew.outline
+    check_search(spec, (plan.span.low, plan.span.high))
+    if fresh:
+        kept = f"{spec.study_name}-{datetime.now():%Y%m%d-%H%M%S}"
+        rename_study(spec.storage, spec.study_name, kept)
+    with _quiet_optuna(), closing(MirroredStorage.open(spec.storage, spec.study_name)) as storage:
+        study = optuna.create_study(
+            storage=storage, study_name=spec.study_name, direction="minimize",
+            sampler=make_sampler(spec.search.sampler),
+            pruner=make_pruner(spec.search.pruner, spec.training.epochs), load_if_exists=True,
+        )  # fmt: skip
+        plan = settle(plan, study)
+        storage.reconcile(study._study_id)
+        n_results = sum(map(is_result, study.get_trials(deepcopy=False)))
+        if n_results < spec.search.n_trials:  # from which others tell the rate
+            began = datetime.now(UTC).isoformat()
+            study.set_user_attr("run", {"began": began, "n_results": n_results})
+        try:
+            with _heartbeat(storage):
+                runner = _Runner(plan, storage, study, crew)
+                ending = runner.run(on_progress, should_stop, publish)
+                publish(study)
+                return ending
+        finally:
+            storage.requeue(study._study_id)
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Let Optuna not tell of every study that it makes."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        # Workers first: they are forked, which is not safe beside a thread.
-        with hired(plan, plan.workers) as workers, _heartbeat(storage):
-            ending = _Runner(plan, storage, study, workers).run(on_progress, should_stop, publish)
-            publish(study)
-            return ending
+        yield
     finally:
-        storage.requeue(study._study_id)
+        optuna.logging.set_verbosity(verbosity)
 
 
 @contextmanager
@@ -162,10 +166,8 @@ def _heartbeat(storage: MirroredStorage) -> Iterator[None]:
 class _Runner:
     """The loop of one run."""
 
-    def __init__(
-        self, plan: Plan, storage: MirroredStorage, study: optuna.Study, workers: list[Connection]
-    ):
-        self.workers = workers
+    def __init__(self, plan: Outline, storage: MirroredStorage, study: optuna.Study, crew: Crew):
+        self.crew = crew
         self.plan, self.storage, self.study, self.span = plan, storage, study, plan.span
         self.widenings: list[dict[str, Any]] = study.user_attrs.get("widenings", [])
         space = self._space()
@@ -280,16 +282,9 @@ class _Runner:
 
     def _make_cohort(self, width: int) -> Cohort | Team:
         """Make a cohort of `width` lanes, or of half as many until there is memory for it."""
-        plan = self.plan
         while width:
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
             try:
-                cohort = (
-                    Team(self.workers, plan, width)
-                    if self.workers
-                    else Cohort(plan.problem, plan.factory, plan.recipe, width)
-                )
+                cohort = self.crew.cohort(width)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -363,17 +358,17 @@ class _Runner:
 
 
 def describe(
-    plan: Plan, params: dict[str, float], result: Measures
+    plan: Outline, params: dict[str, float], result: Measures
 ) -> tuple[float, dict[str, Any]]:
     """Return a trial's value and its attributes, both terms of the objective among them."""
-    spec, problem = plan.spec, plan.problem
+    spec = plan.spec
     values = result.val_loss if spec.objective.metric == "val_loss" else 1 - result.val_score
     size = float(result.norm.mean())
     attrs = {
         "value_se": standard_error(values, spec.replicates.n_folds),
         "replicate_values": values.tolist(),
         "train_loss": float(result.train_loss.mean()),
-        _score_name(problem): float(result.val_score.mean()),
+        _score_name(plan.task): float(result.val_score.mean()),
         "norm": size,
         "penalty": params[spec.strength] * size,
         "sparsity": float(result.sparsity.mean()),
@@ -388,5 +383,5 @@ def describe(
     return float(values.mean()), attrs
 
 
-def _score_name(problem: Problem) -> str:
-    return "val_r2" if problem.task == "regression" else "val_accuracy"
+def _score_name(task: str) -> str:
+    return "val_r2" if task == "regression" else "val_accuracy"

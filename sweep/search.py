@@ -39,6 +39,17 @@ def make_space(spec: StudySpec, low: float, high: float) -> Space:
     return space
 
 
+def check_search(spec: StudySpec, span: tuple[float, float]) -> None:
+    """Refuse options that are not the sampler's or the pruner's, before anything is written.
+
+    Raises:
+        UsageError: there is one.
+    """
+    make_sampler(spec.search.sampler)
+    make_pruner(spec.search.pruner, spec.training.epochs)
+    make_design(spec, make_space(spec, *span))
+
+
 def make_design(spec: StudySpec, space: Space) -> list[Params]:
     """Return the params of the first trials, where the sampler is not the one to choose them.
 

@@ -10,12 +10,11 @@ from optuna.study import StudyDirection
 
 from sweep.database import public_url
 from sweep.errors import UsageError
-from sweep.plan import Plan
-from sweep.ranges import Range
+from sweep.outline import Outline, Range
 from sweep.spec import stored_spec
 
 
-def settle(plan: Plan, study: optuna.Study) -> Plan:
+def settle(plan: Outline, study: optuna.Study) -> Outline:
     """Compare the plan with what the study was begun with; take over its range and width.
 
     Raises:
@@ -44,7 +43,7 @@ def settle(plan: Plan, study: optuna.Study) -> Plan:
         )
     study.set_user_attr("folder", str(spec.folder.resolve()))
     study.set_user_attr("spec_hash", spec.spec_hash)
-    study.set_user_attr("data_hash", plan.dataset.content_hash)
+    study.set_user_attr("data_hash", plan.data_hash)
     study.set_user_attr("alpha_max", plan.span.alpha_max)
     study.set_user_attr("alpha_cap", plan.span.cap)
     study.set_user_attr("alpha_range", [plan.span.low, plan.span.high])
@@ -54,13 +53,13 @@ def settle(plan: Plan, study: optuna.Study) -> Plan:
     return plan
 
 
-def _refuse_changes(plan: Plan, attrs: dict[str, Any]) -> None:
+def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
     old = stored_spec(attrs["spec"]).identity
     changes = [
         f"{key} was {before!r}, is {now!r}"
         for key, before, now in _differences(old, plan.spec.identity)
     ]
-    if attrs.get("data_hash") != plan.dataset.content_hash:
+    if attrs.get("data_hash") != plan.data_hash:
         changes.append("the data are other rows")
     if attrs.get("problem", {}).get("model_hash") != plan.about["model_hash"]:
         changes.append("the model's file has other content")

@@ -16,13 +16,6 @@ Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 MIN_FOLDS = 3  # fewer have no standard error to choose by
 EDGE = 10**0.25  # a strength within this factor of an end of the range lies at it
-N_BINS = 81  # of a histogram of weights; odd, so that exact zeros lie in the middle of one
-LARGEST = 4.0  # the outer bins hold whatever is larger
-# Edges of the bins, (N_BINS + 1,): even steps of ±√|w|, so that they are narrow around zero.
-WEIGHT_EDGES = tuple(
-    math.copysign(root**2, root)
-    for root in (math.sqrt(LARGEST) * (2 * i / N_BINS - 1) for i in range(N_BINS + 1))
-)
 
 
 def fold_means(values: Sequence[float] | Array, n_folds: int) -> Array:

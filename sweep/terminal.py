@@ -40,17 +40,21 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
     console = Console(stderr=True)
     bar = Bar(*columns, console=console)
     task = bar.add_task("", total=1.0, done="", best="")
-    lines: list[Any] = [bar]
-    live = Live(get_renderable=lambda: Group(*lines), console=console, refresh_per_second=10)
+    latest: Progress | None = None
+
+    def draw() -> Group:
+        now = latest  # it changes in another thread
+        if now is None:
+            return Group(bar)
+        done, best = f"{now.n_results}/{now.n_trials} trials", _best(now)
+        bar.update(task, completed=now.fraction, done=done, best=best)
+        return Group(bar, curve_line(now.strength, now.span, now.curve))
+
+    live = Live(get_renderable=draw, console=console, refresh_per_second=10)
 
     def show(progress: Progress) -> None:
-        bar.update(
-            task,
-            completed=progress.fraction,
-            done=f"{progress.n_results}/{progress.n_trials} trials",
-            best=_best(progress),
-        )
-        lines[1:] = [curve_line(progress.strength, progress.span, progress.curve)]
+        nonlocal latest
+        latest = progress
         if not hidden and not live.is_started:
             live.start()  # not before there is something to show: a refusal is one line
 
@@ -58,7 +62,8 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
         yield show
     finally:
         if live.is_started:
-            del lines[1:]  # the outcome shows the curve again
+            draw()  # the bar as it is now
+            latest = None  # the outcome shows the curve again
             live.stop()
             if not console.is_terminal:  # where rich leaves the cursor behind the bar
                 console.line()

@@ -1,164 +1,107 @@
-"""Cohorts in processes of their own, one a CPU core, behind the face of one cohort.
-
-A step is many short operations, which threads share badly: they meet at every one of them.
-Processes meet where trials end. All cohorts of a team have the same number of lanes, so that a
-trial comes to the same bits in any of them.
-"""
+"""What a worker does: plan a study, fork the others, train what the owner starts."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import signal
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from multiprocessing import Pipe
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
-from sweep.cohort import Cohort, Report
-from sweep.errors import SweepError
-from sweep.lanes import Setting
-from sweep.plan import Plan
+from sweep.cohort import Cohort
+from sweep.machine import keep_freed_memory, use_one_thread
+from sweep.outline import Outline
+from sweep.plan import Plan, make_plan
+from sweep.spec import StudySpec
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+def planned(spec: StudySpec) -> Plan:
+    """Make the plan, in a process that is going to train.
+
+    Raises:
+        UsageError: see `make_plan`.
+    """
+    use_one_thread()
+    keep_freed_memory()
+    return make_plan(spec)
 
 
-@contextmanager
-def hired(plan: Plan, count: int) -> Iterator[list[Connection]]:
-    """Fork `count` processes that hold the plan, each at the end of a pipe; none for one."""
-    pipes, pids = [], []
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the child's handlers come first
+def make_cohort(plan: Plan, width: int) -> Cohort:
+    """Make a cohort of so many lanes, with what is left of a former one's memory."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return Cohort(plan.problem, plan.factory, plan.recipe, width)
+
+
+def lead(spec: StudySpec, pipes: Sequence[Connection], signals: Sequence[signal.Signals]) -> None:
+    """Be the first worker: plan the study, tell its outline, fork those of the other pipes."""
+    for number in signals:  # they are for the owner, who hangs up
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+    torch.set_num_threads(1)
+    answer: Outline | Exception
     try:
-        for _ in range(count if count > 1 else 0):
-            ours, theirs = Pipe()
-            pid = os.fork()
-            if not pid:
-                _serve(plan, theirs)
-            theirs.close()
-            pipes.append(ours)
-            pids.append(pid)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        yield pipes
+        plan = planned(spec)
+        answer = plan.outline
+    except Exception as error:
+        answer = sendable(error)
+    sys.stdout.flush()  # what the user's own code has said
+    _keep_only(pipes)  # not before: that code may read what the owner has open
+    if isinstance(answer, Exception):
+        pipes[0].send(answer)
+        return
+    others = [pid for pipe in pipes[1 : plan.workers] if (pid := _fork(plan, pipe))]
+    for pipe in pipes[1:]:
+        pipe.close()
+    try:
+        pipes[0].send(answer)
+        _serve(plan, pipes[0])
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for pipe in pipes:
-            pipe.close()  # which ends the process
-        for pid in pids:
+        for pid in others:
             os.waitpid(pid, 0)
 
 
-class Team:
-    """Cohorts of equal width, one a worker; a `Cohort` to its user.
-
-    A worker that is told to train sends the reports of epoch after epoch and waits for nobody,
-    until a trial of its ends: then it rests, so that the free slots are filled before it goes on.
-    """
-
-    def __init__(self, pipes: Sequence[Connection], plan: Plan, width: int):
-        self._pipes = pipes
-        self._where: dict[Hashable, int] = {}
-        self._resting = set(range(len(pipes)))
-        slots = width // plan.spec.n_replicates
-        each = -(-slots // len(pipes)) * plan.spec.n_replicates
-        # Fewer lanes than all need for one trial each: trials are trained in rounds.
-        shapes = self._make(each or -(-width // len(pipes)))
-        self.width: int = sum(lanes for lanes, _ in shapes)
-        self._n_slots: int = sum(slots for _, slots in shapes)
-
-    @property
-    def free(self) -> int:
-        """Slots without a trial, of all."""
-        return self._n_slots - len(self._where)
-
-    def start(self, trial: Hashable, setting: Setting) -> None:
-        """Put a trial where the fewest are."""
-        held = list(self._where.values())
-        place = min(range(len(self._pipes)), key=held.count)
-        self._where[trial] = place
-        self._send(place, "start", trial, setting)
-
-    def stop(self, trial: Hashable) -> None:
-        """Take a trial out of its slot."""
-        place = self._where.pop(trial)
-        self._send(place, "stop", trial)
-        if place not in self._where.values():
-            self._resting.add(place)
-
-    def advance(self) -> list[Report]:
-        """Take an epoch's reports from all, in the order in which their trials started."""
-        busy = sorted(set(self._where.values()))
-        for place in self._resting.intersection(busy):
-            self._send(place, "train")
-        self._resting.difference_update(busy)
-        answers = [(place, self._receive(place)) for place in busy]  # of all, before one is raised
-        reports: list[Report] = []
-        for place, answer in answers:
-            if isinstance(answer, Exception) or any(report.ended for report in answer):
-                self._resting.add(place)
-        for _, answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-            # A worker may have been ahead of the end that a trial was put to.
-            reports += [report for report in answer if report.trial in self._where]
-        order = list(self._where)
-        for report in reports:
-            if report.ended:
-                del self._where[report.trial]
-        return sorted(reports, key=lambda report: order.index(report.trial))
-
-    def _make(self, width: int) -> list[tuple[int, int]]:
-        """Have cohorts made everywhere: lanes and slots of each."""
-        places = range(len(self._pipes))
-        for place in places:
-            self._send(place, "make", width)
-        made = []
-        for place in places:
-            while isinstance(answer := self._receive(place), list):
-                pass  # reports of the cohort before
-            made.append(answer)
-        for answer in made:
-            if isinstance(answer, Exception):
-                raise answer
-        return made
-
-    def _send(self, place: int, *call: Any) -> None:
-        with _alive():
-            self._pipes[place].send(call)
-
-    def _receive(self, place: int) -> Any:
-        with _alive():
-            return self._pipes[place].recv()
+def _fork(plan: Plan, pipe: Connection) -> int:
+    pid = os.fork()
+    if not pid:
+        try:
+            _keep_only([pipe])
+            _serve(plan, pipe)
+        finally:
+            os._exit(0)
+    return pid
 
 
-@contextmanager
-def _alive() -> Iterator[None]:
+def sendable(error: Exception) -> Exception:
+    """Return the exception as another process can read it, with a note of where it was raised."""
     try:
-        yield
-    except (EOFError, OSError) as error:
-        raise SweepError(
-            "training.workers: must live as long as the run, got one that is gone, perhaps"
-            " killed for its memory. Run again to resume, or --set training.workers=1"
-        ) from error
+        read: Exception = pickle.loads(pickle.dumps(error))
+    except Exception:
+        read = RuntimeError(f"{type(error).__name__}: {error}")
+    read.add_note("".join(traceback.format_exception(error)).rstrip())
+    return read
+
+
+def _keep_only(pipes: Sequence[Connection]) -> None:
+    """Close what the owner has open: sockets and other pipes would outlive it here."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    kept = sorted(pipe.fileno() for pipe in pipes)
+    for low, high in pairwise([2, *kept, min(limit, 2**16)]):
+        os.closerange(low + 1, high)
 
 
 def _serve(plan: Plan, pipe: Connection) -> None:
-    """Be a worker, and never return: do what the owner asks until it hangs up."""
-    try:
-        for number in SIGNALS:  # they are for the owner, who hangs up
-            signal.signal(number, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        # What the owner has open would stay open here after its death: sockets, other pipes.
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        os.closerange(3, pipe.fileno())
-        os.closerange(pipe.fileno() + 1, min(limit, 2**16))
-        torch.set_num_threads(1)
-        with suppress(EOFError, OSError):
-            _answer(plan, pipe)
-    finally:
-        os._exit(0)  # what was inherited is not tidied up here
+    """Do what the owner asks until it hangs up."""
+    with suppress(EOFError, OSError):
+        _answer(plan, pipe)
 
 
 def _answer(plan: Plan, pipe: Connection) -> None:
@@ -170,7 +113,7 @@ def _answer(plan: Plan, pipe: Connection) -> None:
                 name, *args = pipe.recv()
                 if name == "make":
                     cohort, training = None, False  # first: there may be no memory for both
-                    cohort = Cohort(plan.problem, plan.factory, plan.recipe, *args)
+                    cohort = make_cohort(plan, *args)
                     pipe.send((cohort.width, cohort.free))
                 elif name == "start":
                     cohort.start(*args)
@@ -184,4 +127,4 @@ def _answer(plan: Plan, pipe: Connection) -> None:
             raise
         except Exception as error:
             training = False
-            pipe.send(error)
+            pipe.send(sendable(error))

@@ -10,9 +10,10 @@ import torch
 
 from sweep.alpha_max import alpha_max
 from sweep.data import Problem
-from sweep.lanes import Lanes, Measures, Recipe, Setting
+from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP
 from sweep.optim import SGD, Adam, Optimizer
+from sweep.reports import Measures, Setting
 from tests.problems import made_up, real, repeated
 
 ABOVE, BELOW = 1.03, 0.97

@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from sweep.cohort import Cohort, Report
+from sweep.cohort import Cohort
 from sweep.data import Problem
-from sweep.lanes import Measures, Recipe, Setting
+from sweep.lanes import Recipe
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam, Optimizer
+from sweep.reports import Measures, Report, Setting
 from tests import reference
 from tests.problems import made_up
 from tests.reference import Loop, Penalty

@@ -11,7 +11,7 @@ from optuna.trial import create_trial
 
 import sweep
 from sweep.controls import Controls
-from sweep.ranges import Range
+from sweep.outline import Range
 from sweep.result import StudyResult
 from tests.studies import tiny
 

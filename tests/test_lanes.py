@@ -16,8 +16,9 @@ import sweep.lanes
 from sweep import optim
 from sweep.data import Problem
 from sweep.flat import Flat
-from sweep.lanes import Lanes, Recipe, Setting, row_losses
+from sweep.lanes import Lanes, Recipe, row_losses
 from sweep.models import MLP, Factory, build
+from sweep.reports import Setting
 from tests import reference
 from tests.networks import Recurrent, Tied
 from tests.problems import made_up

@@ -16,10 +16,11 @@ from torch import Tensor
 from sweep.cohort import Cohort
 from sweep.data import Problem
 from sweep.flat import Flat
-from sweep.lanes import Lanes, Measures, Recipe, Setting
+from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP
 from sweep.optim import SGD, Adam, Columns, Optimizer
 from sweep.penalty import soft_threshold
+from sweep.reports import Measures, Setting
 from tests.problems import real
 
 # --- single steps

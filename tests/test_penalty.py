@@ -21,7 +21,7 @@ from sweep.penalty import (
     soft_threshold,
     sparsity,
 )
-from sweep.stats import LARGEST, N_BINS, WEIGHT_EDGES
+from sweep.reports import LARGEST, N_BINS, WEIGHT_EDGES
 from tests.problems import real
 
 FINITE = st.floats(-1e6, 1e6, width=32)

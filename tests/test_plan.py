@@ -71,22 +71,3 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 def test_steps_count_the_smaller_last_batch(tmp_path: Path) -> None:
     assert make_plan(tiny(tmp_path)).steps == 4 * 3  # 60 rows in batches of 25
     assert make_plan(tiny(tmp_path, training__batch_size="full")).steps == 4
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ({"search__sampler": {"type": "tpe", "n_ei": 3}}, r"search\.sampler\.n_ei: TPESampler"),
-        ({"search__pruner": {"type": "median", "n": 3}}, r"search\.pruner\.n: MedianPruner"),
-        (
-            {"search__sampler": {"type": "grid", "points": 3}},
-            r"search\.sampler\.points: must give",
-        ),
-    ],
-)
-def test_options_of_others_are_refused_before_anything_is_written(
-    tmp_path: Path, overrides: dict[str, object], message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        make_plan(tiny(tmp_path, **overrides))
-    assert not (tmp_path / "studies.db").exists()

@@ -12,8 +12,9 @@ from optuna.trial import FrozenTrial
 
 import sweep
 from sweep.errors import UsageError
-from sweep.plan import make_plan
-from sweep.ranges import Range, new_points, stability_cap, widened
+from sweep.outline import Range
+from sweep.plan import make_plan, stability_cap
+from sweep.ranges import new_points, widened
 from sweep.result import StudyResult
 from sweep.spec import StudySpec
 from tests.conftest import made_study

@@ -17,8 +17,9 @@ from optuna.trial import TrialState
 
 import sweep
 from sweep import runner
-from sweep.cohort import Cohort, Report
+from sweep.cohort import Cohort
 from sweep.errors import SweepError, UsageError
+from sweep.reports import Report
 from sweep.result import StudyResult
 from sweep.runner import Progress
 from sweep.storage import MirroredStorage
@@ -420,3 +421,22 @@ def stored_results(folder: Path) -> int:
                where study_name = 'tiny' and state = 'COMPLETE'"""
     with closing(sqlite3.connect(folder / "studies.db", timeout=60)) as connection:
         return int(connection.execute(query).fetchone()[0])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"search__sampler": {"type": "tpe", "n_ei": 3}}, r"search\.sampler\.n_ei: TPESampler"),
+        ({"search__pruner": {"type": "median", "n": 3}}, r"search\.pruner\.n: MedianPruner"),
+        (
+            {"search__sampler": {"type": "grid", "points": 3}},
+            r"search\.sampler\.points: must give",
+        ),
+    ],
+)
+def test_options_of_others_are_refused_before_anything_is_written(
+    tmp_path: Path, overrides: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        sweep.run(tiny(tmp_path, **overrides))
+    assert not (tmp_path / "studies.db").exists()

@@ -11,11 +11,12 @@ from dataclasses import fields, replace
 import numpy as np
 import torch
 
-from sweep.cohort import Cohort, Report
+from sweep.cohort import Cohort
 from sweep.data import Problem
-from sweep.lanes import Lanes, Recipe, Setting
+from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam
+from sweep.reports import Report, Setting
 
 ROWS, VALID, FEATURES, CLASSES, REPLICATES, BATCH = 300, 180, 64, 10, 8, 50
 ROUNDING = 1e-9  # in float64

@@ -28,10 +28,11 @@ import optuna
 import torch
 
 from sweep.data import Problem
-from sweep.lanes import Lanes, Recipe, Setting
+from sweep.lanes import Lanes, Recipe
 from sweep.machine import keep_freed_memory
 from sweep.models import MLP
 from sweep.optim import Adam
+from sweep.reports import Setting
 from sweep.tpe import TPE
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.storage import ask_cost

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sweep.lanes
-from sweep import backprop, runner
+from sweep import backprop, runner, workers
 from sweep.lanes import Lanes
 from sweep.optim import Adam
 from sweep.search import Search
@@ -17,7 +17,7 @@ from sweep.spec import StudySpec
 from sweep.storage import MirroredStorage
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
-    ("data and plan", runner, "make_plan"),
+    ("data and plan", workers, "planned"),
     ("gather", sweep.lanes, "_gather"),
     ("forward", backprop, "_forward"),
     ("backward", backprop, "_slope"),

@@ -1,0 +1,229 @@
+"""Who trains a study: this process, or workers, one a CPU core, behind the face of one cohort.
+
+A step is many short operations, which threads share badly: they meet at every one of them.
+Processes meet where trials end. All cohorts of a team have the same number of lanes, so that a
+trial comes to the same bits in any of them.
+
+The owner of a run imports no torch here unless it trains itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sweep.errors import SweepError
+from sweep.machine import importing
+from sweep.outline import Outline
+from sweep.reports import Report, Setting
+from sweep.spec import StudySpec
+
+if TYPE_CHECKING:
+    from sweep.cohort import Cohort
+    from sweep.plan import Plan
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Crew:
+    """Those who train a study: this process, or others that it has forked.
+
+    Args:
+        spec: the study.
+        pipes: to the others, of which some may not be needed; none: this process trains.
+    """
+
+    def __init__(self, spec: StudySpec, pipes: Sequence[Connection] = ()):
+        self._spec, self._pipes = spec, pipes
+
+    @cached_property
+    def outline(self) -> Outline:
+        """What the study comes to, once it is known.
+
+        Raises:
+            UsageError: the data, the model, the range or the device is not usable.
+        """
+        if not self._pipes:
+            return self._plan.outline
+        with _alive():
+            answer = self._pipes[0].recv()
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Outline)
+        self._pipes = self._pipes[: answer.workers]
+        return answer
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether `outline` is known, or will never be."""
+        return "outline" in vars(self)
+
+    def cohort(self, width: int) -> Cohort | Team:
+        """Make a cohort of so many lanes, after `outline`."""
+        if self._pipes:
+            return Team(self._pipes, self._spec.n_replicates, width)
+        from sweep.workers import make_cohort
+
+        return make_cohort(self._plan, width)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        with importing():
+            from sweep.workers import planned
+
+        return planned(self._spec)
+
+
+@contextmanager
+def hired(spec: StudySpec) -> Iterator[Crew]:
+    """Have the study planned, and trained later, on every core that it may use.
+
+    With more than one it is done by processes forked here, the first of which makes the plan and
+    forks the others: so that it imports torch while this one, which does without, imports the
+    rest. Best before anything else: a fork copies no threads, and holds open what is open.
+    """
+    wanted = _cores(spec)
+    if wanted == 1:
+        yield Crew(spec)
+        return
+    ours, theirs = zip(*(Pipe() for _ in range(wanted)), strict=True)
+    sys.stdout.flush()  # or the other would print it once more
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the child's handlers come first
+    try:
+        pid = os.fork()
+        if not pid:
+            _be_a_worker(spec, theirs)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    for pipe in theirs:
+        pipe.close()
+    crew = Crew(spec, ours)
+    try:
+        yield crew
+    finally:
+        for pipe in ours:
+            pipe.close()  # which ends the processes
+        if not crew.is_planned:
+            os.kill(pid, signal.SIGKILL)  # it may be long at what the user has it read
+        os.waitpid(pid, 0)
+
+
+def _be_a_worker(spec: StudySpec, pipes: Sequence[Connection]) -> NoReturn:
+    try:
+        with importing():
+            from sweep.workers import lead
+
+        lead(spec, pipes, SIGNALS)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(0)  # what was inherited is not tidied up here
+
+
+def _cores(spec: StudySpec) -> int:
+    """Return on how many cores the study may be trained, as far as is known without torch."""
+    torch = sys.modules.get("torch")
+    if sys.platform != "linux" or (torch and torch.cuda.is_available()):
+        return 1  # CUDA does not survive a fork
+    asked = spec.training.workers
+    return len(os.sched_getaffinity(0)) if asked == "auto" else asked
+
+
+class Team:
+    """Cohorts of equal width, one a worker; a `Cohort` to its user.
+
+    A worker that is told to train sends the reports of epoch after epoch and waits for nobody,
+    until a trial of its ends: then it rests, so that the free slots are filled before it goes on.
+    """
+
+    def __init__(self, pipes: Sequence[Connection], n_replicates: int, width: int):
+        self._pipes = pipes
+        self._where: dict[Hashable, int] = {}
+        self._resting = set(range(len(pipes)))
+        each = -(-(width // n_replicates) // len(pipes)) * n_replicates
+        # Fewer lanes than all need for one trial each: trials are trained in rounds.
+        shapes = self._make(each or -(-width // len(pipes)))
+        self.width: int = sum(lanes for lanes, _ in shapes)
+        self._n_slots: int = sum(slots for _, slots in shapes)
+
+    @property
+    def free(self) -> int:
+        """Slots without a trial, of all."""
+        return self._n_slots - len(self._where)
+
+    def start(self, trial: Hashable, setting: Setting) -> None:
+        """Put a trial where the fewest are."""
+        held = list(self._where.values())
+        place = min(range(len(self._pipes)), key=held.count)
+        self._where[trial] = place
+        self._send(place, "start", trial, setting)
+
+    def stop(self, trial: Hashable) -> None:
+        """Take a trial out of its slot."""
+        place = self._where.pop(trial)
+        self._send(place, "stop", trial)
+        if place not in self._where.values():
+            self._resting.add(place)
+
+    def advance(self) -> list[Report]:
+        """Take an epoch's reports from all, in the order in which their trials started."""
+        busy = sorted(set(self._where.values()))
+        for place in self._resting.intersection(busy):
+            self._send(place, "train")
+        self._resting.difference_update(busy)
+        answers = [(place, self._receive(place)) for place in busy]  # of all, before one is raised
+        reports: list[Report] = []
+        for place, answer in answers:
+            if isinstance(answer, Exception) or any(report.ended for report in answer):
+                self._resting.add(place)
+        for _, answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+            # A worker may have been ahead of the end that a trial was put to.
+            reports += [report for report in answer if report.trial in self._where]
+        order = list(self._where)
+        for report in reports:
+            if report.ended:
+                del self._where[report.trial]
+        return sorted(reports, key=lambda report: order.index(report.trial))
+
+    def _make(self, width: int) -> list[tuple[int, int]]:
+        """Have cohorts made everywhere: lanes and slots of each."""
+        places = range(len(self._pipes))
+        for place in places:
+            self._send(place, "make", width)
+        made = []
+        for place in places:
+            while isinstance(answer := self._receive(place), list):
+                pass  # reports of the cohort before
+            made.append(answer)
+        for answer in made:
+            if isinstance(answer, Exception):
+                raise answer
+        return made
+
+    def _send(self, place: int, *call: Any) -> None:
+        with _alive():
+            self._pipes[place].send(call)
+
+    def _receive(self, place: int) -> Any:
+        with _alive():
+            return self._pipes[place].recv()
+
+
+@contextmanager
+def _alive() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise SweepError(
+            "training.workers: must live as long as the run, got one that is gone, perhaps"
+            " killed for its memory. Run again to resume, or --set training.workers=1"
+        ) from error

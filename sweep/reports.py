@@ -1,0 +1,59 @@
+"""What a cohort is told of a trial and what it tells: plain data, that may cross processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+N_BINS = 81  # of a histogram of weights; odd, so that exact zeros lie in the middle of one
+LARGEST = 4.0  # the outer bins hold whatever is larger
+# Edges of the bins, (N_BINS + 1,): even steps of ±√|w|, so that they are narrow around zero.
+WEIGHT_EDGES = tuple(
+    math.copysign(root**2, root)
+    for root in (math.sqrt(LARGEST) * (2 * i / N_BINS - 1) for i in range(N_BINS + 1))
+)
+
+
+class Setting(NamedTuple):
+    """What a trial may choose for its lanes, in the order of `Columns`."""
+
+    strength: float
+    lr: float
+    l1_ratio: float = 0.0
+    momentum: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What lanes have come to, one entry a lane."""
+
+    val_loss: Array
+    val_score: Array  # accuracy, or R² for regression
+    train_loss: Array  # on the labels that training reads
+    train_loss_clean: Array  # on the true labels
+    norm: Array
+    sparsity: Array
+    inputs_used: Array  # by a unit of the first penalised layer
+    weight_counts: Array  # (L, N_BINS): weights between WEIGHT_EDGES
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one epoch brought a trial; its last one says how it ended."""
+
+    trial: Hashable
+    epoch: int
+    loss: float | None  # mean validation loss over the replicates, where all are finite
+    diverged: str | None = None  # why the trial was given up
+    result: Measures | None = None  # at the end of training: (R,) each
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trial has left its lanes."""
+        return self.diverged is not None or self.result is not None

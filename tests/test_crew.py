@@ -1,0 +1,201 @@
+"""A team of cohorts in processes of their own trains as one cohort does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import sweep
+from sweep.cohort import Cohort
+from sweep.crew import hired
+from sweep.errors import SweepError, UsageError
+from sweep.reports import Setting
+from sweep.result import StudyResult
+from tests.studies import tiny
+
+EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "outcome"]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
+
+
+def run(folder: Path, n_workers: int, **overrides: Any) -> StudyResult:
+    url = f"sqlite:///{folder}/{n_workers}.db"
+    return sweep.run(tiny(folder, storage=url, training__workers=n_workers, **overrides))
+
+
+@pytest.mark.parametrize(
+    ("n_workers", "width"), [(2, "auto"), (3, "auto"), (2, 16), (2, 4), (2, 3)]
+)
+def test_a_study_is_the_same_with_any_number_of_workers(
+    tmp_path: Path, n_workers: int, width: int | str
+) -> None:
+    alone = run(tmp_path, 1, training__width=width).trials[EXACT]
+    shared = run(tmp_path, n_workers, training__width=width).trials[EXACT]
+    pd.testing.assert_frame_equal(alone, shared, rtol=2e-4)
+
+
+def test_a_trial_comes_to_the_same_bits_in_any_worker(tmp_path: Path) -> None:
+    with hired(tiny(tmp_path, training__width=16, training__workers=2)) as crew:
+        assert crew.outline.workers == 2
+        team = crew.cohort(16)
+        assert (team.width, team.free) == (16, 4)
+        for trial in range(4):
+            team.start(trial, Setting(1e-3, 2e-2))
+        assert team.free == 0
+        reports = [report for _ in range(4) for report in team.advance()]
+        assert team.free == 4
+    ends = [report for report in reports if report.ended]
+    assert [report.trial for report in ends] == [0, 1, 2, 3]
+    first, *others = [report.result for report in ends]
+    assert first is not None
+    for other in others:
+        assert other is not None and (other.val_loss == first.val_loss).all()
+
+
+def test_a_trial_that_is_stopped_leaves_its_slot_to_the_next(tmp_path: Path) -> None:
+    with hired(tiny(tmp_path, training__workers=2)) as crew:
+        assert crew.outline.workers == 2
+        team = crew.cohort(8)
+        team.start("a", Setting(1e-3, 2e-2))
+        team.start("b", Setting(1e-3, 2e-2))
+        team.advance()
+        team.stop("a")
+        team.start("c", Setting(1e-3, 2e-2))
+        told = [report for _ in range(5) for report in team.advance()]  # its worker was ahead
+        assert [report.epoch for report in told if report.trial == "b"] == [2, 3, 4]
+        assert [report.epoch for report in told if report.trial == "c"][:2] == [1, 2]
+        assert len(told) == len([report for report in told if report.trial in ("b", "c")])
+
+
+def test_what_a_worker_raises_is_raised_here_and_no_answer_is_left_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Cohort) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Cohort, "advance", full)  # before the fork
+    with hired(tiny(tmp_path, training__workers=2)) as crew:
+        assert crew.outline.workers == 2
+        team = crew.cohort(8)
+        team.start("a", Setting(1e-3, 2e-2))
+        team.start("b", Setting(1e-3, 2e-2))
+        for _ in range(2):
+            with pytest.raises(MemoryError, match="no room"):
+                team.advance()
+        assert crew.cohort(8).free == 2  # and can be made anew
+
+
+def test_a_worker_that_is_killed_is_one_line_and_the_study_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance, calls = Cohort.advance, iter(range(100))
+
+    def killed(self: Cohort) -> Any:
+        if next(calls) == 6:  # in each worker, which counts for itself
+            os.kill(os.getpid(), signal.SIGKILL)
+        return advance(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cohort, "advance", killed)
+        with pytest.raises(SweepError, match=r"^training\.workers: must live as long as the run"):
+            run(tmp_path, 2)
+    resumed = run(tmp_path, 2).trials[EXACT]
+    pd.testing.assert_frame_equal(resumed, run(tmp_path, 1).trials[EXACT], rtol=2e-4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_owner(tmp_path: Path, number: signal.Signals) -> None:
+    spec = tiny(tmp_path)
+    command = [
+        sys.executable, "-m", "sweep", "run", str(tmp_path / "tiny.yaml"),
+        "--storage", spec.storage, "--set", "training.epochs=4000", "--set", "training.workers=2",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    children = wait_for(lambda: of(process.pid), 2)  # one has forked the other
+    if number == signal.SIGKILL:
+        process.kill()  # the owner alone: the others find their pipe closed
+    else:
+        os.killpg(process.pid, number)  # as a terminal does: to all of them
+    _, said = process.communicate(timeout=60)
+    expected = -signal.SIGKILL if number == signal.SIGKILL else 130
+    assert process.returncode == expected, said
+    wait_for(lambda: [pid for pid in children if Path(f"/proc/{pid}").exists()], 0)
+
+
+def of(pid: int) -> list[int]:
+    """Return the processes that a process, and those that it has forked, have forked."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    children = [int(child) for child in path.read_text().split()] if path.exists() else []
+    return [*children, *(one for child in children for one in of(child))]
+
+
+def wait_for(look: Any, count: int) -> list[int]:
+    for _ in range(600):
+        found: list[int] = look()
+        if len(found) == count:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{found} instead of {count}")
+
+
+def test_one_worker_is_this_process(tmp_path: Path) -> None:
+    with hired(tiny(tmp_path, training__workers=1)) as crew:
+        assert isinstance(crew.cohort(crew.outline.width), Cohort)
+
+
+def test_the_owner_of_workers_imports_no_torch_and_plans_nothing(tmp_path: Path) -> None:
+    tiny(tmp_path)
+    code = (
+        "import sys; from sweep import cli; sys.argv = ['sweep', *sys.argv[1:]]\n"
+        "try: cli.main()\n"
+        "finally: assert not {'torch', 'sweep.plan', 'sweep.data'} & set(sys.modules)"
+    )
+    for command in ("run", str(tmp_path / "tiny.yaml")), ("run", "studies/digits-l2.yaml"):
+        sets = ("--set", "training.workers=2", "--n-trials", "2", "--set", "training.epochs=2")
+        url = ("--storage", f"sqlite:///{tmp_path}/no-torch.db")
+        done = subprocess.run(
+            [sys.executable, "-c", code, *command, *sets, *url], text=True, capture_output=True
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_what_is_wrong_with_a_plan_is_raised_in_its_owner(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match=r"^search\.space\.alpha\.low: must be < high"),
+        hired(tiny(tmp_path, training__workers=2, search__space__alpha={"low": 10.0})) as crew,
+    ):
+        crew.outline  # noqa: B018
+
+
+def test_what_a_user_s_own_code_says_and_raises_reaches_the_owner(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own_rows.py").write_text(
+        "class Odd(Exception):\n    def __init__(self, a, b): super().__init__('odd')\n\n"
+        "def load():\n    print('reading')\n    raise Odd(1, 2)\n"
+    )
+    data = {"source": "python:own_rows:load"}
+    with (
+        pytest.raises(UsageError, match=r"^data\.source: the function must return rows, got Odd"),
+        hired(tiny(tmp_path, training__workers=2, data=data)) as crew,
+    ):
+        crew.outline  # noqa: B018
+    assert capfd.readouterr().out.count("reading") == 1
+
+
+def test_an_owner_that_gives_up_does_not_wait_for_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "slow_rows.py").write_text("import time\n\ndef load(): time.sleep(600)\n")
+    data = {"source": "python:slow_rows:load"}
+    began = time.monotonic()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        hired(tiny(tmp_path, training__workers=2, data=data)),
+    ):
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 60
