@@ -9,6 +9,7 @@ The owner of a run imports no torch here unless it trains itself.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sweep.plan import Plan
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TEAMS = itertools.count()
 
 
 class Crew:
@@ -62,7 +64,7 @@ class Crew:
 
     @property
     def is_planned(self) -> bool:
-        """Whether `outline` is known, or will never be."""
+        """Whether `outline` is known."""
         return "outline" in vars(self)
 
     def cohort(self, width: int) -> Cohort | Team:
@@ -144,7 +146,7 @@ class Team:
     """
 
     def __init__(self, pipes: Sequence[Connection], n_replicates: int, width: int):
-        self._pipes = pipes
+        self._pipes, self._number = pipes, next(TEAMS)
         self._where: dict[Hashable, int] = {}
         self._resting = set(range(len(pipes)))
         each = -(-(width // n_replicates) // len(pipes)) * n_replicates
@@ -198,16 +200,12 @@ class Team:
         """Have cohorts made everywhere: lanes and slots of each."""
         places = range(len(self._pipes))
         for place in places:
-            self._send(place, "make", width)
-        made = []
-        for place in places:
-            while isinstance(answer := self._receive(place), list):
-                pass  # reports of the cohort before
-            made.append(answer)
-        for answer in made:
+            self._send(place, "make", self._number, width)
+        answers = [self._receive(place) for place in places]
+        for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
-        return made
+        return answers
 
     def _send(self, place: int, *call: Any) -> None:
         with _alive():
@@ -215,7 +213,10 @@ class Team:
 
     def _receive(self, place: int) -> Any:
         with _alive():
-            return self._pipes[place].recv()
+            while True:
+                number, answer = self._pipes[place].recv()
+                if number == self._number:  # else of the cohort before
+                    return answer
 
 
 @contextmanager

@@ -105,16 +105,18 @@ def _serve(plan: Plan, pipe: Connection) -> None:
 
 
 def _answer(plan: Plan, pipe: Connection) -> None:
+    """Answer with the number of the team that asked: it may have made way for another."""
     cohort: Any = None
-    training = False
+    number, training = 0, False
     while True:
         try:
             while not training or pipe.poll():
                 name, *args = pipe.recv()
                 if name == "make":
                     cohort, training = None, False  # first: there may be no memory for both
-                    cohort = make_cohort(plan, *args)
-                    pipe.send((cohort.width, cohort.free))
+                    number, width = args
+                    cohort = make_cohort(plan, width)
+                    pipe.send((number, (cohort.width, cohort.free)))
                 elif name == "start":
                     cohort.start(*args)
                 elif name == "stop" and args[0] in cohort.trials:  # else it has ended meanwhile
@@ -122,9 +124,9 @@ def _answer(plan: Plan, pipe: Connection) -> None:
                 training = bool(cohort.trials) and (training or name == "train")
             reports = cohort.advance()
             training = not any(report.ended for report in reports)
-            pipe.send(reports)
+            pipe.send((number, reports))
         except (EOFError, OSError):
             raise
         except Exception as error:
             training = False
-            pipe.send(sendable(error))
+            pipe.send((number, sendable(error)))

@@ -91,6 +91,30 @@ def test_what_a_worker_raises_is_raised_here_and_no_answer_is_left_over(
         assert crew.cohort(8).free == 2  # and can be made anew
 
 
+def test_what_the_workers_of_a_team_before_say_is_not_taken_for_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Cohort.advance
+
+    def full_later(self: Cohort) -> Any:
+        if "b" in self.trials and self._slots[0].epoch == 1:  # when the owner is busy elsewhere
+            raise MemoryError("no room")
+        return advance(self)
+
+    monkeypatch.setattr(Cohort, "advance", full_later)
+    with hired(tiny(tmp_path, training__workers=2)) as crew:
+        assert crew.outline.workers == 2
+        team = crew.cohort(8)
+        team.start("a", Setting(1e-3, 2e-2))
+        team.start("b", Setting(1e-3, 2e-2))
+        assert [report.trial for report in team.advance()] == ["a", "b"]
+        for _ in range(3):
+            team = crew.cohort(8)
+            assert (team.width, team.free) == (8, 2)
+        team.start("c", Setting(1e-3, 2e-2))
+        assert [(report.trial, report.epoch) for report in team.advance()] == [("c", 1)]
+
+
 def test_a_worker_that_is_killed_is_one_line_and_the_study_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
