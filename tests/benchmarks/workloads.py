@@ -140,3 +140,5 @@ WORKLOADS = (
          "search.space.alpha.low=1e-4", "search.space.alpha.high=1"), 48, (SWEEP, SCIKIT),
     ),
 )  # fmt: skip
+# What a search alone costs beside its trainings, as trials become many; too long for the others.
+LONG = Workload("default study, 1,000 trials", DIGITS, RANGE, 1000, ())
