@@ -10,13 +10,15 @@
 | params, grad | of all lanes, tensor by tensor | (L, P), as `Flat` |
 
 Shapes and addresses change in `resize` alone. Epoch, step count, optimiser state, order of the
-rows and schedule position belong to the lane. Nothing waits for the device but `on_host`.
+rows and schedule position belong to the lane. Nothing waits for the device but `on_host`. So an
+epoch and its validation can each be a CUDA graph: what they do follows from tensors alone.
 """
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sweep import graph
 from sweep.backprop import outputs, write_gradient
 from sweep.data import Problem
 from sweep.models import (
@@ -60,6 +63,7 @@ class Recipe:
     exempt: tuple[str, ...] = ()
     fused: bool = True
     compile: bool = False
+    cuda_graph: bool = False
 
 
 class Lanes:
@@ -133,6 +137,8 @@ class Lanes:
         self._t = torch.zeros_like(ones, dtype=torch.float64)
         self._epoch = torch.zeros(lanes, device=self._device, dtype=torch.int64)
         self._replicate = torch.zeros_like(self._epoch)
+        self._losses = ones[:, 0].clone()
+        self._graphs: dict[Hashable, graph.Replay | None] = {}  # of the tensors above
 
     def _compile(self) -> None:
         """Compile a step of the MLP; of other networks the loss and what autograd makes of it."""
@@ -171,9 +177,25 @@ class Lanes:
             column[lanes] = value
         self._lr[lanes] = setting.lr
 
+    def _run(self, name: Hashable, work: graph.Work) -> None:
+        """Do work on the lanes; where the recipe says so by replaying what it was the first time.
+
+        A replay does again what was done to the same tensors: no number of Python's may change
+        from one time to the next, and no tensor may be replaced.
+        """
+        if not self.recipe.cuda_graph:
+            work()
+            return
+        if name not in self._graphs:
+            self._graphs[name] = graph.capture(work, self._held())
+        (self._graphs[name] or work)()
+
     @torch.no_grad()
     def train_epoch(self) -> None:
         """Train every lane through the next epoch of its own."""
+        self._run("training", self._train_epoch)
+
+    def _train_epoch(self) -> None:
         epoch = self._epoch.clamp(max=self.recipe.epochs - 1)  # idle lanes run past the end
         if self._orders is None:
             rows = self.problem.train[self._replicate]
@@ -185,7 +207,7 @@ class Lanes:
             self._columns.lr.copy_(self._lr * (0.5 * (1 + turn.cos())))
         for batch in rows.split(self.recipe.batch_size or rows.shape[1], dim=1):
             self._step(batch)
-        self._epoch += 1
+        self._epoch.add_(1)
 
     def _step(self, rows: Tensor) -> None:
         """Make one optimiser step on rows (L, B) of X."""
@@ -199,7 +221,7 @@ class Lanes:
             write_gradient(self._mlp, self._tensors, self._gradient, x, y, self.problem.task)
         else:
             self._differentiate(x, y)
-        self._t += 1
+        self._t.add_(1)
         self.recipe.optimizer.step(self._params, self._grad, self._state, self._t, self._columns)
 
     def _differentiate(self, x: Tensor, y: Tensor) -> None:
@@ -222,8 +244,13 @@ class Lanes:
         Args:
             replicates: those at the places of each slot, (G,) or fewer.
         """
+        self._run(replicates, lambda: self._validate(replicates))
+        return self._losses.clone()
+
+    def _validate(self, replicates: range) -> None:
         rows, sizes = self._of_places(replicates, self.problem.val, self.problem.val_size)
-        return self._mean_losses(self._outputs(rows), self.problem.y_clean[rows], sizes)
+        losses = self._mean_losses(self._outputs(rows), self.problem.y_clean[rows], sizes)
+        self._losses.copy_(losses)
 
     @torch.no_grad()
     def measure(self, replicates: range) -> Measures:
@@ -264,9 +291,10 @@ class Lanes:
 
     def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
         """Take what belongs to the replicate at each place: (R, …) to (G, …)."""
-        last = len(replicates) - 1
-        chosen = [replicates[min(place, last)] for place in range(self.shape[1])]
-        return [tensor[chosen] for tensor in tensors]
+        # Made on the device: a list would be copied there, which waits for it.
+        places = torch.arange(self.shape[1], device=self._device)
+        chosen = (places + replicates.start).clamp(max=replicates.stop - 1)
+        return [tensor.index_select(0, chosen) for tensor in tensors]
 
     def _per_lane(self, tensor: Tensor) -> Tensor:
         """Repeat what belongs to places for every slot: (G, …) to (L, …)."""

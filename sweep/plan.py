@@ -82,6 +82,11 @@ def make_plan(spec: StudySpec) -> Plan:
         UsageError: the data, the model, the range or the device is not usable.
     """
     device = resolve_device(spec.device)
+    if spec.training.cuda_graph and device.type != "cuda":
+        raise UsageError(
+            f"training.cuda_graph: must be false where no GPU trains, got true with device"
+            f" {device}. Use --set training.cuda_graph=false, or --device cuda"
+        )
     dataset = load_dataset(spec.data, spec.folder, spec.seed)
     problem = make_problem(spec, dataset).to(device, torch.float32)
     if isinstance(spec.model, MlpSpec):
@@ -199,6 +204,7 @@ def _recipe(spec: StudySpec) -> Recipe:
         exempt=spec.penalty.exempt,
         fused=training.fused,
         compile=training.compile,
+        cuda_graph=training.cuda_graph,
     )
 
 

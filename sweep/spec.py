@@ -86,6 +86,10 @@ class _Training(Section):
     schedule: Literal["constant", "cosine"] = "constant"
     fused: bool = Field(True, description="false: one lane, for models that vmap cannot batch")
     compile: bool = Field(False, description="torch.compile the training step")
+    cuda_graph: bool = Field(
+        False,
+        description="on a GPU: replay each epoch as a CUDA graph; its speed is not yet measured",
+    )
     width: Count | Auto = Field("auto", description="lanes trained at once")
     workers: Count | Auto = Field(
         1, description="processes that share the lanes on a CPU; auto: one a core"
@@ -341,7 +345,8 @@ class StudySpec(Section):
             del kept["study_name"]
         for key in ("n_trials", "timeout_s"):
             del kept["search"][key]
-        del kept["training"]["workers"]
+        for key in ("workers", "cuda_graph"):  # as the device, which may not have graphs
+            del kept["training"][key]
         return kept
 
     @property

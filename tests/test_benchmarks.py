@@ -34,6 +34,7 @@ def test_the_gpu_s_benchmark_runs_on_a_cpu_and_its_contracts_hold_there(tmp_path
     assert not [name for name in found if name.endswith("_error")]
     assert max(found["fused_is_serial"].values()) < 1e-9
     assert not any(found["slots_are_bitwise_equal"].values())
+    assert found["replay_is_eager"] == found["graph_times"] == "not done: no CUDA"
 
 
 @pytest.mark.slow

@@ -27,8 +27,8 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {
         "search": ("search", "tpe", "storage", "database", "schema", "lease"),
         "numerics": (
-            "cohort", "lanes", "backprop", "flat", "optim", "penalty", "models", "alpha_max",
-            "data", "sources", "own", "stats", "holdout", "machine", "reports",
+            "cohort", "lanes", "graph", "backprop", "flat", "optim", "penalty", "models",
+            "alpha_max", "data", "sources", "own", "stats", "holdout", "machine", "reports",
         ),
     },
     {"vocabulary": ("spec", "studyfile", "seeds", "errors")},

@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import sweep.plan
+from sweep.data import Problem
 from sweep.errors import UsageError
 from sweep.plan import CPU_BYTES, make_plan, resolve_device
 from tests.studies import tiny
@@ -49,6 +51,19 @@ def test_workers_beside_a_gpu_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(UsageError, match=r"^training\.workers: must be 1 beside a GPU"):
         make_plan(tiny(tmp_path, training__workers=2, device="cpu"))
+
+
+def test_graphs_without_a_gpu_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^training\.cuda_graph: must be false .*device cpu\."):
+        make_plan(tiny(tmp_path, training__cuda_graph=True, device="cpu"))
+
+
+def test_graphs_on_a_gpu_are_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep.plan, "resolve_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(Problem, "to", lambda self, device, dtype: self)
+    for asked in (False, True):
+        plan = make_plan(tiny(tmp_path, training__cuda_graph=asked, training__width=8))
+        assert plan.recipe.cuda_graph == asked
 
 
 def test_a_range_beyond_sgd_s_stability_is_refused(tmp_path: Path) -> None:

@@ -105,6 +105,17 @@ def test_only_the_strength_differs_between_the_two(tmp_path: Path) -> None:
     assert slower.none.values["loss"] != result.none.values["loss"]
 
 
+def test_a_study_searched_with_graphs_is_refitted_without_a_gpu(tmp_path: Path) -> None:
+    config = exported(tmp_path, **IRIS)
+    content = read_config(config)
+    content["spec"]["training"]["cuda_graph"] = True
+    graphs = tmp_path / "graphs.toml"
+    write_config(content, graphs)
+    with_graphs, without = fit(graphs), fit(config)
+    assert with_graphs.chosen == without.chosen
+    assert with_graphs.warnings == without.warnings
+
+
 def test_a_refit_gives_the_same_twice(tmp_path: Path) -> None:
     config = exported(tmp_path, **IRIS)
     first, second = (

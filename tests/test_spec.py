@@ -180,6 +180,8 @@ NOT_ITS_IDENTITY: list[Tree] = [
     {"search": {"timeout_s": 9.0}},
     {"storage": "sqlite:///other.db"},
     {"device": "cpu"},
+    {"training": {"workers": 2}},
+    {"training": {"cuda_graph": True}},
     {"selection": "1se"},
     {"study_name": "y"},
 ]

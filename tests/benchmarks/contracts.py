@@ -5,17 +5,20 @@ Rows are random and of the default study's shapes: nothing is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import product
 
 import numpy as np
 import torch
+from torch import nn
 
 from sweep.cohort import Cohort
 from sweep.data import Problem
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory
-from sweep.optim import SGD, Adam
+from sweep.optim import SGD, Adam, Optimizer
 from sweep.reports import Report, Setting
 
 ROWS, VALID, FEATURES, CLASSES, REPLICATES, BATCH = 300, 180, 64, 10, 8, 50
@@ -44,9 +47,12 @@ def net(hidden: int) -> Factory:
     return lambda: MLP(FEATURES, (hidden,), CLASSES, "relu")
 
 
-def made(device: torch.device, width: int, hidden: int) -> Lanes:
+def made(
+    device: torch.device, width: int, hidden: int, *, compile: bool = False,
+    cuda_graph: bool = False,
+) -> Lanes:  # fmt: skip
     """Make lanes that all train, at the default study's setting."""
-    recipe = Recipe(Adam(), epochs=60, batch_size=BATCH)
+    recipe = Recipe(Adam(), 60, BATCH, compile=compile, cuda_graph=cuda_graph)
     slots = width // REPLICATES
     lanes = Lanes(problem(device, torch.float32), net(hidden), recipe, slots, REPLICATES)
     for slot in range(slots):
@@ -60,17 +66,29 @@ def a_batch(lanes: Lanes) -> torch.Tensor:
     return lanes.problem.train.repeat(lanes.shape[0], 1)[:, :BATCH]
 
 
-def trained(cohort: Cohort, starts: dict[int, list[tuple[str, Setting]]]) -> dict[str, Report]:
-    """Start trials before the epochs given, train until all ended, return the last reports."""
-    last: dict[str, Report] = {}
+Starts = Mapping[int, Sequence[tuple[str, Setting]]]
+
+
+def reports(cohort: Cohort, starts: Starts) -> Iterator[Report]:
+    """Start trials before the epochs given, and train until all ended."""
     for epoch in range(1000):
         for name, setting in starts.get(epoch, []):
             cohort.start(name, setting)
         if not cohort.trials:
             break
-        for report in cohort.advance():
-            last[str(report.trial)] = report
-    return last
+        yield from cohort.advance()
+    check_captured(cohort._lanes)
+
+
+def trained(cohort: Cohort, starts: Starts) -> dict[str, Report]:
+    """Return the last report of each trial."""
+    return {str(report.trial): report for report in reports(cohort, starts)}
+
+
+def check_captured(lanes: Lanes) -> None:
+    """Raise where lanes that should be replayed went on without graphs: the log says why."""
+    if not all(lanes._graphs.values()):
+        raise AssertionError("training.cuda_graph: an epoch or its validation was not captured")
 
 
 def largest_difference(a: Report, b: Report) -> float:
@@ -80,7 +98,7 @@ def largest_difference(a: Report, b: Report) -> float:
     return float(max(np.abs(x - y).max() for x, y in pairs))
 
 
-def fused_is_serial(device: torch.device) -> Iterator[dict[str, float]]:
+def fused_is_serial(device: torch.device, cuda_graph: bool = False) -> Iterator[dict[str, float]]:
     """Compare 6 trials at once with one lane at a time, without vmap, in float64."""
     data, found = problem(device, torch.float64), {}
     for name, optimizer in (
@@ -89,14 +107,14 @@ def fused_is_serial(device: torch.device) -> Iterator[dict[str, float]]:
         ("adam, l1", Adam(l1=True)),
         ("adamw", Adam(decoupled=True)),
     ):
-        recipe = Recipe(optimizer, epochs=4, batch_size=BATCH)
+        recipe = Recipe(optimizer, epochs=4, batch_size=BATCH, cuda_graph=cuda_graph)
         ratio = 1.0 if name == "adam, l1" else 0.5 if "elastic" in name else 0.0
         settings = [Setting(10.0**-k, 1e-2, ratio, 0.9) for k in range(2, 8)]
         fused = trained(
             Cohort(data, net(32), recipe, 6 * REPLICATES),
             {k % 2: [(str(i), s) for i, s in enumerate(settings) if i % 2 == k] for k in (0, 1)},
         )
-        serial_recipe = replace(recipe, fused=False)
+        serial_recipe = replace(recipe, fused=False, cuda_graph=False)
         for i in (0, 5):
             alone = trained(Cohort(data, net(32), serial_recipe, 1), {0: [("a", settings[i])]})
             found[f"{name}, alpha {settings[i].strength:g}"] = largest_difference(
@@ -106,12 +124,14 @@ def fused_is_serial(device: torch.device) -> Iterator[dict[str, float]]:
     _check(found, ROUNDING)
 
 
-def slots_are_bitwise_equal(device: torch.device) -> Iterator[dict[str, float]]:
+def slots_are_bitwise_equal(
+    device: torch.device, cuda_graph: bool = False
+) -> Iterator[dict[str, float]]:
     """Move a trial to other slots, beside other neighbours, some of them diverging: float32."""
     found = {}
     for valid in (128, 129, VALID):
         data = problem(device, torch.float32, valid)
-        recipe = Recipe(SGD(), epochs=6, batch_size=BATCH)
+        recipe = Recipe(SGD(), epochs=6, batch_size=BATCH, cuda_graph=cuda_graph)
         probe, calm = Setting(1e-3, 5e-2, 0.0, 0.9), Setting(1e-2, 1e-2, 0.0, 0.9)
         wild = Setting(0.0, 1e30, 0.0, 0.9)
         first = trained(Cohort(data, net(32), recipe, 13 * REPLICATES), {0: [("probe", probe)]})
@@ -128,6 +148,57 @@ def slots_are_bitwise_equal(device: torch.device) -> Iterator[dict[str, float]]:
     _check(found, 0.0)
 
 
+def replay_is_eager(device: torch.device) -> Iterator[dict[str, float]]:
+    """Compare training with graphs with training without: 20 epochs, with refill, in float32.
+
+    Trials start one after another in slots that others have left, some of them diverging.
+    """
+    data, found = problem(device, torch.float32), {}
+    wild = Setting(math.nan, 1e-2)  # NaN after one step
+    starts: Starts = {
+        0: [("a", Setting(1e-3, 2e-2, 0.5, 0.9)), ("b", wild), ("c", Setting(1e-2, 1e-2, 0.5))],
+        3: [("in b's slot", Setting(1e-4, 3e-2, 1.0, 0.5))],
+        9: [("d", wild), ("e", Setting(1e-1, 1e-3, 0.1, 0.9))],
+        21: [("in a's slot", Setting(1e-2, 2e-2, 0.5, 0.5))],
+    }
+    nets: dict[str, Factory] = {"mlp": net(32), "batch norm, dropout": own_net}
+    optimizers: dict[str, Optimizer] = {
+        "adam": Adam(l1=True),
+        "nesterov": SGD(nesterov=True, l1=True),
+    }
+    batches = (BATCH, 70, None)  # of 300 rows: equal ones, a smaller last one, all rows
+    for (name, factory), (of, optimizer), batch in product(
+        nets.items(), optimizers.items(), batches
+    ):
+        recipe = Recipe(optimizer, 20, batch, "cosine")
+        eager, replayed = (
+            list(reports(Cohort(data, factory, each, 5 * REPLICATES), starts))
+            for each in (recipe, replace(recipe, cuda_graph=True))
+        )
+        found[f"{name}, {of}, batch {batch}"] = _gap(eager, replayed)
+        yield found
+    _check(found, 0.0)
+
+
+def _gap(one: Sequence[Report], other: Sequence[Report]) -> float:
+    """Compare reports in their order: losses of every epoch, and all that trials came to."""
+    gap = 0.0
+    for a, b in zip(one, other, strict=True):
+        assert (a.trial, a.epoch, a.diverged) == (b.trial, b.epoch, b.diverged)
+        if a.loss is not None and b.loss is not None:
+            gap = max(gap, abs(a.loss - b.loss))
+        if a.result is not None:
+            gap = max(gap, largest_difference(a, b))
+    return gap
+
+
+def own_net() -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(FEATURES, 32), nn.BatchNorm1d(32), nn.Tanh(), nn.Dropout(0.5),
+        nn.Linear(32, CLASSES),
+    )  # fmt: skip
+
+
 def _check(found: Mapping[str, float], limit: float) -> None:
     """Raise where a difference is above the limit, or none."""
     above = {name: value for name, value in found.items() if not value <= limit}
@@ -140,10 +211,11 @@ def _check(found: Mapping[str, float], limit: float) -> None:
 
 
 def no_step_waits(device: torch.device) -> Iterator[str]:
-    """Make a step, then train an epoch, with every wait for the device made an error."""
+    """Make a step, train and validate an epoch, with every wait for the device made an error."""
     lanes = made(device, 16 * REPLICATES, 32)
     rows = a_batch(lanes)
     lanes.train_epoch()
+    lanes.validate(range(REPLICATES))
     if device.type != "cuda":
         yield "not checked: no CUDA"
         return
@@ -151,6 +223,7 @@ def no_step_waits(device: torch.device) -> Iterator[str]:
     try:
         lanes._step(rows)
         lanes.train_epoch()
+        lanes.validate(range(REPLICATES))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     yield "none"

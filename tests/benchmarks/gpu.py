@@ -5,14 +5,17 @@
 | stage | what it finds |
 |---|---|
 | fused_is_serial, slots_are_bitwise_equal, no_step_waits | the contracts (contracts.py) |
+| the same with `_graphs`, replay_is_eager | the contracts of epochs that are CUDA graphs |
 | step_times | a training step over lanes × hidden units (steps.py) |
+| graph_times | a step without and with graphs, compiled and not; capturing and compiling |
 | launch_bound | the lanes from which a step takes 1.5 times that of the fewest lanes, or more |
 | floor | rates of a large product and a large copy, and the steps' share of the least time |
 | profiles | kernels and calls of a step, time on host and device, the longest operators |
 | trainings_alone, parts, whole_jobs | the plain loop, torch.func and `sweep` (peers.py) |
 
 Needs torch, optuna, pandas, scikit-learn, pydantic, sqlalchemy, ruamel.yaml, scipy and this
-checkout on the path. `--device cpu --quick` rehearses it all on one core, in about a minute.
+checkout on the path. `--device cpu --quick` rehearses it on one core, in about a minute, all but
+what is about graphs.
 The JSON file is written anew after every stage and within long ones, so that a run cut short
 leaves what it has. A stage that fails leaves what it found and its error, in one line, under
 `<stage>_error`; the others run, and the exit code is 1.
@@ -41,6 +44,8 @@ from tests.benchmarks.peers import has_command_line
 Stage = Callable[[], Iterator[Any]]
 HIDDEN, LANES = (32, 128, 512), (8, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 PROFILES = ((32, 104), (32, 1024), (128, 104), (128, 1024))
+GRAPH_HIDDEN, GRAPH_LANES = (32, 128), (104, 512, 1024)
+COMPILED_HIDDEN, COMPILED_LANES = (32,), (104, 1024)  # compiling takes its time
 QUICK_HIDDEN, QUICK_LANES, QUICK_PROFILES = (8, 32), (8, 32, 64), ((8, 16), (32, 104))
 
 
@@ -65,10 +70,27 @@ def stages(args: argparse.Namespace, found: dict[str, Any]) -> dict[str, Stage]:
         yield steps.floor([], rate)  # the rates are of use without the steps too
         yield steps.floor(times(), rate)
 
+    def on_cuda(stage: Stage) -> Stage:
+        return stage if device.type == "cuda" else lambda: iter(["not done: no CUDA"])
+
+    def graph_times() -> Iterator[Any]:
+        shapes, compiled = (GRAPH_HIDDEN, GRAPH_LANES), (COMPILED_HIDDEN, COMPILED_LANES)
+        rows: list[steps.Row] = []
+        for rows in steps.variant_times(device, *shapes, ("eager", "graph")):
+            yield rows
+        for more in steps.variant_times(device, *compiled, ("compiled", "compiled, graph")):
+            yield [*rows, *more]
+
     return {
         "fused_is_serial": lambda: contracts.fused_is_serial(device),
         "slots_are_bitwise_equal": lambda: contracts.slots_are_bitwise_equal(device),
         "no_step_waits": lambda: contracts.no_step_waits(device),
+        "replay_is_eager": on_cuda(lambda: contracts.replay_is_eager(device)),
+        "fused_is_serial_graphs": on_cuda(lambda: contracts.fused_is_serial(device, True)),
+        "slots_are_bitwise_equal_graphs": on_cuda(
+            lambda: contracts.slots_are_bitwise_equal(device, True)
+        ),
+        "graph_times": on_cuda(graph_times),
         "step_times": lambda: steps.step_times(device, hidden, lanes),
         "launch_bound": launch_bound,
         "floor": floor,
@@ -138,7 +160,7 @@ def clocks() -> dict[str, str]:
 
 def table(found: dict[str, Any]) -> str:
     """Render the figures as Markdown; what is missing is left out."""
-    blocks = [_steps(found), _profiles(found), _alone(found), _parts(found)]
+    blocks = [_steps(found), _variants(found), _profiles(found), _alone(found), _parts(found)]
     if rows := found.get("whole_jobs"):
         blocks.append(jobs.table({"rows": rows}))
     return "\n\n".join(filter(None, blocks))
@@ -161,6 +183,17 @@ def _steps(found: dict[str, Any]) -> str:
         rows.append([hidden, *cells, ends.get(hidden) or "–"])
     head = ["ms a step (share of floor): hidden", *(f"{n:,} lanes" for n in lanes)]
     return _markdown([*head, "not launch-bound from"], rows)
+
+
+def _variants(found: dict[str, Any]) -> str:
+    times = found.get("graph_times")
+    rows = [
+        [row["variant"], row["hidden"], row["lanes"], _number(row["step_ms"], 3),
+         _number(row.get("compile_s"), 1), _number(row.get("capture_s"))]
+        for row in times or [] if isinstance(times, list)
+    ]  # fmt: skip
+    head = ["step", "hidden", "lanes", "ms", "compiling and first step, s"]
+    return _markdown([*head, "capturing and first epoch, s"], rows)
 
 
 def _profiles(found: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ so at the smallest L measured whose step takes BOUND times that of the smallest 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -26,7 +26,7 @@ from torch.profiler import ProfilerActivity
 from sweep.lanes import Lanes
 from sweep.plan import make_plan
 from sweep.studyfile import load_spec
-from tests.benchmarks.contracts import BATCH, FEATURES, ROWS, a_batch, made
+from tests.benchmarks.contracts import BATCH, FEATURES, ROWS, a_batch, check_captured, made
 from tests.benchmarks.floor import flops_and_bytes, seconds, wait
 from tests.benchmarks.machine import STUDY
 from tests.benchmarks.workloads import RANGE
@@ -37,6 +37,12 @@ SAMPLES, SAMPLE_S = 5, 0.05  # medians of so many; a sample is an epoch or more,
 PROFILED = 20  # steps
 QUEUED = 5  # steps that fit the device's queue of launches, so that the host need not wait
 TOP = 8
+VARIANTS: Mapping[str, dict[str, bool]] = {
+    "eager": {},
+    "graph": {"cuda_graph": True},
+    "compiled": {"compile": True},
+    "compiled, graph": {"compile": True, "cuda_graph": True},
+}
 
 
 def step_times(
@@ -50,11 +56,36 @@ def step_times(
             yield rows
 
 
-def step_time(device: torch.device, width: int, hidden: int) -> Row:
+def variant_times(
+    device: torch.device, hidden: Sequence[int], lanes: Sequence[int], variants: Sequence[str]
+) -> Iterator[list[Row]]:
+    """Time a step as it is, compiled, replayed as a part of its epoch's graph, or both."""
+    rows: list[Row] = []
+    for units in hidden:
+        for width in lanes:
+            for variant in variants:
+                row = {"variant": variant, "hidden": units, "lanes": width}
+                rows.append({**row, **step_time(device, width, units, **VARIANTS[variant])})
+                yield rows
+
+
+def step_time(device: torch.device, width: int, hidden: int, **options: bool) -> Row:
+    """Time a step; options are those of `made`.
+
+    Compiling is timed by the first step and capturing by the first epoch, which come to more:
+    a step, and the warm-up with a replay.
+    """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    trained, steps = made(device, width, hidden), -(-ROWS // BATCH)
-    seconds(device, trained.train_epoch)
+    trained, steps = made(device, width, hidden, **options), -(-ROWS // BATCH)
+    once: Row = {}
+    if options.get("compile"):
+        with torch.no_grad():  # as within an epoch, or it is compiled once more there
+            once["compile_s"] = seconds(device, lambda: trained._step(a_batch(trained)))
+    first = seconds(device, trained.train_epoch)
+    if options.get("cuda_graph"):
+        once["capture_s"] = first
+    check_captured(trained)
     epochs = max(1, min(10, int(SAMPLE_S / seconds(device, trained.train_epoch))))
 
     def sample() -> None:
@@ -66,6 +97,7 @@ def step_time(device: torch.device, width: int, hidden: int) -> Row:
         "step_ms": median(times),
         "step_ms_runs": times,
         "us_per_lane": 1e3 * median(times) / width,
+        **once,
     }
     if device.type == "cuda":
         row["peak_mib"] = torch.cuda.max_memory_allocated(device) / 2**20
