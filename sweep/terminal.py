@@ -25,6 +25,9 @@ N_COLUMNS = 40
 @contextmanager
 def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
     """Show a bar, the rest time, the best trial so far and the losses over α, on stderr."""
+    if hidden:
+        yield lambda progress: None
+        return
     from rich.console import Console, Group
     from rich.live import Live
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -55,7 +58,7 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
     def show(progress: Progress) -> None:
         nonlocal latest
         latest = progress
-        if not hidden and not live.is_started:
+        if not live.is_started:
             live.start()  # not before there is something to show: a refusal is one line
 
     try:

@@ -40,6 +40,15 @@ def test_a_study_is_the_same_with_any_number_of_workers(
     pd.testing.assert_frame_equal(alone, shared, rtol=2e-4)
 
 
+def test_trials_are_pruned_alike_though_their_workers_are_ahead(tmp_path: Path) -> None:
+    pruner = {"type": "median", "n_warmup_steps": 1, "n_startup_trials": 2}
+    changes: dict[str, Any] = {"search__pruner": pruner, "search__n_trials": 16}
+    changes |= {"training__epochs": 12, "training__width": 16}
+    alone, shared = (run(tmp_path, n, **changes).trials[EXACT] for n in (1, 2))
+    assert {"PRUNED", "COMPLETE"} <= set(alone["state"])
+    pd.testing.assert_frame_equal(alone, shared, rtol=2e-4)
+
+
 def test_a_trial_comes_to_the_same_bits_in_any_worker(tmp_path: Path) -> None:
     with hired(tiny(tmp_path, training__width=16, training__workers=2)) as crew:
         assert crew.outline.workers == 2
