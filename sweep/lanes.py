@@ -122,7 +122,7 @@ class Lanes:
         units = [place.shape[0] for place in self.layout.places if place.shape]
         widest = max(*units, math.prod(self.problem.feature_shape))
         self._rows_at_once = max(1, EVALUATION_ENTRIES // (max(slots, places) * widest))
-        self._params = self.layout.flat(self._initial[:1].expand(lanes, -1))
+        self._params = self.layout.flat(self._initial[:1].expand(lanes, -1), places)
         self._grad = self._params.zeros_like()
         self._tensors = self.layout.views(self._params)
         self._gradient = self.layout.views(self._grad)

@@ -199,11 +199,11 @@ class Layout:
         """Names of the tensors that are never penalised."""
         return tuple(place.name for place in self.places if not place.penalised)
 
-    def flat(self, rows: Tensor) -> Flat:
-        """Lay out lanes given as rows (L, P)."""
+    def flat(self, rows: Tensor, places: int = 1) -> Flat:
+        """Lay out lanes given as rows (L, P), of which so many make a slot."""
         sizes, n_penalised = [place.size for place in self.places], len(self.penalised)
         parts = [part.reshape(-1) for part in rows.split(sizes, 1)]
-        return Flat(torch.cat(parts), sizes, n_penalised)
+        return Flat(torch.cat(parts), sizes, n_penalised, places)
 
     def views(self, flat: Flat) -> Tensors:
         """View lanes as tensors by name, each (L, *shape)."""

@@ -118,11 +118,7 @@ class Adam:
         """Update in place."""
         (beta1, beta2), (strength, lr, ratio, _) = self.betas, columns
         m, v, g = state[0].whole, state[1].whole, grad.whole
-        if self.decoupled:
-            for w in params.weights:
-                w.mul_(1 - lr * strength)
-        else:
-            add_l2_gradient(grad, params, strength, ratio)
+        self._penalise(params, grad, columns)
         m.lerp_(g, 1 - beta1)
         v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
         # Bias corrections in float64: 1 − 0.999^t loses five digits in float32. Folded into the
@@ -138,3 +134,39 @@ class Adam:
             threshold = strength * ratio * correction1.to(lr.dtype)
             for w, denominator in zip(params.weights, grad.weights, strict=True):
                 soft_threshold(w, threshold / denominator)
+
+    def _penalise(self, params: Flat, grad: Flat, columns: Columns) -> None:
+        if self.decoupled:
+            for w in params.weights:
+                w.mul_(1 - columns.lr * columns.strength)
+        else:
+            add_l2_gradient(grad, params, columns.strength, columns.l1_ratio)
+
+
+@dataclass(frozen=True)
+class FusedAdam(Adam):
+    """Adam on a CPU in one pass over memory, by torch's kernel behind `fused=True`; not for l1.
+
+    To the kernel, which takes one lr a call and one step count a tensor, a trial's lanes are one
+    tensor, since they share both, and trials of one lr are a call. So a trial's bits do not
+    depend on the others.
+    """
+
+    def step(
+        self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: Columns
+    ) -> None:
+        """Update in place."""
+        self._penalise(params, grad, columns)
+        (beta1, beta2), first = self.betas, slice(None, None, params.places)
+        steps, lrs = t[first].unbind(), columns.lr[first, 0].tolist()
+        for lr in dict.fromkeys(lrs):
+            slots = [slot for slot, other in enumerate(lrs) if other == lr]
+            p, g, m, v = (
+                [tensor for slot in slots for tensor in flat.slots[slot]]
+                for flat in (params, grad, *state)
+            )
+            counts = [steps[slot] for slot in slots for _ in params.sizes]
+            torch._fused_adam_(
+                p, g, m, v, [], counts, lr=lr, beta1=beta1, beta2=beta2, weight_decay=0.0,
+                eps=self.eps, amsgrad=False, maximize=False,
+            )  # fmt: skip

@@ -104,7 +104,7 @@ def make_plan(spec: StudySpec) -> Plan:
     span = make_range(spec, problem)
     lane_bytes = _lane_bytes(spec, problem, layout)
     width, workers = _width(spec, lane_bytes, device)
-    recipe = _recipe(spec)
+    recipe = _recipe(spec, device)
     return Plan(
         spec, span, width, workers, problem.task, dataset.content_hash,
         _about(spec, problem, layout),
@@ -193,10 +193,10 @@ def stability_cap(spec: StudySpec) -> float | None:
     return 0.99 * gain / (lr * (1 - ratio)) if ratio < 1 else None
 
 
-def _recipe(spec: StudySpec) -> Recipe:
+def _recipe(spec: StudySpec, device: torch.device) -> Recipe:
     training = spec.training
     return Recipe(
-        optimizer=_optimizer(spec),
+        optimizer=_optimizer(spec, device),
         epochs=training.epochs,
         batch_size=None if training.batch_size == "full" else training.batch_size,
         schedule=training.schedule,
@@ -208,13 +208,15 @@ def _recipe(spec: StudySpec) -> Recipe:
     )
 
 
-def _optimizer(spec: StudySpec) -> optim.Optimizer:
+def _optimizer(spec: StudySpec, device: torch.device) -> optim.Optimizer:
     training, l1 = spec.training, spec.penalty.norm != "l2"
     if isinstance(training, SgdSpec):
         has_momentum = training.momentum > 0 or spec.search.space.momentum is not None
         return optim.SGD(training.dampening, training.nesterov, l1, has_momentum)
     decoupled = not isinstance(training, AdamSpec)
-    return optim.Adam(training.betas, training.eps, l1, decoupled)
+    in_one_pass = device.type == "cpu" and not l1 and not training.compile
+    adam = optim.FusedAdam if in_one_pass else optim.Adam
+    return adam(training.betas, training.eps, l1, decoupled)
 
 
 def _lane_bytes(spec: StudySpec, problem: Problem, layout: Layout) -> int:

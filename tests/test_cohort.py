@@ -16,7 +16,7 @@ from sweep.cohort import Cohort
 from sweep.data import Problem
 from sweep.lanes import Recipe
 from sweep.models import MLP, Factory
-from sweep.optim import SGD, Adam, Optimizer
+from sweep.optim import SGD, Adam, FusedAdam, Optimizer
 from sweep.reports import Measures, Report, Setting
 from tests import reference
 from tests.problems import made_up
@@ -178,6 +178,20 @@ def test_other_optimisers_report_the_same_bits_in_any_slot_and_company(
     factory, setting = mlp(problem, [6], activation), HEALTHY._replace(momentum=0.8)
     first, second = (Cohort(problem, factory, recipe, width=16) for _ in range(2))
     assert_bitwise(alone(first, setting), crowded(second, setting))
+
+
+@pytest.mark.parametrize("hidden", [[], [7], [32], [9, 5]])
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_adam_in_one_pass_reports_the_same_bits_in_any_slot_and_company(
+    hidden: list[int], batch_size: int | None
+) -> None:
+    problem, made = problem_of(replicates=EIGHT[:3]), FusedAdam()
+    recipe = replace(ADAM, optimizer=made, batch_size=batch_size, schedule="cosine")
+    factory = mlp(problem, hidden)
+    first, second = (Cohort(problem, factory, recipe, width=16) for _ in range(2))
+    want = alone(first, HEALTHY)
+    assert_bitwise(want, crowded(second, HEALTHY))
+    assert_bitwise(want, alone(Cohort(problem, factory, recipe, width=3), HEALTHY))
 
 
 @pytest.mark.slow

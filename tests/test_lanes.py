@@ -189,6 +189,26 @@ def test_lanes_train_as_torch_optim_does(
     assert case.gap(side_by_side(settings(optimizer, norm))) < 1e-9
 
 
+def in_one_pass(case: Case) -> Case:
+    """Train by the kernel of torch's own fused Adam instead."""
+    adam = case.recipe.optimizer
+    assert isinstance(adam, optim.Adam) and not adam.l1
+    return replace(case, recipe=replace(case.recipe, optimizer=optim.FusedAdam(**vars(adam))))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_adam_in_one_pass_trains_lanes_as_torch_optim_does(
+    optimizer: str, task: str, schedule: Literal["constant", "cosine"]
+) -> None:
+    problem = made_up(task)
+    case = in_one_pass(make_case(optimizer, "l2", schedule, problem=problem))
+    assert case.gap(side_by_side(settings(optimizer, "l2"))) < 1e-9
+    case = replace(case, factory=relu_net(problem))
+    assert case.gap(eventful(optimizer, "l2")) < 1e-9
+
+
 @pytest.mark.parametrize("norm", ["l1", "elastic"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_l1_part_leaves_the_same_exact_zeros(optimizer: str, norm: str) -> None:
@@ -345,6 +365,8 @@ def test_one_lane_without_vmap_trains_as_torch_optim_does(name: str) -> None:
 def test_float32_is_within_1e_5_of_a_serial_loop_in_float32(optimizer: str, norm: str) -> None:
     case = make_case(optimizer, norm, problem=made_up(dtype=torch.float32))
     assert case.gap(side_by_side(settings(optimizer, norm))) < 1e-5
+    if (optimizer, norm) == ("adam", "l2"):
+        assert in_one_pass(case).gap(side_by_side(settings(optimizer, norm))) < 1e-5
 
 
 @pytest.mark.slow

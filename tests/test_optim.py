@@ -18,7 +18,7 @@ from sweep.data import Problem
 from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP
-from sweep.optim import SGD, Adam, Columns, Optimizer
+from sweep.optim import SGD, Adam, Columns, FusedAdam, Optimizer
 from sweep.penalty import soft_threshold
 from sweep.reports import Measures, Setting
 from tests.problems import real
@@ -323,3 +323,29 @@ def test_a_cohort_in_rounds_ends_where_ridge_does() -> None:
         assert result.norm[0] == pytest.approx(float((want.coef_**2).sum()), rel=1e-6)
         assert result.train_loss[0] == pytest.approx(np.mean((want.predict(X) - y) ** 2))
         assert result.val_score[0] == pytest.approx(want.score(X, y))
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_adam_in_one_pass_is_adam(dtype: torch.dtype, decoupled: bool) -> None:
+    """Slots of other lr and step count, over some steps."""
+    generator, lanes, places = torch.Generator().manual_seed(0), 6, 2
+
+    def drawn() -> Tensor:
+        return torch.randn(lanes * 20, generator=generator, dtype=torch.float64).to(dtype)
+
+    start, grads = drawn(), [drawn() for _ in range(5)]
+    of_slot = torch.tensor([[0.1, 0.02, 0.0, 0.0], [0.3, 0.005, 0.0, 0.0], [0.0, 0.02, 0.0, 0.0]])
+    columns = Columns(*of_slot.to(dtype).repeat_interleave(places, 0)[..., None].unbind(1))
+    first = torch.tensor([1.0, 7.0, 400.0], dtype=torch.float64).repeat_interleave(places)[:, None]
+    ends = []
+    for adam in (Adam(decoupled=decoupled), FusedAdam(decoupled=decoupled)):
+        params = Flat(start.clone(), [13, 5, 2], 2, places)
+        state = adam.init(params)
+        for step, grad in enumerate(grads):
+            gradient = Flat(grad.clone(), params.sizes, 2, places)
+            adam.step(params, gradient, state, first + step, columns)
+        ends.append([params.whole, *(held.whole for held in state)])
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12 if dtype == torch.float64 else 2e-5,
+                                   atol=1e-14 if dtype == torch.float64 else 1e-6)  # fmt: skip

@@ -7,6 +7,7 @@ import torch
 import sweep.plan
 from sweep.data import Problem
 from sweep.errors import UsageError
+from sweep.optim import FusedAdam
 from sweep.plan import CPU_BYTES, make_plan, resolve_device
 from tests.studies import tiny
 
@@ -86,3 +87,19 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 def test_steps_count_the_smaller_last_batch(tmp_path: Path) -> None:
     assert make_plan(tiny(tmp_path)).steps == 4 * 3  # 60 rows in batches of 25
     assert make_plan(tiny(tmp_path, training__batch_size="full")).steps == 4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "one_pass"),
+    [
+        ({}, True),
+        ({"training": {"optimizer": "adamw"}, "penalty": {"norm": "l2"}}, True),
+        ({"training__compile": True}, False),
+        ({"penalty": {"norm": "l1"}}, False),
+    ],
+)
+def test_adam_takes_one_pass_where_its_kernel_can(
+    tmp_path: Path, overrides: dict[str, object], one_pass: bool
+) -> None:
+    optimizer = make_plan(tiny(tmp_path, **overrides)).recipe.optimizer
+    assert isinstance(optimizer, FusedAdam) == one_pass

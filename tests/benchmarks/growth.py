@@ -31,7 +31,7 @@ from sweep.data import Problem
 from sweep.lanes import Lanes, Recipe
 from sweep.machine import keep_freed_memory
 from sweep.models import MLP
-from sweep.optim import Adam
+from sweep.optim import FusedAdam
 from sweep.reports import Setting
 from sweep.tpe import TPE
 from tests.benchmarks.machine import HERE, machine
@@ -60,7 +60,7 @@ def problem(rows: int) -> Problem:
 
 def training_ms(lanes: int = LANES, hidden: int = HIDDEN, rows: int = ROWS) -> float:
     """Return the milliseconds a training takes."""
-    recipe = Recipe(Adam(), epochs=EPOCHS, batch_size=BATCH)
+    recipe = Recipe(FusedAdam(), epochs=EPOCHS, batch_size=BATCH)
     made = Lanes(
         problem(rows), lambda: MLP(FEATURES, (hidden,), CLASSES, "relu"), recipe, lanes, 1
     )

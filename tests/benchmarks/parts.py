@@ -11,7 +11,7 @@ from typing import Any
 import sweep.lanes
 from sweep import backprop, runner, workers
 from sweep.lanes import Lanes
-from sweep.optim import Adam
+from sweep.optim import Adam, FusedAdam
 from sweep.search import Search
 from sweep.spec import StudySpec
 from sweep.storage import MirroredStorage
@@ -23,6 +23,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("backward", backprop, "_slope"),
     ("backward", backprop, "_backward"),
     ("optimiser", Adam, "step"),
+    ("optimiser", FusedAdam, "step"),
     ("evaluation", Lanes, "validate"),
     ("evaluation", Lanes, "measure"),
     ("Optuna", Search, "ask"),
