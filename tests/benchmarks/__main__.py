@@ -121,6 +121,7 @@ def main() -> None:
         for comparison in comparisons:
             comparison.run(args.quick)
         rows = others + [row for comparison in comparisons for row in comparison.rows()]
+        rows.sort(key=lambda row: [work.name for work in WORKLOADS].index(row["work"]))
         result = {"machine": about, "rows": rows}
         args.output.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
