@@ -118,6 +118,12 @@ def test_the_checker_reads_every_module() -> None:
     sources = package()
     assert {"cli", "runner", "cohort", "search", "spec"} <= set(sources)
     assert {"sweep.search", "sweep.cohort", "optuna"} <= set(imported(sources["runner"]))
+    assert {"sweep.cohort", "sweep.plan", "torch"} <= set(imported(sources["workers"]))
+
+
+@pytest.mark.parametrize("module", ["runner", "crew", "outline", "ranges", "settle", "reports"])
+def test_what_the_owner_of_workers_runs_names_no_torch(module: str) -> None:
+    assert "torch" not in set(imported(package()[module]))
 
 
 @pytest.mark.parametrize(
