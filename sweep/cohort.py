@@ -5,17 +5,21 @@ has more replicates than a slot has lanes, they are trained in rounds, one after
 Neighbours may be anywhere in their training, diverge or be replaced without a trial
 noticing; a slot that nobody uses is trained along and never read, or left out where it is
 behind the last one and that changes no bit. One thread owns a cohort.
+
+A GPU is given the next epoch before the losses of the last one are read, so that it never waits
+for the host: not past the end of a trial, whose lanes are measured first. So a trial that diverges
+or is stopped there leaves its lanes up to two epochs late, which nothing reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
 from sweep.data import Problem
-from sweep.lanes import Lanes, Recipe, on_host
+from sweep.lanes import Lanes, Recipe, fetch
 from sweep.models import Factory
 from sweep.reports import Array, Measures, Report, Setting
 
@@ -27,13 +31,23 @@ class _Slot:
     losses: Array  # (E, R)
     limit: int  # the last epoch that all replicates so far ended with finite losses
     round: int = 0
-    epoch: int = 0  # of this round
+    epoch: int = 0  # of this round, as far as is known
     measures: list[Measures] = field(default_factory=list)  # of finished rounds, (G,) each
     diverged: str | None = None
 
 
+@dataclass(frozen=True)
+class _Epoch:
+    """An epoch that the lanes were set to train, and what comes of it."""
+
+    rounds: dict[int, tuple[_Slot, int]]  # who trained in which slot, in which of its rounds
+    losses: Callable[[], Array]  # waits for the device
+
+
 class Cohort:
     """`start` puts a trial into a free slot, `advance` trains an epoch, `stop` frees a slot.
+
+    `launch` sets a GPU to work, so that the host is free until it calls `advance`.
 
     Args:
         problem: the data, on the device to train on, in the precision to train in.
@@ -50,6 +64,7 @@ class Cohort:
         self._lanes = Lanes(problem, factory, recipe, self.n_slots, self.lanes_per_slot)
         self._slots: dict[int, _Slot] = {}
         self._new: list[int] = []  # slots whose trials are yet to begin
+        self._launched: _Epoch | None = None
 
     @property
     def width(self) -> int:
@@ -80,23 +95,52 @@ class Cohort:
         if index in self._new:
             self._new.remove(index)
 
+    def launch(self) -> None:
+        """Set the lanes of the trials that have a slot to train an epoch, if they are not yet."""
+        if not self._launched:
+            self._launched = self._train()
+
     def advance(self) -> list[Report]:
-        """Train one epoch on every lane and report on the trials that have a slot."""
+        """Train one epoch on every lane and report on the trials that had a slot."""
+        epoch, self._launched = self._launched or self._train(), None
+        # A slot may have been left, or be in its next round, since.
+        held = [i for i, (slot, n) in epoch.rounds.items()
+                if self._slots.get(i) is slot and slot.round == n]  # fmt: skip
+        if self._lanes.is_asynchronous and not any(map(self._ends, held)):
+            self.launch()
+        losses = epoch.losses()
+        for index in held:
+            self._note(self._slots[index], losses[index * self.lanes_per_slot :])
+        self._measure([index for index in held if self._is_over(index)])
+        reports = [self._settle(index) for index in held]
+        return [report for report in reports if report]
+
+    def _train(self) -> _Epoch:
         self._fit_lanes()
         while self._new:
             self._begin_round(self._new.pop())
-        places = self._round_of(next(iter(self._slots.values())))  # alike in all slots
+        rounds = {index: (slot, slot.round) for index, slot in self._slots.items()}
         self._lanes.train_epoch()
-        losses = on_host(self._lanes.validate(places))  # the epoch's one wait for the device
-        for index, slot in self._slots.items():
-            self._note(slot, losses[index * self.lanes_per_slot :])
-        over = [slot for slot in self._slots.values() if slot.epoch >= slot.limit]
-        if any(not slot.diverged for slot in over):
+        return _Epoch(rounds, fetch(self._lanes.validate(self._places)))
+
+    @property
+    def _places(self) -> range:
+        return self._round_of(next(iter(self._slots.values())))  # alike in all slots
+
+    def _ends(self, index: int) -> bool:
+        """Tell whether the epoch that is read next is the last one of a slot's round."""
+        return self._slots[index].epoch + 1 >= self._slots[index].limit
+
+    def _is_over(self, index: int) -> bool:
+        return self._slots[index].epoch >= self._slots[index].limit
+
+    def _measure(self, over: list[int]) -> None:
+        """Keep what the lanes of slots whose round is over have come to."""
+        if any(not self._slots[index].diverged for index in over):
+            places = self._places
             measures = self._lanes.measure(places)
-            for index, slot in self._slots.items():
-                slot.measures += [self._part(measures, index, places)] * (slot in over)
-        reports = [self._settle(index) for index in list(self._slots)]
-        return [report for report in reports if report]
+            for index in over:
+                self._slots[index].measures.append(self._part(measures, index, places))
 
     def _fit_lanes(self) -> None:
         """Train no slots behind the last one that is held."""

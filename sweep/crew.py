@@ -153,12 +153,12 @@ class Team:
         # Fewer lanes than all need for one trial each: trials are trained in rounds.
         shapes = self._make(each or -(-width // len(pipes)))
         self.width: int = sum(lanes for lanes, _ in shapes)
-        self._n_slots: int = sum(slots for _, slots in shapes)
+        self.n_slots: int = sum(slots for _, slots in shapes)
 
     @property
     def free(self) -> int:
         """Slots without a trial, of all."""
-        return self._n_slots - len(self._where)
+        return self.n_slots - len(self._where)
 
     def start(self, trial: Hashable, setting: Setting) -> None:
         """Put a trial where the fewest are."""
@@ -174,12 +174,16 @@ class Team:
         if place not in self._where.values():
             self._resting.add(place)
 
+    def launch(self) -> None:
+        """Have all train that have a trial."""
+        for place in self._resting.intersection(self._where.values()):
+            self._send(place, "train")
+            self._resting.remove(place)
+
     def advance(self) -> list[Report]:
         """Take an epoch's reports from all, in the order in which their trials started."""
+        self.launch()
         busy = sorted(set(self._where.values()))
-        for place in self._resting.intersection(busy):
-            self._send(place, "train")
-        self._resting.difference_update(busy)
         answers = [(place, self._receive(place)) for place in busy]  # of all, before one is raised
         reports: list[Report] = []
         for place, answer in answers:

@@ -10,15 +10,16 @@
 | params, grad | of all lanes, tensor by tensor | (L, P), as `Flat` |
 
 Shapes and addresses change in `resize` alone. Epoch, step count, optimiser state, order of the
-rows and schedule position belong to the lane. Nothing waits for the device but `on_host`. So an
-epoch and its validation can each be a CUDA graph: what they do follows from tensors alone.
+rows and schedule position belong to the lane. Nothing waits for the device but what `fetch` and
+`on_host` are for. So an epoch and its validation can each be a CUDA graph: what they do follows
+from tensors alone.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,10 +91,16 @@ class Lanes:
         }
         self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
         self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
+        self._target_variance = target_variance(problem) if problem.task == "regression" else None
         self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
         if recipe.compile:
             self._compile()
         self._allocate(slots, places)
+
+    @property
+    def is_asynchronous(self) -> bool:
+        """Whether work is queued for a device that does it while the host goes on."""
+        return self._device.type == "cuda"
 
     @property
     def same_in_any_number(self) -> bool:
@@ -259,8 +266,8 @@ class Lanes:
         rows, sizes = self._of_places(replicates, problem.val, problem.val_size)
         out, target = self._outputs(rows), problem.y_clean[rows]
         loss = self._mean_losses(out, target, sizes)
-        if problem.task == "regression":
-            score = 1 - loss / self._target_variance()[self._replicate]
+        if self._target_variance is not None:
+            score = 1 - loss / self._target_variance[self._replicate]
         else:
             # max finds what argmax finds, several times as fast along a slow axis.
             hits = (out.max(1).indices == self._per_lane(target)).to(out)
@@ -277,7 +284,8 @@ class Lanes:
             inputs_used(inputs),
             histogram(weights),
         )
-        return Measures(*map(on_host, (loss, score, train, clean, *of_weights)))
+        fetched = [fetch(tensor) for tensor in (loss, score, train, clean, *of_weights)]
+        return Measures(*(values() for values in fetched))
 
     @torch.no_grad()
     def predict(self, replicates: range) -> Tensor:
@@ -342,11 +350,6 @@ class Lanes:
         losses = row_losses(out.mT, self._per_lane(target), self.problem.task)
         return masked_mean(losses, None if sizes is None else self._per_lane(sizes))
 
-    def _target_variance(self) -> Tensor:
-        """Return the variance of the target over each replicate's validation rows, (R,)."""
-        pairs = zip(self.problem.val, self.problem.val_size, strict=True)
-        return torch.stack([self.problem.y_clean[v[:m]].var(correction=0) for v, m in pairs])
-
 
 def row_losses(out: Tensor, y: Tensor, task: str) -> Tensor:
     """Return the data loss of every row, (L, B), of outputs (L, B, C).
@@ -367,9 +370,32 @@ def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
     return torch.where(valid, values, 0).sum(1) / sizes
 
 
+def target_variance(problem: Problem) -> Tensor:
+    """Return the variance of the target over each replicate's validation rows, (R,)."""
+    pairs = zip(problem.val, problem.val_size, strict=True)
+    return torch.stack([problem.y_clean[rows[:m]].var(correction=0) for rows, m in pairs])
+
+
+def fetch(tensor: Tensor) -> Callable[[], Array]:
+    """Queue a copy of the values for the host; what is returned waits for it: float64."""
+    values = tensor.double()
+    if values.device.type != "cuda":
+        return lambda: np.asarray(values.cpu())
+    copy = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)  # else it would wait
+    copy.copy_(values, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(values.device))
+
+    def wait() -> Array:
+        copied.synchronize()
+        return np.asarray(copy)
+
+    return wait
+
+
 def on_host(tensor: Tensor) -> Array:
     """Wait for the device and return the values as float64."""
-    return np.asarray(tensor.double().cpu())
+    return fetch(tensor)()
 
 
 def _gather(source: Tensor, rows: Tensor) -> Tensor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import optuna
 from optuna.trial import TrialState
@@ -69,6 +70,7 @@ class Progress:
     curve: Sequence[tuple[float, float]]  # strength and value of every COMPLETE trial
 
 
+T = TypeVar("T")
 Ending = Literal["done", "interrupted", "timeout"]
 
 
@@ -177,6 +179,7 @@ class _Runner:
         self.controls = Controls(study, plan.spec, len(space))
         self.cohort = self._make_cohort(plan.width)
         self.running: dict[int | str, Params] = {}
+        self.asked: deque[tuple[int, Params]] = deque()  # that have no slot yet
         self.epochs: dict[int | str, int] = {}
         self.best, self.curve = self._results_so_far()
         self._flushed = time.monotonic()
@@ -189,36 +192,63 @@ class _Runner:
         publish: Callable[[optuna.Study], None],
     ) -> Ending:
         deadline = time.monotonic() + (self.plan.spec.search.timeout_s or float("inf"))
+        ended: list[bool] = []  # of the trials that reported last
         while True:
-            if should_stop():
-                return "interrupted"
             self._fill(asking=time.monotonic() <= deadline)
+            if self.running and not self._launch():
+                continue
+            if ended:  # A GPU, or the workers, train meanwhile.
+                self._store(any(ended), publish)
+                on_progress(self._progress())
             if not self.running:
                 return "timeout" if self.search.wanted else "done"
-            told = [self._take(report) for report in self._advance()]
-            if any(told) and time.monotonic() > self._publish_at:
-                began = time.monotonic()
-                publish(self.study)
-                now = time.monotonic()
-                self._publish_at = now + max(PUBLISH_S, (now - began) / PUBLISH_SHARE)
-            if any(told) or time.monotonic() - self._flushed > CURVE_LAG_S:
-                self.storage.flush(durable=any(told))
-                self._flushed = time.monotonic()
-            on_progress(self._progress())
+            if should_stop():
+                return "interrupted"
+            self._ask_ahead(deadline)
+            ended = [self._take(report) for report in self._advance()]
+
+    def _store(self, told: bool, publish: Callable[[optuna.Study], None]) -> None:
+        """Bring what the last epoch told into the storage, and publish it now and then."""
+        if told and time.monotonic() > self._publish_at:
+            began = time.monotonic()
+            publish(self.study)
+            now = time.monotonic()
+            self._publish_at = now + max(PUBLISH_S, (now - began) / PUBLISH_SHARE)
+        if told or time.monotonic() - self._flushed > CURVE_LAG_S:
+            self.storage.flush(durable=told)
+            self._flushed = time.monotonic()
 
     def _space(self) -> Space:
         return make_space(self.plan.spec, self.span.low, self.span.high)
 
     def _fill(self, asking: bool) -> None:
         """Put controls that are due, and trials, into free slots."""
+        while self.asked and not asking:
+            self.search.give_back(self.asked.popleft()[0])
         searching = self.search.wanted or any(isinstance(key, int) for key in self.running)
+        searching = searching or bool(self.asked)
         for key, params in self.controls.due(self.span, searching, self.running).items():
             if self.cohort.free:
                 self._start(key, params)
-        while asking and self.cohort.free and self.search.ready:
-            self._widen()
-            number, params = self.search.ask()
-            self._start(number, params)
+        while self.cohort.free and (self.asked or (asking and self.search.ready)):
+            self._start(*(self.asked.popleft() if self.asked else self._ask()))
+
+    def _ask_ahead(self, deadline: float) -> None:
+        """Ask for trials before there is a slot for them, where they depend on no later result.
+
+        A few at a time, so that no epoch is kept waiting, and as many as there are slots by the
+        time that all these trials end.
+        """
+        slots = self.cohort.n_slots
+        for _ in range(-(-slots // self.plan.spec.training.epochs)):
+            late = time.monotonic() > deadline
+            if late or len(self.asked) >= slots or not self.search.ready:
+                break
+            self.asked.append(self._ask())
+
+    def _ask(self) -> tuple[int, Params]:
+        self._widen()
+        return self.search.ask()
 
     def _widen(self) -> None:
         """Move an end of the range where the best strength lies at it, before the next ask.
@@ -262,10 +292,19 @@ class _Runner:
         self.running[trial], self.epochs[trial] = params, 0
         self.cohort.start(trial, self.plan.setting(params))
 
+    def _launch(self) -> bool:
+        """Set the cohort to train an epoch; tell whether there was memory for it."""
+        self._while_memory_suffices(lambda: self.cohort.launch())
+        return bool(self.running)
+
     def _advance(self) -> list[Report]:
-        """Train an epoch; where memory does not suffice, begin again at half the width."""
+        """Train an epoch; there are no reports where memory did not suffice."""
+        return self._while_memory_suffices(lambda: self.cohort.advance()) or []
+
+    def _while_memory_suffices(self, train: Callable[[], T]) -> T | None:
+        """Train; where memory does not suffice, begin again at half the width."""
         try:
-            return self.cohort.advance()
+            return train()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -278,7 +317,7 @@ class _Runner:
             if isinstance(trial, int):
                 self.search.give_back(trial)
         self.running.clear()
-        return []
+        return None
 
     def _make_cohort(self, width: int) -> Cohort | Team:
         """Make a cohort of `width` lanes, or of half as many until there is memory for it."""

@@ -190,6 +190,7 @@ class Search:
         finished = self._all()
         self._n = len(finished)
         self._finished = {t.number for t in finished if t.state.is_finished()}
+        self._n_settled = 0  # trials before the first that has not finished
         self.n_results = sum(is_result(trial) for trial in finished)
 
     def _all(self, states: Sequence[TrialState] | None = None) -> list[FrozenTrial]:
@@ -207,8 +208,10 @@ class Search:
         """Whether another trial is wanted and its ask has all the results it depends on."""
         if not self.wanted:
             return False
-        number, ahead = self._next, self._spec.in_flight
-        return ahead is None or all(k in self._finished for k in range(number - ahead + 1))
+        while self._n_settled in self._finished:
+            self._n_settled += 1
+        ahead = self._spec.in_flight
+        return ahead is None or self._next - ahead < self._n_settled
 
     @property
     def _next(self) -> int:

@@ -14,7 +14,7 @@ from torch import nn
 
 from sweep.cohort import Cohort
 from sweep.data import Problem
-from sweep.lanes import Recipe
+from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam, FusedAdam, Optimizer
 from sweep.reports import Measures, Report, Setting
@@ -298,6 +298,105 @@ def test_a_replicate_that_diverges_ends_its_trial_alike_at_every_width(
     assert got.end.diverged == want.end.diverged
     assert len(want.finite) >= 2
     np.testing.assert_allclose(got.finite, want.finite, rtol=1e-6)
+
+
+# --- as on a GPU, one epoch ahead of what is read
+
+
+@pytest.fixture
+def asynchronous(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the device pass for a GPU; lists when it is set to train and when it is waited for."""
+    events: list[str] = []
+    train = Lanes.train_epoch
+
+    def launched(lanes: Lanes) -> None:
+        events.append("train")
+        train(lanes)
+
+    def fetched(tensor: torch.Tensor) -> Callable[[], np.ndarray]:
+        values = tensor.double().clone()
+
+        def wait() -> np.ndarray:
+            events.append("wait")
+            return values.numpy()
+
+        return wait
+
+    monkeypatch.setattr(Lanes, "is_asynchronous", True)
+    monkeypatch.setattr(Lanes, "same_in_any_number", False)
+    monkeypatch.setattr(Lanes, "train_epoch", launched)
+    monkeypatch.setattr("sweep.cohort.fetch", fetched)
+    return events
+
+
+def test_the_next_epoch_is_under_way_before_the_losses_of_the_last_are_read(
+    asynchronous: list[str],
+) -> None:
+    problem = problem_of()
+    alone(Cohort(problem, mlp(problem), ADAM, 8), HEALTHY)
+    assert asynchronous == ["train", *["train", "wait"] * 4, "wait"]  # 5 epochs and no more
+
+
+def test_lanes_go_on_without_waiting_for_a_trial_to_be_started(asynchronous: list[str]) -> None:
+    problem = problem_of()
+    cohort, told = Cohort(problem, mlp(problem), ADAM, 16), dict[Hashable, Told]()
+    cohort.start("first", HEALTHY)
+    cohort.launch()
+    cohort.launch()
+    assert asynchronous == ["train"]
+    cohort.start("second", HEALTHY)  # begins with the epoch after the one under way
+    follow(cohort, told, 1)
+    assert list(told) == ["first"]
+    follow(cohort, told)
+    assert_bitwise(told["first"], told["second"])
+
+
+def test_a_cpu_trains_nothing_that_may_turn_out_to_be_too_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem, train, counts = problem_of(), Lanes.train_epoch, [0]
+
+    def counted(lanes: Lanes) -> None:
+        counts[0] += 1
+        train(lanes)
+
+    monkeypatch.setattr(Lanes, "train_epoch", counted)
+    told = alone(Cohort(problem, mlp(problem), ADAM, 8), DIVERGING)
+    assert [epoch for epoch, _ in told.losses] == [1]
+    assert counts == [1]
+
+
+@pytest.mark.usefixtures("asynchronous")
+@pytest.mark.parametrize("name", ["mlp", "dropout", "norm"])
+def test_a_trial_reports_the_same_bits_with_an_epoch_under_way(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    problem = problem_of(replicates=EIGHT[:3])
+    factory = {"mlp": mlp(problem), "dropout": dropout_net, "norm": norm_net}[name]
+    ahead = crowded(Cohort(problem, factory, ADAM, width=16), HEALTHY)
+    monkeypatch.setattr(Lanes, "is_asynchronous", False)
+    assert_bitwise(ahead, alone(Cohort(problem, factory, ADAM, width=16), HEALTHY))
+
+
+@pytest.mark.usefixtures("asynchronous")
+@pytest.mark.parametrize("bad", [None, 0, 4, 7])
+@pytest.mark.parametrize("width", [1, 3, 8, 24])
+def test_rounds_and_divergence_are_the_same_with_an_epoch_under_way(
+    monkeypatch: pytest.MonkeyPatch, width: int, bad: int | None
+) -> None:
+    problem = problem_of("regression", dtype=torch.float64)
+    problem = problem if bad is None else with_a_bad_row(problem, bad)
+    recipe = Recipe(SGD(has_momentum=False), 6, 10, seed=3)
+    factory, setting = mlp(problem, []), Setting(0.0, 0.01)
+    ahead = alone(Cohort(problem, factory, recipe, width), setting)
+    monkeypatch.setattr(Lanes, "is_asynchronous", False)
+    want = alone(Cohort(problem, factory, recipe, width), setting)
+    assert ahead.losses == want.losses
+    assert ahead.end is not None and want.end is not None
+    assert ahead.end.diverged == want.end.diverged
+    assert (bad is None) == (ahead.end.diverged is None)
+    if bad is None:
+        assert_bitwise(ahead, want)
 
 
 # --- what a trial reports

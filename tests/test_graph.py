@@ -73,8 +73,9 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no cohort change its number of lanes: that is for CPUs."""
+    """Let no cohort change its number of lanes, and each train an epoch ahead."""
     monkeypatch.setattr(Lanes, "same_in_any_number", False)
+    monkeypatch.setattr(Lanes, "is_asynchronous", True)
 
 
 def history(
