@@ -30,7 +30,7 @@ class Controls:
     """Say what is due, keep what came of it, as attributes of the study."""
 
     def __init__(self, study: optuna.Study, spec: StudySpec, n_params: int):
-        self._study, self._spec, self._n_params = study, spec, n_params
+        self._study, self._spec, self.n_params = study, spec, n_params
         self._kept = {
             name: content
             for name, content in study.user_attrs.items()
@@ -47,7 +47,7 @@ class Controls:
     ) -> dict[str, Params]:
         """Return what should be trained now and is not: params by key."""
         strength = self._spec.strength
-        if self._n_params == 1:
+        if self.n_params == 1:
             wanted = {} if BASELINE in self._kept else {BASELINE: {strength: 0.0}}
         elif searching or not (best := self._best()):
             return {}
@@ -70,7 +70,7 @@ class Controls:
         else:
             number = int(place.partition(".")[0])
             self._keep(LINE, {"of": number, "points": self._points(number) | {place: content}})
-        if self._n_params > 1:
+        if self.n_params > 1:
             self._level()
 
     def _keep(self, name: str, content: dict[str, Any]) -> None:

@@ -14,8 +14,10 @@ from sweep import board
 from sweep.crew import Crew
 from sweep.errors import SweepError
 from sweep.export import make_config, write_config
+from sweep.loop import Ending
 from sweep.overview import load_study
-from sweep.runner import Ending, Progress, run_study
+from sweep.progress import Progress
+from sweep.runner import run_study
 from sweep.selection import Choice, Finished, Selection, choices, verdict
 from sweep.spec import StudySpec
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from sweep.doctor import Finding, Repair
     from sweep.fitted import Fit
     from sweep.plan import Plan
+    from sweep.progress import Progress
     from sweep.result import StudyResult
-    from sweep.runner import Progress
     from sweep.selection import Finished
 
 

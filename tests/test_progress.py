@@ -1,0 +1,50 @@
+"""What the results of a run come to so far."""
+
+import optuna
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+from sweep.progress import Completed, Standing
+
+SPACE = {"alpha": FloatDistribution(1e-6, 1.0, log=True)}
+
+
+def study_of(*results: tuple[float, float]) -> optuna.Study:
+    """Make a study with COMPLETE trials of these strengths and values."""
+    study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
+    for alpha, value in results:
+        trial = create_trial(
+            params={"alpha": alpha}, distributions=dict(SPACE), value=value,
+            user_attrs={"value_se": 0.1},
+        )  # fmt: skip
+        study.add_trial(trial)
+    return study
+
+
+def test_a_study_without_results_has_no_best() -> None:
+    study = study_of()
+    pruned = create_trial(
+        state=TrialState.PRUNED, params={"alpha": 0.1}, distributions=dict(SPACE),
+        intermediate_values={1: 0.0},
+    )  # fmt: skip
+    study.add_trial(pruned)
+    standing = Standing(study, "alpha")
+    assert (standing.best, standing.curve) == (None, [])
+
+
+def test_a_run_goes_on_from_the_results_of_the_runs_before() -> None:
+    standing = Standing(study_of((1e-3, 2.0), (1e-2, 1.0), (1e-1, 3.0)), "alpha")
+    assert standing.best == Completed(1, {"alpha": 1e-2}, 1.0, 0.1)
+    assert standing.curve == [(1e-3, 2.0), (1e-2, 1.0), (1e-1, 3.0)]
+    standing.add(Completed(3, {"alpha": 1e-4}, 1.5, None))
+    assert standing.best.number == 1
+    standing.add(Completed(4, {"alpha": 1e-4}, 0.5, None))
+    assert standing.best.number == 4
+    assert standing.curve[3:] == [(1e-4, 1.5), (1e-4, 0.5)]
+
+
+def test_of_equal_values_the_strongest_is_best() -> None:
+    standing = Standing(study_of((1e-3, 1.0), (1e-2, 1.0)), "alpha")
+    assert standing.best is not None and standing.best.number == 1
+    standing.add(Completed(2, {"alpha": 5e-3}, 1.0, None))
+    assert standing.best.number == 1
