@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from sweep.errors import UsageError
+from sweep.features import Features, take
+from sweep.rows import Rows, read_rows
 from sweep.seeds import derive
-from sweep.sources import Features, Rows, read_rows
 from sweep.spec import DataSpec, StudySpec
 
 # scikit-learn and pandas take most of a second to import: only functions that need them do.
@@ -205,11 +206,6 @@ def target_scale(scale: str, y: np.ndarray) -> tuple[float, float]:
 
 
 # --- rows
-
-
-def take(X: Features, rows: np.ndarray) -> Features:
-    """Return the rows (n,) of an array or a table, in that order."""
-    return X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].reset_index(drop=True)
 
 
 def _labels(y: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:

@@ -25,11 +25,10 @@ from sweep.data import (
     fit_table,
     noisy_labels,
     preprocessor,
-    take,
     target_scale,
 )
+from sweep.features import Features, take
 from sweep.seeds import derive
-from sweep.sources import Features
 from sweep.spec import StudySpec
 
 

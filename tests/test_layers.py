@@ -29,7 +29,8 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
         "search": ("search", "tpe", "storage", "database", "schema", "lease"),
         "numerics": (
             "cohort", "lanes", "graph", "backprop", "flat", "optim", "penalty", "models",
-            "alpha_max", "data", "sources", "own", "stats", "holdout", "machine", "reports",
+            "alpha_max", "data", "rows", "features", "targets", "sources", "files", "refusals",
+            "own", "stats", "holdout", "machine", "reports",
         ),
     },
     {"vocabulary": ("spec", "studyfile", "seeds", "errors")},
