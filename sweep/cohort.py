@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from sweep.data import Problem
 from sweep.lanes import Lanes, Recipe, fetch
 from sweep.models import Factory
+from sweep.problem import Problem
 from sweep.reports import Array, Measures, Report, Setting
 
 

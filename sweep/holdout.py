@@ -17,17 +17,11 @@ import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
 
-from sweep.data import (
-    Dataset,
-    FittedTable,
-    Problem,
-    draw_rows,
-    fit_table,
-    noisy_labels,
-    preprocessor,
-    target_scale,
-)
+from sweep.data import Dataset, noisy_labels
+from sweep.draws import draw_rows, strata
 from sweep.features import Features, take
+from sweep.preprocessing import FittedTable, fit_table, preprocessor, target_scale
+from sweep.problem import Problem
 from sweep.seeds import derive
 from sweep.spec import StudySpec
 
@@ -46,8 +40,7 @@ def training_rows(spec: StudySpec, dataset: Dataset, n_seeds: int) -> list[np.nd
     n, N = spec.data.train_rows, len(dataset.y)
     if n is None:
         return [np.arange(N)]
-    labels = dataset.y if dataset.classes else np.zeros(N, dtype=np.int64)
-    seed = refit_seed(spec.seed)
+    labels, seed = strata(dataset.y, dataset.classes), refit_seed(spec.seed)
     return [draw_rows(labels, n, derive(seed, "rows", 0, s)) for s in range(n_seeds)]
 
 

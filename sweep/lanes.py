@@ -29,7 +29,6 @@ from torch import Tensor
 
 from sweep import graph
 from sweep.backprop import outputs, write_gradient
-from sweep.data import Problem
 from sweep.models import (
     MLP,
     CounterDropout,
@@ -43,6 +42,7 @@ from sweep.models import (
 )
 from sweep.optim import Columns, Optimizer
 from sweep.penalty import histogram, inputs_used, norm, sparsity
+from sweep.problem import Problem
 from sweep.reports import Array, Measures, Setting
 from sweep.seeds import derive
 

@@ -14,12 +14,13 @@ import torch
 
 from sweep import optim
 from sweep.alpha_max import alpha_max
-from sweep.data import Dataset, Problem, load_dataset, make_problem
+from sweep.data import Dataset, load_dataset
 from sweep.errors import UsageError
 from sweep.lanes import Recipe
 from sweep.models import MLP, Factory, Layout, build, check_model
 from sweep.outline import Outline, Range
 from sweep.own import load_function
+from sweep.problem import Problem, make_problem
 from sweep.spec import AdamSpec, MlpSpec, SgdSpec, StudySpec
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sweep.data import Problem
 from sweep.models import CounterDropout, Factory, build, dropout_key, is_weight
+from sweep.problem import Problem
 from sweep.seeds import derive
 
 Name = Literal["sgd", "adam", "adamw"]

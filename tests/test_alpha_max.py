@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from sweep.alpha_max import alpha_max
-from sweep.data import Problem
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP
 from sweep.optim import SGD, Adam, Optimizer
+from sweep.problem import Problem
 from sweep.reports import Measures, Setting
 from tests.problems import made_up, real, repeated
 

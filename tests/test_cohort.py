@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from sweep.cohort import Cohort
-from sweep.data import Problem
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam, FusedAdam, Optimizer
+from sweep.problem import Problem
 from sweep.reports import Measures, Report, Setting
 from tests import reference
 from tests.problems import made_up

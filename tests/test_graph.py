@@ -22,10 +22,10 @@ from torch import Tensor, nn
 import sweep.plan
 from sweep import graph, optim
 from sweep.cohort import Cohort
-from sweep.data import Problem
 from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe
 from sweep.models import Factory
+from sweep.problem import Problem
 from tests import replay
 from tests.benchmarks import contracts
 from tests.networks import Recurrent

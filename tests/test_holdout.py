@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 import torch
 
-from sweep.data import Dataset, load_dataset, make_problem, preprocessor
+from sweep.data import Dataset, load_dataset
 from sweep.holdout import (
     describe_preprocessing,
     make_refit_problem,
     refit_seed,
     training_rows,
 )
+from sweep.preprocessing import preprocessor
+from sweep.problem import make_problem
 from sweep.spec import StudySpec
 from sweep.studyfile import parse_spec
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 import sweep.lanes
 from sweep import optim
-from sweep.data import Problem
 from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe, row_losses
 from sweep.models import MLP, Factory, build
+from sweep.problem import Problem
 from sweep.reports import Setting
 from tests import reference
 from tests.networks import Recurrent, Tied

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import sweep.plan
-from sweep.data import Problem
 from sweep.errors import UsageError
 from sweep.optim import FusedAdam
 from sweep.plan import CPU_BYTES, make_plan, resolve_device
+from sweep.problem import Problem
 from tests.studies import tiny
 
 

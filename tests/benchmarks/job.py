@@ -19,7 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sweep.data import Problem, load_dataset, make_problem
+from sweep.data import load_dataset
+from sweep.problem import Problem, make_problem
 from sweep.spec import MlpSpec
 from sweep.studyfile import load_spec
 

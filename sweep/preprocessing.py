@@ -1,0 +1,153 @@
+"""Preprocessing: features and targets made fit for training, by what the training rows say.
+
+| symbol | meaning |
+|---|---|
+| N | search rows: all but the test rows |
+| n | rows learnt from: the training rows of a replicate |
+| B | rows preprocessed |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sweep.errors import UsageError
+from sweep.features import Features
+
+# scikit-learn and pandas take most of a second to import: only functions that need them do.
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+
+
+def preprocessor(scale: str, search: Features, fit: Features) -> Callable[[Features], np.ndarray]:
+    """Fit the preprocessing of features.
+
+    Numbers: missing cells become the median of `fit`, and are standardised by it where scale
+    is `standard` (constant columns ÷ 1). Texts: missing cells become the most frequent text of
+    `fit`, then one column a category, never scaled; a category that `fit` lacks is all zeros.
+
+    Args:
+        scale: `standard` or `none`.
+        search: (N, *features) all search rows. Only a table's categories are read from them,
+            so that the width is the same whatever `fit` holds.
+        fit: the rows to learn from: a replicate's training rows.
+
+    Returns:
+        A function of rows (B, *features) that returns them as (B, *features) float32.
+    """
+    if not isinstance(search, np.ndarray):
+        return _table_preprocessor(scale, search, fit)
+    if scale == "none":
+        return as_float32
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(_flat(fit))
+    return lambda rows: as_float32(scaler.transform(_flat(rows)).reshape(rows.shape))
+
+
+def target_scale(scale: str, y: np.ndarray) -> tuple[float, float]:
+    """Return the mean and standard deviation to standardise a float target (n,) by.
+
+    They are 0 and 1 where scale is `none`; the deviation of a constant target is 1.
+    """
+    if scale == "none":
+        return 0.0, 1.0
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(y[:, None])
+    return float(scaler.mean_[0]), float(scaler.scale_[0])
+
+
+def fits_all(scale: str, X: Features) -> bool:
+    """Say whether there is nothing to learn from training rows of X (N, *features)."""
+    complete = isinstance(X, np.ndarray) or not (_texts(X) or X.isna().to_numpy().any())
+    return scale == "none" and complete
+
+
+def as_float32(X: Features) -> np.ndarray:
+    """Copy X as float32; a number beyond its range is refused."""
+    with np.errstate(over="ignore"):
+        values = np.asarray(X).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise UsageError(
+            f"data.scale: must keep features within float32, got {np.abs(np.asarray(X)).max():g} "
+            "in a row unlike the training rows. Drop that feature, or use scale: none"
+        )
+    return values
+
+
+class FittedTable(NamedTuple):
+    """What a table's preprocessing has learnt; the columns of numbers come first.
+
+    Attributes:
+        transformer: two pipelines: `numbers` (imputer, scaler), `texts` (imputer, one-hot).
+        numbers: names of the columns of numbers.
+        categories: name of each column of texts, and its texts in order.
+        seen: (columns out,) 0 where a category is in none of the rows learnt from, else 1.
+    """
+
+    transformer: ColumnTransformer
+    numbers: list[str]
+    categories: dict[str, list[str]]
+    seen: np.ndarray
+
+
+def fit_table(scale: str, search: pd.DataFrame, fit: Features) -> FittedTable:
+    """Fit the preprocessing of a table; arguments as of `preprocessor`."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    categories = _texts(search)
+    names = [str(name) for name in search if name not in categories]
+    codes = [np.arange(1.0, 1 + max(1, len(texts))) for texts in categories.values()]
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler() if scale == "standard" else "passthrough",
+    )
+    texts = make_pipeline(
+        SimpleImputer(strategy="most_frequent", keep_empty_features=True),
+        OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False),
+    )
+    transformer = ColumnTransformer(
+        [("numbers", numbers, names), ("texts", texts, list(categories))]
+    )
+    fitted = transformer.fit_transform(_coded(fit, categories))
+    seen, part = np.ones(fitted.shape[1]), transformer.output_indices_["texts"]
+    seen[part] = fitted[:, part].any(0)
+    return FittedTable(transformer, names, categories, seen)
+
+
+def _table_preprocessor(
+    scale: str, search: pd.DataFrame, fit: Features
+) -> Callable[[Features], np.ndarray]:
+    transformer, _, categories, seen = fit_table(scale, search, fit)
+    return lambda rows: as_float32(transformer.transform(_coded(rows, categories)) * seen)
+
+
+def _coded(table: Features, categories: dict[str, list[str]]) -> pd.DataFrame:
+    """Write each text as its place in the categories, from 1; 0 is none of them, NaN missing."""
+    import pandas as pd
+
+    coded = pd.DataFrame(table)
+    for name, names in categories.items():
+        place = pd.Index(names).get_indexer(pd.Index(coded[name])) + 1.0
+        coded = coded.assign(**{name: np.where(coded[name].isna(), np.nan, place)})
+    return coded
+
+
+def _texts(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Name the categories of each column of texts, in order."""
+    from pandas.api.types import is_numeric_dtype
+
+    columns = {name: column for name, column in table.items() if not is_numeric_dtype(column)}
+    return {str(name): sorted(set(column.dropna())) for name, column in columns.items()}
+
+
+def _flat(X: Features) -> np.ndarray:
+    return np.asarray(X, dtype=np.float64).reshape(len(X), -1)

@@ -1,0 +1,141 @@
+"""The problem of a study: its replicates as tensors, each preprocessed by its own training rows.
+
+| symbol | meaning |
+|---|---|
+| N | search rows: all but the test rows |
+| R | replicates: folds × seeds |
+| n, m | training rows of a replicate (equal for all); validation rows of the largest fold |
+| M | rows of `Problem.X`: N, or R blocks where each replicate has its own preprocessing |
+| C | classes |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sweep.data import Dataset, noisy_labels
+from sweep.features import take
+from sweep.preprocessing import as_float32, fits_all, preprocessor, target_scale
+from sweep.spec import StudySpec
+from sweep.splits import Split, split_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A study's data as tensors on one device.
+
+    Attributes:
+        X: (M, *features) float rows. Where preprocessing does not differ between replicates,
+            each search row once; else, for each replicate, its n training and its validation
+            rows, transformed by what its training rows say.
+        y: (M,) what training reads: int64 noisy class, or float target.
+        y_clean: (M,) what validation reads.
+        train: (R, n) int64 rows of X.
+        val: (R, m) int64 rows of X; a smaller fold is padded by repeating its first row.
+        val_size: (R,) int64 valid entries of `val`.
+        y_scale: (R,) float; a scaled target times this is in the user's units.
+        replicates: (fold, seed index) of each replicate; r = fold * n_seeds + seed index.
+        task: `classification` or `regression`.
+        n_outputs: C, or 1 for regression.
+        feature_shape: shape of one row of X.
+    """
+
+    X: Tensor
+    y: Tensor
+    y_clean: Tensor
+    train: Tensor
+    val: Tensor
+    val_size: Tensor
+    y_scale: Tensor
+    replicates: tuple[tuple[int, int], ...]
+    task: str
+    n_outputs: int
+    feature_shape: tuple[int, ...]
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Problem:
+        """Copy to a device; what is float gets `dtype`, indices and classes stay int64."""
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+        tensors: dict[str, Any] = {
+            name: move(v) for name, v in vars(self).items() if isinstance(v, Tensor)
+        }
+        return replace(self, **tensors)
+
+
+def make_problem(spec: StudySpec, dataset: Dataset) -> Problem:
+    """Split the search rows into replicates and preprocess each by its own training rows.
+
+    Returns:
+        The problem on the CPU in float32.
+
+    Raises:
+        UsageError: in one line, when the rows do not allow the splits asked for.
+    """
+    scale, kind = spec.data.scale, np.int64 if dataset.classes else np.float32
+    replicates, splits = split_rows(spec, dataset)
+    noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
+    if fits_all(scale, dataset.X):
+        blocks = [_Block(as_float32(dataset.X), noisy, dataset.y, 1.0)]
+        places, y_scale = splits, np.ones(len(splits))
+    else:
+        blocks = [_block(scale, dataset, noisy, *split) for split in splits]
+        places, y_scale = _places(splits), np.array([block.y_scale for block in blocks])
+    X = np.concatenate([block.X for block in blocks])
+    return Problem(
+        X=torch.from_numpy(X),
+        y=torch.from_numpy(np.concatenate([block.y for block in blocks]).astype(kind)),
+        y_clean=torch.from_numpy(np.concatenate([b.y_clean for b in blocks]).astype(kind)),
+        train=torch.from_numpy(np.stack([train for train, _ in places])),
+        val=torch.from_numpy(_padded([val for _, val in places])),
+        val_size=torch.tensor([len(val) for _, val in places]),
+        y_scale=torch.from_numpy(y_scale.astype(np.float32)),
+        replicates=replicates,
+        task=spec.data.task,
+        n_outputs=len(dataset.classes) or 1,
+        feature_shape=X.shape[1:],
+    )
+
+
+class _Block(NamedTuple):
+    """Rows of `Problem.X` that are preprocessed alike."""
+
+    X: np.ndarray
+    y: np.ndarray
+    y_clean: np.ndarray
+    y_scale: float
+
+
+def _block(
+    scale: str, dataset: Dataset, noisy: np.ndarray, train: np.ndarray, val: np.ndarray
+) -> _Block:
+    transform = preprocessor(scale, dataset.X, take(dataset.X, train))
+    rows = np.concatenate([train, val])
+    X, y, y_clean = transform(take(dataset.X, rows)), noisy[rows], dataset.y[rows]
+    if dataset.classes:
+        return _Block(X, y, y_clean, 1.0)
+    mean, deviation = target_scale(scale, dataset.y[train])
+    return _Block(X, (y - mean) / deviation, (y_clean - mean) / deviation, deviation)
+
+
+def _places(splits: list[Split]) -> list[Split]:
+    """Say where each replicate's rows are, once they lie in blocks (train, val)."""
+    ends = np.cumsum([len(train) + len(val) for train, val in splits])
+    return [
+        (np.arange(end - len(val) - len(train), end - len(val)), np.arange(end - len(val), end))
+        for end, (train, val) in zip(ends, splits, strict=True)
+    ]
+
+
+def _padded(vals: list[np.ndarray]) -> np.ndarray:
+    """Stack rows of unequal length as (R, m), the first of each repeated to the end."""
+    padded = np.repeat(np.array([val[:1] for val in vals]), max(map(len, vals)), axis=1)
+    for line, val in zip(padded, vals, strict=True):
+        line[: len(val)] = val
+    return padded

@@ -1,0 +1,83 @@
+"""Splits: which search rows each replicate of a study trains on, and which validate it.
+
+| symbol | meaning |
+|---|---|
+| R | replicates: folds × seeds |
+| n, m | training rows of a replicate (equal for all); its validation rows |
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sweep.data import Dataset
+from sweep.draws import draw_folds, draw_group_folds, draw_rows, draw_share, strata
+from sweep.errors import UsageError
+from sweep.seeds import derive
+from sweep.spec import StudySpec
+
+Split = tuple[np.ndarray, np.ndarray]  # training rows (n,), validation rows (m,)
+
+
+def split_rows(
+    spec: StudySpec, dataset: Dataset
+) -> tuple[tuple[tuple[int, int], ...], list[Split]]:
+    """Name the replicates, and choose the rows of each: equally many to train on.
+
+    Returns:
+        (fold, seed index) of each replicate, seeds running fastest; and the rows of each. The
+        replicates of a fold have the same validation rows.
+
+    Raises:
+        UsageError: in one line, when the rows do not allow the splits asked for.
+    """
+    labels = strata(dataset.y, dataset.classes)
+    _check_folds(spec, dataset, labels)
+    vals = _validation_rows(spec, dataset, labels)
+    pools = [np.setdiff1d(np.arange(len(labels)), val) for val in vals]
+    n = _n_train(spec, min(map(len, pools)))
+    replicates = tuple(
+        (fold, seed) for fold in range(len(vals)) for seed in range(spec.replicates.n_seeds)
+    )
+    trains = [
+        pools[fold][draw_rows(labels[pools[fold]], n, derive(spec.seed, "rows", fold, seed))]
+        for fold, seed in replicates
+    ]
+    return replicates, [
+        (train, vals[fold]) for train, (fold, _) in zip(trains, replicates, strict=True)
+    ]
+
+
+def _n_train(spec: StudySpec, most: int) -> int:
+    n = spec.data.train_rows or most
+    if n > most:
+        raise UsageError(
+            f"data.train_rows: must be at most {most}, what the smallest replicate has to train "
+            f"on, got {n} ({spec.data.source}). Lower it"
+        )
+    return n
+
+
+def _check_folds(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> None:
+    n_folds, limits = spec.replicates.n_folds, {"rows": len(labels)}
+    if dataset.classes and n_folds > 1:
+        counts = np.bincount(labels)
+        limits[f"rows of class {dataset.classes[counts.argmin()]!r}"] = counts.min()
+    if dataset.groups is not None:
+        limits["groups"] = len(np.unique(dataset.groups))
+    what = min(limits, key=lambda name: limits[name])
+    has, needs = limits[what], max(2, n_folds)
+    if has < needs:
+        raise UsageError(
+            f"replicates.n_folds: must have {needs} {what} outside the test rows, got {has} "
+            f"({spec.data.source}). {f'Use at most {has} folds' if has > 1 else 'Add more'}"
+        )
+
+
+def _validation_rows(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> list[np.ndarray]:
+    n_folds, seed, groups = spec.replicates.n_folds, derive(spec.seed, "folds"), dataset.groups
+    if n_folds == 1:
+        return [draw_share(labels, groups, spec.replicates.holdout, seed)]
+    if groups is None:
+        return draw_folds(labels, n_folds, seed, stratified=bool(dataset.classes))
+    return draw_group_folds(labels, groups, n_folds, seed, stratified=bool(dataset.classes))

@@ -1,0 +1,50 @@
+"""Draws are stratified, or of whole groups, and folds are those of scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from sweep.draws import draw_folds, draw_group_folds, draw_share
+
+
+@given(
+    st.lists(st.integers(0, 4), max_size=60),
+    st.integers(2, 9),
+    st.integers(0, 2**64),
+    st.booleans(),
+)
+def test_folds_are_those_of_scikit_learn(
+    rest: list[int], n_folds: int, seed: int, stratified: bool
+) -> None:
+    labels = np.array([*rest, *(label for label in {*rest, 0, 5} for _ in range(n_folds))])
+    kind = StratifiedKFold if stratified else KFold
+    folds = kind(n_folds, shuffle=True, random_state=seed % 2**32)
+    wanted = [val.tolist() for _, val in folds.split(labels, labels)]
+    assert [val.tolist() for val in draw_folds(labels, n_folds, seed, stratified)] == wanted
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [[3, 2, 3], [1, 2, 0], [0, 0, 3], [3, 2, 3]],
+        [[3, 1], [1, 0], [1, 2], [1, 0], [0, 3]],
+        [[2, 2, 2], [3, 0, 3], [1, 2, 3], [3, 3, 2], [0, 3, 0]],
+    ],
+    ids=str,
+)
+def test_no_fold_stays_empty_with_as_many_folds_as_groups(counts: list[list[int]]) -> None:
+    """Tables (group, class) for which scikit-learn 1.9's StratifiedGroupKFold leaves one empty."""
+    y = np.concatenate([np.repeat(range(len(row)), row) for row in counts])
+    groups = np.repeat(range(len(counts)), [sum(row) for row in counts])
+    folds = draw_group_folds(y, groups, len(counts), seed=0, stratified=True)
+    assert sorted(map(len, folds)) == sorted(map(sum, counts))
+    assert sorted(np.concatenate(folds)) == list(range(len(y)))
+
+
+def test_rows_left_over_go_to_the_classes_with_the_largest_remainders() -> None:
+    y = np.repeat([0, 1, 2], [4, 5, 8])  # shares of 6 rows: 1.41, 1.76, 2.82
+    assert np.bincount(y[draw_share(y, None, 6 / 17, seed=0)]).tolist() == [1, 2, 3]

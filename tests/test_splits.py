@@ -1,0 +1,146 @@
+"""Replicates split the search rows: stratified, groups kept whole, equally many to train on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.data import Dataset
+from sweep.errors import UsageError
+from sweep.spec import StudySpec
+from sweep.splits import split_rows
+from tests.datasets import CLASSES, PROPERTY, SPLITS, numbered, study
+
+
+@PROPERTY
+@given(y=CLASSES, spec=SPLITS)
+def test_replicates_split_the_search_rows(y: np.ndarray, spec: StudySpec) -> None:
+    replicates, splits = split_rows(spec, numbered(y))
+    trains, vals = zip(*splits, strict=True)
+    n_folds, n_seeds = spec.replicates.n_folds, spec.replicates.n_seeds
+    assert replicates == tuple((f, s) for f in range(n_folds) for s in range(n_seeds))
+    for train, val in zip(trains, vals, strict=True):
+        assert not set(train) & set(val)
+        assert len(set(train)) == len(train) and len(set(val)) == len(val)
+    for r, (fold, _) in enumerate(replicates):
+        np.testing.assert_array_equal(vals[r], vals[fold * n_seeds])  # the same for all seeds
+    if n_folds > 1:
+        assert sorted(np.concatenate(vals[::n_seeds])) == list(range(len(y)))
+    assert {len(train) for train in trains} == {min(len(y) - len(val) for val in vals)}
+
+
+@PROPERTY
+@given(y=CLASSES, spec=SPLITS, share=st.floats(0.2, 1))
+def test_splits_are_stratified_within_one_row(
+    y: np.ndarray, spec: StudySpec, share: float
+) -> None:
+    most = len(split_rows(spec, numbered(y))[1][0][0])
+    rows = max(1, int(share * most))
+    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"train_rows": rows})})
+    n_folds = spec.replicates.n_folds
+    for train, val in split_rows(spec, numbered(y))[1]:
+        pool = np.setdiff1d(np.arange(len(y)), val)
+        assert len(train) == rows
+        held, kept, drawn = (np.bincount(y[part], minlength=3) for part in (val, pool, train))
+        wanted = (held + kept) * (1 / n_folds if n_folds > 1 else len(val) / len(y))
+        assert (np.abs(held - wanted) <= 1).all()
+        assert (np.abs(drawn - kept * rows / len(pool)) <= 1).all()
+
+
+@PROPERTY
+@given(
+    y=CLASSES,
+    spec=SPLITS,
+    numbers=st.lists(st.integers(0, 9), min_size=72, max_size=72),
+    task=st.sampled_from(["classification", "regression"]),
+)
+def test_groups_are_never_split(
+    y: np.ndarray, spec: StudySpec, numbers: list[int], task: str
+) -> None:
+    groups = np.array([*range(8), *numbers])[: len(y)]
+    rows = numbered(y if task == "classification" else y.astype(float), groups)
+    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"task": task})})
+    for train, val in split_rows(spec, rows)[1]:
+        assert not set(groups[train]) & set(groups[val])
+        assert len(val)
+
+
+@PROPERTY
+@given(n=st.integers(8, 60), spec=SPLITS)
+def test_folds_of_a_regression_are_equal_within_one_row(n: int, spec: StudySpec) -> None:
+    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"task": "regression"})})
+    sizes = [len(val) for _, val in split_rows(spec, numbered(np.linspace(0, 1, n)))[1]]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_one_fold_validates_on_the_holdout() -> None:
+    spec = study(n_folds=1, n_seeds=3, holdout=0.3)
+    splits = split_rows(spec, numbered([0, 1] * 20))[1]
+    assert [(len(train), len(val)) for train, val in splits] == [(28, 12)] * 3
+
+
+def test_seeds_draw_different_training_rows_of_the_same_folds() -> None:
+    splits = split_rows(study(n_seeds=2, train_rows=20), numbered([0, 1] * 20))[1]
+    trains, vals = zip(*splits, strict=True)
+    assert set(trains[0]) != set(trains[1])
+    np.testing.assert_array_equal(vals[0], vals[1])
+
+
+def test_the_surplus_of_larger_training_folds_is_dropped_by_seed() -> None:
+    splits = split_rows(study(n_folds=3, n_seeds=4), numbered([0, 1] * 20))[1]
+    trains, vals = zip(*splits, strict=True)
+    assert sorted(len(val) for val in vals[::4]) == [13, 13, 14]
+    assert {len(train) for train in trains} == {26}
+    for fold in range(3):
+        drawn = {tuple(train) for train in trains[4 * fold : 4 * fold + 4]}
+        assert (len(drawn) > 1) == (len(vals[4 * fold]) == 13)
+
+
+REFUSED: dict[str, tuple[Dataset, StudySpec, str]] = {
+    "folds_of_a_rare_class": (
+        numbered([0, 1] * 10 + [2] * 3),
+        study(n_folds=8),
+        "replicates.n_folds: must have 8 rows of class '2' outside the test rows, got 3 "
+        "(sklearn:digits). Use at most 3 folds",
+    ),
+    "folds_of_few_rows": (
+        numbered(np.arange(5.0)),
+        study(n_folds=8, task="regression"),
+        "replicates.n_folds: must have 8 rows outside the test rows, got 5 (sklearn:digits). "
+        "Use at most 5 folds",
+    ),
+    "folds_of_few_groups": (
+        numbered([0, 1] * 20, np.arange(40) % 3),
+        study(n_folds=8),
+        "replicates.n_folds: must have 8 groups outside the test rows, got 3 (sklearn:digits). "
+        "Use at most 3 folds",
+    ),
+    "holdout_of_one_group": (
+        numbered([0, 1] * 20, np.zeros(40, dtype=np.int64)),
+        study(n_folds=1),
+        "replicates.n_folds: must have 2 groups outside the test rows, got 1 (sklearn:digits). "
+        "Add more",
+    ),
+    "holdout_of_one_row": (
+        numbered([1.0]),
+        study(n_folds=1, task="regression"),
+        "replicates.n_folds: must have 2 rows outside the test rows, got 1 (sklearn:digits). "
+        "Add more",
+    ),
+    "too_many_training_rows": (
+        numbered([0, 1] * 20),
+        study(n_folds=4, train_rows=31),
+        "data.train_rows: must be at most 30, what the smallest replicate has to train on, "
+        "got 31 (sklearn:digits). Lower it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_splits_that_the_rows_do_not_allow_are_refused_in_one_line(case: str) -> None:
+    rows, spec, message = REFUSED[case]
+    with pytest.raises(UsageError) as caught:
+        split_rows(spec, rows)
+    assert str(caught.value) == message
