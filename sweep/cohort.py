@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from sweep.lanes import Lanes, Recipe, fetch
+from sweep.host import fetch
+from sweep.lanes import Lanes, Recipe
 from sweep.models import Factory
 from sweep.problem import Problem
 from sweep.reports import Array, Measures, Report, Setting

@@ -10,25 +10,25 @@
 | params, grad | of all lanes, tensor by tensor | (L, P), as `Flat` |
 
 Shapes and addresses change in `resize` alone. Epoch, step count, optimiser state, order of the
-rows and schedule position belong to the lane. Nothing waits for the device but what `fetch` and
-`on_host` are for. So an epoch and its validation can each be a CUDA graph: what they do follows
-from tensors alone.
+rows and schedule position belong to the lane. Nothing waits for the device but `measure` and
+`tensors`. So an epoch and its validation can each be a CUDA graph: what they do follows from
+tensors alone.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sweep import graph
-from sweep.backprop import outputs, write_gradient
+from sweep.backprop import write_gradient
+from sweep.evaluation import Evaluation, gather, row_losses
 from sweep.models import (
     MLP,
     CounterDropout,
@@ -41,15 +41,13 @@ from sweep.models import (
     stack_buffers,
 )
 from sweep.optim import Columns, Optimizer
-from sweep.penalty import histogram, inputs_used, norm, sparsity
 from sweep.problem import Problem
-from sweep.reports import Array, Measures, Setting
+from sweep.reports import Measures, Setting
 from sweep.seeds import derive
 
 # MKL picks a kernel by the address of each matrix, so that the last bit of a product would depend
 # on the slot. In this mode, read at its first call, it does not, at about the same speed.
 os.environ.setdefault("MKL_CBWR", "AUTO")
-EVALUATION_ENTRIES = 1 << 22  # entries of one layer's output at once: 16 MiB in float32
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,6 @@ class Lanes:
         }
         self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
         self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
-        self._target_variance = target_variance(problem) if problem.task == "regression" else None
         self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
         if recipe.compile:
             self._compile()
@@ -126,9 +123,8 @@ class Lanes:
 
     def _allocate(self, slots: int, places: int) -> None:
         self.shape, lanes = (slots, places), slots * places
-        units = [place.shape[0] for place in self.layout.places if place.shape]
-        widest = max(*units, math.prod(self.problem.feature_shape))
-        self._rows_at_once = max(1, EVALUATION_ENTRIES // (max(slots, places) * widest))
+        widest = max(place.shape[0] for place in self.layout.places if place.shape)
+        self._evaluation = Evaluation(self.problem, self._stacked, self._mlp, self.shape, widest)
         self._params = self.layout.flat(self._initial[:1].expand(lanes, -1), places)
         self._grad = self._params.zeros_like()
         self._tensors = self.layout.views(self._params)
@@ -221,7 +217,7 @@ class Lanes:
         for layer, name in enumerate(self._dropouts):
             keys = dropout_key(self._keys[self._replicate], self._t[:, 0], layer)
             self._buffers[name].copy_(keys)
-        self._update(_gather(self.problem.X, rows), _gather(self.problem.y, rows))
+        self._update(gather(self.problem.X, rows), gather(self.problem.y, rows))
 
     def _update(self, x: Tensor, y: Tensor) -> None:
         if self._mlp:
@@ -255,149 +251,27 @@ class Lanes:
         return self._losses.clone()
 
     def _validate(self, replicates: range) -> None:
-        rows, sizes = self._of_places(replicates, self.problem.val, self.problem.val_size)
-        losses = self._mean_losses(self._outputs(rows), self.problem.y_clean[rows], sizes)
-        self._losses.copy_(losses)
+        self._losses.copy_(self._evaluation.losses(self._networks, replicates))
 
     @torch.no_grad()
     def measure(self, replicates: range) -> Measures:
         """Measure every lane on all rows of its replicate."""
-        problem, weights = self.problem, torch.cat(self._params.weights, 1)
-        rows, sizes = self._of_places(replicates, problem.val, problem.val_size)
-        out, target = self._outputs(rows), problem.y_clean[rows]
-        loss = self._mean_losses(out, target, sizes)
-        if self._target_variance is not None:
-            score = 1 - loss / self._target_variance[self._replicate]
-        else:
-            # max finds what argmax finds, several times as fast along a slow axis.
-            hits = (out.max(1).indices == self._per_lane(target)).to(out)
-            score = masked_mean(hits, self._per_lane(sizes))
-        (rows,) = self._of_places(replicates, problem.train)
-        out = self._outputs(rows)
-        train, clean = (
-            self._mean_losses(out, y[rows], None) for y in (problem.y, problem.y_clean)
-        )
+        weights = torch.cat(self._params.weights, 1)
         inputs = self._tensors[self.layout.penalised[0]].flatten(2)
-        of_weights = (
-            norm(weights, self._columns.l1_ratio),
-            sparsity(weights),
-            inputs_used(inputs),
-            histogram(weights),
+        return self._evaluation.measures(
+            self._networks, weights, inputs, self._columns.l1_ratio, replicates
         )
-        fetched = [fetch(tensor) for tensor in (loss, score, train, clean, *of_weights)]
-        return Measures(*(values() for values in fetched))
 
     @torch.no_grad()
     def predict(self, replicates: range) -> Tensor:
         """Return every lane's outputs on its place's validation rows, (L, m, C)."""
-        return self._outputs(*self._of_places(replicates, self.problem.val)).mT
+        return self._evaluation.predictions(self._networks, replicates)
+
+    @property
+    def _networks(self) -> Tensors:
+        """What the networks hold, parameters and buffers by name: (L, …) each."""
+        return self._tensors | self._buffers
 
     def tensors(self, lane: int) -> Tensors:
         """Copy what one lane's network holds, parameters and buffers by name, to the host."""
-        held = self._tensors | self._buffers
-        return {name: tensor[lane].detach().cpu().clone() for name, tensor in held.items()}
-
-    def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
-        """Take what belongs to the replicate at each place: (R, …) to (G, …)."""
-        # Made on the device: a list would be copied there, which waits for it.
-        places = torch.arange(self.shape[1], device=self._device)
-        chosen = (places + replicates.start).clamp(max=replicates.stop - 1)
-        return [tensor.index_select(0, chosen) for tensor in tensors]
-
-    def _per_lane(self, tensor: Tensor) -> Tensor:
-        """Repeat what belongs to places for every slot: (G, …) to (L, …)."""
-        return tensor.expand(self.shape[0], *tensor.shape).flatten(0, 1)
-
-    def _outputs(self, rows: Tensor) -> Tensor:
-        """Evaluate every lane on its place's rows (G, m): outputs (L, C, m).
-
-        Lanes at the same place hold the same replicate and share its rows: one large product
-        a place; or, of fewer slots than places, one batched product a slot.
-        """
-        slots, places = self.shape
-        tensors = {
-            name: tensor.unflatten(0, self.shape)
-            for name, tensor in (self._tensors | self._buffers).items()
-        }
-        by_slot, outs = slots < places, []
-        for part in rows.split(self._rows_at_once, 1):
-            if by_slot:
-                x = _gather(self.problem.X, part)
-                of = [{n: t[slot] for n, t in tensors.items()} for slot in range(slots)]
-                outs.append(torch.stack([self._evaluate(lanes, x) for lanes in of]))
-            else:
-                of = [{n: t[:, place] for n, t in tensors.items()} for place in range(places)]
-                xs = [self.problem.X.index_select(0, place) for place in part]
-                pairs = zip(of, xs, strict=True)
-                outs.append(torch.stack([self._evaluate_shared(*pair) for pair in pairs], 1))
-        out = outs[0] if len(outs) == 1 else torch.cat(outs, 3)
-        return out.flatten(0, 1)
-
-    def _evaluate(self, tensors: Tensors, x: Tensor) -> Tensor:
-        """Map each lane's rows (L, m, *features) to outputs (L, C, m)."""
-        if self._mlp:
-            return outputs(self._mlp, tensors, x)
-        return self._stacked.evaluate(tensors, x).mT
-
-    def _evaluate_shared(self, tensors: Tensors, x: Tensor) -> Tensor:
-        """Map rows (m, *features) shared by all lanes to outputs (L, C, m)."""
-        if self._mlp:
-            return outputs(self._mlp, tensors, x.expand(self.shape[0], *x.shape))
-        return self._stacked.evaluate_shared(tensors, x).mT
-
-    def _mean_losses(self, out: Tensor, target: Tensor, sizes: Tensor | None) -> Tensor:
-        """Average the data loss of outputs (L, C, m) over targets (G, m): (L,)."""
-        losses = row_losses(out.mT, self._per_lane(target), self.problem.task)
-        return masked_mean(losses, None if sizes is None else self._per_lane(sizes))
-
-
-def row_losses(out: Tensor, y: Tensor, task: str) -> Tensor:
-    """Return the data loss of every row, (L, B), of outputs (L, B, C).
-
-    The squared error of the one output; or cross-entropy, with the softmax along the slow
-    axis: with the few classes as the fast axis it takes twenty times as long on a CPU.
-    """
-    if task == "regression":
-        return (out[..., 0] - y).square()
-    return -torch.log_softmax(out.mT, 1).gather(1, y[:, None]).squeeze(1)
-
-
-def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
-    """Average each row of (L, m) over its first `sizes` (L,) columns; over all without. (L,)."""
-    if sizes is None:
-        return values.mean(1)
-    valid = torch.arange(values.shape[1], device=values.device) < sizes[:, None]
-    return torch.where(valid, values, 0).sum(1) / sizes
-
-
-def target_variance(problem: Problem) -> Tensor:
-    """Return the variance of the target over each replicate's validation rows, (R,)."""
-    pairs = zip(problem.val, problem.val_size, strict=True)
-    return torch.stack([problem.y_clean[rows[:m]].var(correction=0) for rows, m in pairs])
-
-
-def fetch(tensor: Tensor) -> Callable[[], Array]:
-    """Queue a copy of the values for the host; what is returned waits for it: float64."""
-    values = tensor.double()
-    if values.device.type != "cuda":
-        return lambda: np.asarray(values.cpu())
-    copy = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)  # else it would wait
-    copy.copy_(values, non_blocking=True)
-    copied = torch.cuda.Event()
-    copied.record(torch.cuda.current_stream(values.device))
-
-    def wait() -> Array:
-        copied.synchronize()
-        return np.asarray(copy)
-
-    return wait
-
-
-def on_host(tensor: Tensor) -> Array:
-    """Wait for the device and return the values as float64."""
-    return fetch(tensor)()
-
-
-def _gather(source: Tensor, rows: Tensor) -> Tensor:
-    """Return source[rows] for rows (L, B); index_select is the fast way to copy rows."""
-    return source.index_select(0, rows.reshape(-1)).view(*rows.shape, *source.shape[1:])
+        return {n: held[lane].detach().cpu().clone() for n, held in self._networks.items()}

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from sweep.errors import SweepError
 from sweep.fitted import Row
-from sweep.lanes import Lanes, on_host
+from sweep.host import on_host
+from sweep.lanes import Lanes
 from sweep.machine import is_out_of_memory
 from sweep.models import Tensors
 from sweep.plan import Plan

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import sweep.backprop
 from sweep.backprop import ACTIVATIONS, write_gradient
-from sweep.lanes import row_losses
+from sweep.evaluation import row_losses
 from sweep.models import ACTIVATIONS as MODULES
 from sweep.models import MLP, Layout, Stacked, Tensors, build
 

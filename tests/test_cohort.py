@@ -468,7 +468,7 @@ def test_rows_beyond_one_evaluation_are_evaluated_in_parts(
 ) -> None:
     problem = problem_of(dtype=torch.float64)
     want = alone(Cohort(problem, mlp(problem), ADAM, 16), HEALTHY)
-    monkeypatch.setattr("sweep.lanes.EVALUATION_ENTRIES", 150)
+    monkeypatch.setattr("sweep.evaluation.ENTRIES", 150)
     assert_close(alone(Cohort(problem, mlp(problem), ADAM, 16), HEALTHY), want, 1e-12)
 
 

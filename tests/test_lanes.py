@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 import sweep.lanes
 from sweep import optim
+from sweep.evaluation import row_losses
 from sweep.flat import Flat
-from sweep.lanes import Lanes, Recipe, row_losses
+from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory, build
 from sweep.problem import Problem
 from sweep.reports import Setting

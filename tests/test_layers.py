@@ -28,7 +28,8 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {
         "search": ("search", "tpe", "storage", "database", "schema", "lease"),
         "numerics": (
-            "cohort", "lanes", "graph", "backprop", "flat", "optim", "penalty", "models",
+            "cohort", "lanes", "evaluation", "host", "graph", "backprop", "flat", "optim",
+            "penalty", "models",
             "alpha_max", "problem", "splits", "preprocessing", "data", "draws", "rows", "features",
             "targets", "sources", "files", "refusals", "own", "stats", "holdout", "machine",
             "reports",

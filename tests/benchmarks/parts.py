@@ -18,7 +18,7 @@ from sweep.storage import MirroredStorage
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("data and plan", workers, "planned"),
-    ("gather", sweep.lanes, "_gather"),
+    ("gather", sweep.lanes, "gather"),
     ("forward", backprop, "_forward"),
     ("backward", backprop, "_slope"),
     ("backward", backprop, "_backward"),

@@ -1,0 +1,182 @@
+"""Networks side by side, evaluated on the rows of their replicates.
+
+| symbol | meaning |
+|---|---|
+| L | lanes, L = S·G: S slots of G places; lanes at one place hold the same replicate |
+| R | replicates of a trial |
+| m | rows of a replicate: validation rows (those of the largest fold), or training rows |
+| C | outputs |
+
+Outputs are (L, C, m): the few classes are the slow axis, as `row_losses` wants them. Nothing waits
+for the device but the end of `measures`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from sweep.backprop import outputs
+from sweep.host import fetch
+from sweep.models import MLP, Stacked, Tensors
+from sweep.penalty import histogram, inputs_used, norm, sparsity
+from sweep.problem import Problem
+from sweep.reports import Measures
+
+ENTRIES = 1 << 22  # of one layer's output at once: 16 MiB in float32
+
+
+class Evaluation:
+    """What lanes come to.
+
+    Args:
+        problem: whose rows.
+        stacked: evaluates networks side by side.
+        mlp: their module, where it is an MLP trained fused: evaluated by products alone.
+        shape: slots and places, (S, G).
+        widest: entries of the largest layer's output for one row.
+    """
+
+    def __init__(
+        self, problem: Problem, stacked: Stacked, mlp: MLP | None, shape: tuple[int, int],
+        widest: int,
+    ):  # fmt: skip
+        self._problem, self._stacked, self._mlp, self._shape = problem, stacked, mlp, shape
+        widest = max(widest, math.prod(problem.feature_shape))
+        self._rows_at_once = max(1, ENTRIES // (max(shape) * widest))
+        self._variance = target_variance(problem) if problem.task == "regression" else None
+
+    def losses(self, tensors: Tensors, replicates: range) -> Tensor:
+        """Return every lane's mean validation loss, (L,).
+
+        Args:
+            tensors: what the networks hold, by name, (L, …) each.
+            replicates: those at the places of each slot, (G,) or fewer.
+        """
+        rows, sizes = self._of_places(replicates, self._problem.val, self._problem.val_size)
+        return self._mean_losses(self._outputs(tensors, rows), self._problem.y_clean[rows], sizes)
+
+    def predictions(self, tensors: Tensors, replicates: range) -> Tensor:
+        """Return every lane's outputs on its place's validation rows, (L, m, C)."""
+        return self._outputs(tensors, *self._of_places(replicates, self._problem.val)).mT
+
+    def measures(
+        self, tensors: Tensors, weights: Tensor, inputs: Tensor, l1_ratio: Tensor,
+        replicates: range,
+    ) -> Measures:  # fmt: skip
+        """Measure every lane on all rows of its replicate.
+
+        Args:
+            tensors, replicates: see `losses`.
+            weights: all penalised weights of each lane, (L, W).
+            inputs: the weights of the first penalised layer, (L, units, inputs).
+            l1_ratio: (L, 1).
+        """
+        problem = self._problem
+        places = self._of_places(replicates, problem.val, problem.val_size, problem.train)
+        rows, sizes, trained = places
+        out, target = self._outputs(tensors, rows), problem.y_clean[rows]
+        loss = self._mean_losses(out, target, sizes)
+        score = self._scores(out, target, sizes, loss, replicates)
+        out = self._outputs(tensors, trained)
+        of_training = (
+            self._mean_losses(out, y[trained], None) for y in (problem.y, problem.y_clean)
+        )
+        of_weights = (
+            norm(weights, l1_ratio), sparsity(weights), inputs_used(inputs), histogram(weights),
+        )  # fmt: skip
+        fetched = [fetch(tensor) for tensor in (loss, score, *of_training, *of_weights)]
+        return Measures(*(values() for values in fetched))
+
+    def _scores(
+        self, out: Tensor, target: Tensor, sizes: Tensor, loss: Tensor, replicates: range
+    ) -> Tensor:
+        """Return R² or accuracy, (L,)."""
+        if self._variance is not None:
+            (variance,) = self._of_places(replicates, self._variance)
+            return 1 - loss / self._per_lane(variance)
+        # max finds what argmax finds, several times as fast along a slow axis.
+        hits = (out.max(1).indices == self._per_lane(target)).to(out)
+        return masked_mean(hits, self._per_lane(sizes))
+
+    def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
+        """Take what belongs to the replicate at each place: (R, …) to (G, …)."""
+        # Made on the device: a list would be copied there, which waits for it.
+        places = torch.arange(self._shape[1], device=tensors[0].device)
+        chosen = (places + replicates.start).clamp(max=replicates.stop - 1)
+        return [tensor.index_select(0, chosen) for tensor in tensors]
+
+    def _per_lane(self, tensor: Tensor) -> Tensor:
+        """Repeat what belongs to places for every slot: (G, …) to (L, …)."""
+        return tensor.expand(self._shape[0], *tensor.shape).flatten(0, 1)
+
+    def _outputs(self, held: Tensors, rows: Tensor) -> Tensor:
+        """Evaluate every lane on its place's rows (G, m): outputs (L, C, m).
+
+        Lanes at the same place hold the same replicate and share its rows: one large product
+        a place; or, of fewer slots than places, one batched product a slot.
+        """
+        slots, places = self._shape
+        tensors = {name: tensor.unflatten(0, self._shape) for name, tensor in held.items()}
+        by_slot, outs = slots < places, []
+        for part in rows.split(self._rows_at_once, 1):
+            if by_slot:
+                x = gather(self._problem.X, part)
+                of = [{n: t[slot] for n, t in tensors.items()} for slot in range(slots)]
+                outs.append(torch.stack([self._evaluate(lanes, x) for lanes in of]))
+            else:
+                of = [{n: t[:, place] for n, t in tensors.items()} for place in range(places)]
+                xs = [self._problem.X.index_select(0, place) for place in part]
+                pairs = zip(of, xs, strict=True)
+                outs.append(torch.stack([self._evaluate_shared(*pair) for pair in pairs], 1))
+        out = outs[0] if len(outs) == 1 else torch.cat(outs, 3)
+        return out.flatten(0, 1)
+
+    def _evaluate(self, tensors: Tensors, x: Tensor) -> Tensor:
+        """Map each lane's rows (L, m, *features) to outputs (L, C, m)."""
+        if self._mlp:
+            return outputs(self._mlp, tensors, x)
+        return self._stacked.evaluate(tensors, x).mT
+
+    def _evaluate_shared(self, tensors: Tensors, x: Tensor) -> Tensor:
+        """Map rows (m, *features) shared by all lanes to outputs (L, C, m)."""
+        if self._mlp:
+            return outputs(self._mlp, tensors, x.expand(self._shape[0], *x.shape))
+        return self._stacked.evaluate_shared(tensors, x).mT
+
+    def _mean_losses(self, out: Tensor, target: Tensor, sizes: Tensor | None) -> Tensor:
+        """Average the data loss of outputs (L, C, m) over targets (G, m): (L,)."""
+        losses = row_losses(out.mT, self._per_lane(target), self._problem.task)
+        return masked_mean(losses, None if sizes is None else self._per_lane(sizes))
+
+
+def row_losses(out: Tensor, y: Tensor, task: str) -> Tensor:
+    """Return the data loss of every row, (L, B), of outputs (L, B, C).
+
+    The squared error of the one output; or cross-entropy, with the softmax along the slow
+    axis: with the few classes as the fast axis it takes twenty times as long on a CPU.
+    """
+    if task == "regression":
+        return (out[..., 0] - y).square()
+    return -torch.log_softmax(out.mT, 1).gather(1, y[:, None]).squeeze(1)
+
+
+def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
+    """Average each row of (L, m) over its first `sizes` (L,) columns; over all without. (L,)."""
+    if sizes is None:
+        return values.mean(1)
+    valid = torch.arange(values.shape[1], device=values.device) < sizes[:, None]
+    return torch.where(valid, values, 0).sum(1) / sizes
+
+
+def target_variance(problem: Problem) -> Tensor:
+    """Return the variance of the target over each replicate's validation rows, (R,)."""
+    pairs = zip(problem.val, problem.val_size, strict=True)
+    return torch.stack([problem.y_clean[rows[:m]].var(correction=0) for rows, m in pairs])
+
+
+def gather(source: Tensor, rows: Tensor) -> Tensor:
+    """Return source[rows] for rows (L, B); index_select is the fast way to copy rows."""
+    return source.index_select(0, rows.reshape(-1)).view(*rows.shape, *source.shape[1:])
