@@ -10,18 +10,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.preprocessing import StandardScaler
 
 from sweep.data import Dataset, noisy_labels
 from sweep.draws import draw_rows, strata
 from sweep.features import Features, take
 from sweep.preprocessing import FittedTable, fit_table, preprocessor, target_scale
-from sweep.problem import Problem
+from sweep.problem import Block, Problem, joined, scaled
 from sweep.seeds import derive
 from sweep.spec import StudySpec
 
@@ -58,42 +56,21 @@ def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Probl
     blocks = [_block(spec.data.scale, dataset, noisy, rows) for rows in draws]
     n, size = len(draws[0]), len(draws[0]) + len(dataset.y_test)
     starts = size * (np.arange(n_seeds) % len(draws))[:, None]
-    kind = np.int64 if dataset.classes else np.float32
-    X = np.concatenate([block.X for block in blocks])
-    return Problem(
-        X=torch.from_numpy(X),
-        y=torch.from_numpy(np.concatenate([b.y for b in blocks]).astype(kind)),
-        y_clean=torch.from_numpy(np.concatenate([b.y_clean for b in blocks]).astype(kind)),
-        train=torch.from_numpy(starts + np.arange(n)),
-        val=torch.from_numpy(starts + np.arange(n, size)),
-        val_size=torch.full((n_seeds,), size - n),
-        y_scale=torch.tensor([blocks[s % len(blocks)].y_scale for s in range(n_seeds)]).float(),
-        replicates=tuple((0, seed) for seed in range(n_seeds)),
-        task=spec.data.task,
-        n_outputs=len(dataset.classes) or 1,
-        feature_shape=X.shape[1:],
-    )
+    return joined(
+        blocks, dataset, train=starts + np.arange(n), val=starts + np.arange(n, size),
+        val_size=np.full(n_seeds, size - n),
+        y_scale=np.array([blocks[s % len(blocks)].y_scale for s in range(n_seeds)]),
+        replicates=[(0, seed) for seed in range(n_seeds)],
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Block:
-    """The rows of one draw, then the test rows, preprocessed alike: n + T."""
-
-    X: np.ndarray
-    y: np.ndarray
-    y_clean: np.ndarray
-    y_scale: float
-
-
-def _block(scale: str, dataset: Dataset, noisy: np.ndarray, rows: np.ndarray) -> _Block:
+def _block(scale: str, dataset: Dataset, noisy: np.ndarray, rows: np.ndarray) -> Block:
+    """Preprocess the rows of one draw, then the test rows: n + T."""
     fit = take(dataset.X, rows)
     transform = preprocessor(scale, dataset.X, fit)
     X = np.concatenate([transform(fit), transform(dataset.X_test)])
     y, y_clean = (np.concatenate([part[rows], dataset.y_test]) for part in (noisy, dataset.y))
-    if dataset.classes:
-        return _Block(X, y, y_clean, 1.0)
-    mean, deviation = target_scale(scale, dataset.y[rows])
-    return _Block(X, (y - mean) / deviation, (y_clean - mean) / deviation, deviation)
+    return scaled(scale, dataset, rows, X, y, y_clean)
 
 
 def describe_preprocessing(spec: StudySpec, dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -78,33 +79,22 @@ def make_problem(spec: StudySpec, dataset: Dataset) -> Problem:
     Raises:
         UsageError: in one line, when the rows do not allow the splits asked for.
     """
-    scale, kind = spec.data.scale, np.int64 if dataset.classes else np.float32
+    scale = spec.data.scale
     replicates, splits = split_rows(spec, dataset)
     noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
     if fits_all(scale, dataset.X):
-        blocks = [_Block(as_float32(dataset.X), noisy, dataset.y, 1.0)]
+        blocks = [Block(as_float32(dataset.X), noisy, dataset.y, 1.0)]
         places, y_scale = splits, np.ones(len(splits))
     else:
         blocks = [_block(scale, dataset, noisy, *split) for split in splits]
         places, y_scale = _places(splits), np.array([block.y_scale for block in blocks])
-    X = np.concatenate([block.X for block in blocks])
-    return Problem(
-        X=torch.from_numpy(X),
-        y=torch.from_numpy(np.concatenate([block.y for block in blocks]).astype(kind)),
-        y_clean=torch.from_numpy(np.concatenate([b.y_clean for b in blocks]).astype(kind)),
-        train=torch.from_numpy(np.stack([train for train, _ in places])),
-        val=torch.from_numpy(_padded([val for _, val in places])),
-        val_size=torch.tensor([len(val) for _, val in places]),
-        y_scale=torch.from_numpy(y_scale.astype(np.float32)),
-        replicates=replicates,
-        task=spec.data.task,
-        n_outputs=len(dataset.classes) or 1,
-        feature_shape=X.shape[1:],
-    )
+    trains, vals = zip(*places, strict=True)
+    sizes = np.array([len(val) for val in vals])
+    return joined(blocks, dataset, np.stack(trains), _padded(vals), sizes, y_scale, replicates)
 
 
-class _Block(NamedTuple):
-    """Rows of `Problem.X` that are preprocessed alike."""
+class Block(NamedTuple):
+    """Rows of `Problem.X` that are preprocessed alike, and what their targets are scaled by."""
 
     X: np.ndarray
     y: np.ndarray
@@ -112,16 +102,44 @@ class _Block(NamedTuple):
     y_scale: float
 
 
+def scaled(scale: str, dataset: Dataset, rows: np.ndarray, X: np.ndarray, y: np.ndarray,
+           y_clean: np.ndarray) -> Block:  # fmt: skip
+    """Make a block whose targets are standardised by those of search rows (n,)."""
+    if dataset.classes:
+        return Block(X, y, y_clean, 1.0)
+    mean, deviation = target_scale(scale, dataset.y[rows])
+    return Block(X, (y - mean) / deviation, (y_clean - mean) / deviation, deviation)
+
+
+def joined(
+    blocks: Sequence[Block], dataset: Dataset, train: np.ndarray, val: np.ndarray,
+    val_size: np.ndarray, y_scale: np.ndarray, replicates: Sequence[tuple[int, int]],
+) -> Problem:  # fmt: skip
+    """Make a problem of blocks of rows; `Problem` says what the others are."""
+    kind = np.int64 if dataset.classes else np.float32
+    X = np.concatenate([block.X for block in blocks])
+    return Problem(
+        X=torch.from_numpy(X),
+        y=torch.from_numpy(np.concatenate([block.y for block in blocks]).astype(kind)),
+        y_clean=torch.from_numpy(np.concatenate([b.y_clean for b in blocks]).astype(kind)),
+        train=torch.from_numpy(train),
+        val=torch.from_numpy(val),
+        val_size=torch.from_numpy(val_size),
+        y_scale=torch.from_numpy(y_scale.astype(np.float32)),
+        replicates=tuple(replicates),
+        task="classification" if dataset.classes else "regression",
+        n_outputs=len(dataset.classes) or 1,
+        feature_shape=X.shape[1:],
+    )
+
+
 def _block(
     scale: str, dataset: Dataset, noisy: np.ndarray, train: np.ndarray, val: np.ndarray
-) -> _Block:
+) -> Block:
     transform = preprocessor(scale, dataset.X, take(dataset.X, train))
     rows = np.concatenate([train, val])
-    X, y, y_clean = transform(take(dataset.X, rows)), noisy[rows], dataset.y[rows]
-    if dataset.classes:
-        return _Block(X, y, y_clean, 1.0)
-    mean, deviation = target_scale(scale, dataset.y[train])
-    return _Block(X, (y - mean) / deviation, (y_clean - mean) / deviation, deviation)
+    X = transform(take(dataset.X, rows))
+    return scaled(scale, dataset, train, X, noisy[rows], dataset.y[rows])
 
 
 def _places(splits: list[Split]) -> list[Split]:
@@ -133,7 +151,7 @@ def _places(splits: list[Split]) -> list[Split]:
     ]
 
 
-def _padded(vals: list[np.ndarray]) -> np.ndarray:
+def _padded(vals: Sequence[np.ndarray]) -> np.ndarray:
     """Stack rows of unequal length as (R, m), the first of each repeated to the end."""
     padded = np.repeat(np.array([val[:1] for val in vals]), max(map(len, vals)), axis=1)
     for line, val in zip(padded, vals, strict=True):
