@@ -17,17 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
+from sweep.bars import epochs_bar, progress_bar
 from sweep.errors import SweepError, UsageError
 from sweep.machine import importing
 from sweep.terminal import (
     diagnosis,
-    epochs_bar,
     plan_rows,
     print_diagnosis,
     print_fit,
     print_outcome,
     print_studies,
-    progress_bar,
     summary,
 )
 
@@ -118,7 +117,7 @@ def validate(
     with importing():
         from sweep.database import public_url
         from sweep.plan import make_plan
-        from sweep.search import check_search
+        from sweep.samplers import check_search
 
     plan = make_plan(spec)
     check_search(spec, (plan.span.low, plan.span.high))

@@ -17,7 +17,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.outline import Range
-from sweep.search import Params, rank
+from sweep.samplers import Params
+from sweep.search import rank
 from sweep.spec import StudySpec
 from sweep.stats import MIN_FOLDS
 

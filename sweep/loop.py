@@ -17,7 +17,8 @@ from sweep.machine import is_out_of_memory
 from sweep.outline import Outline
 from sweep.progress import Completed, Progress, Standing
 from sweep.reports import Measures, Report
-from sweep.search import Params, Search, make_space
+from sweep.samplers import Params, make_space
+from sweep.search import Search
 from sweep.storage import MirroredStorage
 from sweep.valuation import valued
 from sweep.widening import Widening

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
-from sweep.search import Params
+from sweep.samplers import Params
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from sweep.comparison import comparison
 from sweep.drawing import THEMES, Figure
 from sweep.export import FORMULAS, write_whole
 from sweep.figures import TITLES, drawn_figures
-from sweep.selection import Finished, choices, verdict
+from sweep.selection import Finished, choices
 from sweep.tables import Table, fit_table, key_numbers, provenance, studies_table
+from sweep.verdict import verdict
 
 LOOK = {
     "validation_curve": "Look for the valley. To its left the network fits noise: training loss"

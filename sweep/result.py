@@ -18,8 +18,9 @@ from sweep.loop import Ending
 from sweep.overview import load_study
 from sweep.progress import Progress
 from sweep.runner import run_study
-from sweep.selection import Choice, Finished, Selection, choices, verdict
+from sweep.selection import Choice, Finished, Selection, choices
 from sweep.spec import StudySpec
+from sweep.verdict import verdict
 
 if TYPE_CHECKING:
     import pandas as pd

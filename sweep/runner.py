@@ -14,7 +14,8 @@ from sweep.database import rename_study
 from sweep.errors import SweepError
 from sweep.loop import Ending, Loop
 from sweep.progress import Progress
-from sweep.search import check_search, is_result, make_pruner, make_sampler
+from sweep.samplers import check_search, make_pruner, make_sampler
+from sweep.search import is_result
 from sweep.settle import settle
 from sweep.spec import StudySpec
 from sweep.storage import MirroredStorage

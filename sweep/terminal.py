@@ -1,114 +1,20 @@
-"""What the terminal shows: the progress bar, tables and sentences."""
+"""What the terminal shows when something is done: tables and sentences."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from sweep.bars import curve_line, pm
 
 if TYPE_CHECKING:
     from sweep.doctor import Finding, Repair
     from sweep.fitted import Fit
     from sweep.plan import Plan
-    from sweep.progress import Progress
     from sweep.result import StudyResult
     from sweep.selection import Finished
-
-
-BLOCKS = "▁▂▃▄▅▆▇█"
-N_COLUMNS = 40
-
-
-@contextmanager
-def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
-    """Show a bar, the rest time, the best trial so far and the losses over α, on stderr."""
-    if hidden:
-        yield lambda progress: None
-        return
-    from rich.console import Console, Group
-    from rich.live import Live
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.fields[done]}"),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[best]}"),
-    )
-    console = Console(stderr=True)
-    bar = Bar(*columns, console=console)
-    task = bar.add_task("", total=1.0, done="", best="")
-    latest: Progress | None = None
-
-    def draw() -> Group:
-        now = latest  # it changes in another thread
-        if now is None:
-            return Group(bar)
-        done, best = f"{now.n_results}/{now.n_trials} trials", _best(now)
-        bar.update(task, completed=now.fraction, done=done, best=best)
-        return Group(bar, curve_line(now.strength, now.span, now.curve))
-
-    live = Live(get_renderable=draw, console=console, refresh_per_second=10)
-
-    def show(progress: Progress) -> None:
-        nonlocal latest
-        latest = progress
-        if not live.is_started:
-            live.start()  # not before there is something to show: a refusal is one line
-
-    try:
-        yield show
-    finally:
-        if live.is_started:
-            draw()  # the bar as it is now
-            latest = None  # the outcome shows the curve again
-            live.stop()
-            if not console.is_terminal:  # where rich leaves the cursor behind the bar
-                console.line()
-
-
-def curve_line(
-    strength: str, span: tuple[float, float], curve: Sequence[tuple[float, float]]
-) -> str:
-    """Draw the losses over the strength's log range in one line: low is good, blank unknown.
-
-    A column is as high as its best trial; the worst tenth is cut off, or one trial far out
-    would leave nothing to see of the rest.
-    """
-    low, high = math.log(span[0]), math.log(span[1])
-    columns: dict[int, float] = {}
-    for at, value in curve:
-        place = (math.log(at) - low) / (high - low) * N_COLUMNS
-        column = min(max(int(place), 0), N_COLUMNS - 1)
-        columns[column] = min(value, columns.get(column, value))
-    if not columns:
-        return ""
-    values = sorted(columns.values())
-    least, most = values[0], values[int(0.9 * (len(values) - 1))]
-    scale = (len(BLOCKS) - 1) / (most - least) if most > least else 0.0
-    drawn = "".join(
-        BLOCKS[min(round((columns[c] - least) * scale), len(BLOCKS) - 1)] if c in columns else " "
-        for c in range(N_COLUMNS)
-    )
-    return f"{strength} {span[0]:.1e} │{drawn}│ {span[1]:.1e}"
-
-
-def _best(progress: Progress) -> str:
-    if progress.best is None:
-        return ""
-    params = ", ".join(f"{name} {value:.3g}" for name, value in progress.best.params.items())
-    return f"best {_pm(progress.best.value, progress.best.value_se)} at {params}"
-
-
-def _pm(value: float, se: float | None) -> str:
-    from sweep.stats import plus_minus  # imports numpy, which `--help` does without
-
-    return plus_minus(value, se)
 
 
 def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
@@ -148,7 +54,7 @@ def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str,
         name: str, at: dict[str, float], value: float, attrs: dict[str, Any]
     ) -> tuple[str, ...]:
         return (
-            name, *(f"{at[key]:.3g}" for key in params), _pm(value, attrs["value_se"]),
+            name, *(f"{at[key]:.3g}" for key in params), pm(value, attrs["value_se"]),
             f"{attrs[score]:.3f}", f"{attrs['norm']:.4g}", f"{attrs['sparsity']:.1%}",
         )  # fmt: skip
 
@@ -156,25 +62,6 @@ def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str,
     if base := finished.baseline:
         rows.insert(0, row("no penalty", base["params"], base["value"], base))
     return header, rows
-
-
-@contextmanager
-def epochs_bar(hidden: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how many epochs of all are done, on stderr."""
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    bar = Bar(console=Console(stderr=True), transient=True, disable=hidden)
-    task = bar.add_task("training")
-
-    def show(done: int, total: int) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        bar.stop()
 
 
 def print_fit(fit: Fit) -> None:

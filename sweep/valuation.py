@@ -6,7 +6,7 @@ from typing import Any
 
 from sweep.outline import Outline
 from sweep.reports import Measures
-from sweep.search import Params
+from sweep.samplers import Params
 from sweep.stats import standard_error
 
 

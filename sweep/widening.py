@@ -9,7 +9,8 @@ import optuna
 from sweep.controls import Controls
 from sweep.outline import Outline
 from sweep.ranges import EVERY, may_widen, new_points, widened
-from sweep.search import Search, make_space
+from sweep.samplers import make_space
+from sweep.search import Search
 from sweep.storage import MirroredStorage
 
 

@@ -11,11 +11,11 @@ import sweep
 
 # From the top down. Modules of one line are one row; an import points down, or within a row.
 LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
-    {"edges": ("cli", "terminal", "service", "__main__")},
+    {"edges": ("cli", "terminal", "bars", "service", "__main__")},
     {
         "outcomes": (
-            "selection", "export", "config", "report", "figures", "refit", "result", "overview",
-            "doctor", "checkup", "dashboard", "retrain", "fitted", "weights", "card",
+            "selection", "verdict", "export", "config", "report", "figures", "refit", "result",
+            "overview", "doctor", "checkup", "dashboard", "retrain", "fitted", "weights", "card",
             "board", "closeups", "comparison", "drawing", "marks", "points", "tables",
         )
     },
@@ -26,7 +26,7 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
         )
     },
     {
-        "search": ("search", "tpe", "storage", "database", "schema", "lease"),
+        "search": ("search", "samplers", "tpe", "storage", "database", "schema", "lease"),
         "numerics": (
             "cohort", "lanes", "evaluation", "host", "graph", "backprop", "flat", "optim",
             "penalty", "models",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.errors import SweepError, UsageError
-from sweep.selection import Finished, choices, verdict
+from sweep.selection import Finished, choices
 from sweep.stats import standard_error
 from tests.conftest import made, made_study
 
@@ -273,133 +273,8 @@ def test_without_a_control_there_is_no_gain() -> None:
     assert finished.gain(finished.choose("best")) is None
 
 
-# --- the verdict
-
-
-def _said(values: dict[float, list[float]], *args: Any, **kwargs: Any) -> str:
-    return verdict(made(values, *args, **kwargs))
-
-
-def test_verdict_when_a_penalty_helps() -> None:
-    said = _said({1e-2: [4.0, 7.0, 1.0], 1e-1: _around(9.0)}, [8.0, 11.0, 5.5])
-    assert said == (
-        "alpha = 0.01 is best: validation loss 4.0000 ± 1.7321; it beats no penalty "
-        "(alpha = 0 has 8.1667) by 4.1667 ± 0.1667 (paired). The folds do not tell 0.01 to 0.1 "
-        "apart from it (95 %, paired)."
-    )
-
-
-def test_verdict_when_help_is_not_shown() -> None:
-    said = _said({1e-2: [1.0, 2.0, 3.0]}, [1.0, 2.0, 3.3])  # gain 0.1 ± 0.1
-    assert "; that a penalty helps is not shown (alpha = 0 has 2.1000; " in said
-    assert "paired gain 0.1000 ± 0.1000, less than 4.3 standard errors)." in said
-    assert "beats" not in said
-
-
-@pytest.mark.parametrize(("gain", "helps"), [(4.2, False), (4.4, True)])  # t(2, 0.975) = 4.303
-def test_help_is_shown_by_a_paired_t_test(gain: float, helps: bool) -> None:
-    own, base = [5.0, 5.0, 5.0], [5.0 + gain + d * math.sqrt(3) for d in (-1.0, 0.0, 1.0)]
-    assert ("beats no penalty" in _said({1e-2: own}, base)) is helps  # the error is 1
-
-
-def test_verdict_when_no_penalty_is_better() -> None:
-    said = _said({1e-2: [2.0, 3.0, 4.0]}, [1.0, 2.0, 3.1])
-    assert "; no penalty is better (alpha = 0 has 2.0333) by 0.9667 ± 0.0333 (paired)." in said
-
-
-def test_with_two_folds_a_lead_of_many_errors_shows_nothing() -> None:
-    said = _said({1e-2: [5.0, 5.0]}, [6.0, 6.2], spec={"replicates": {"n_folds": 2}})
-    assert "less than 12.7 standard errors)." in said  # t(1, 0.975)
-
-
-def test_verdict_at_the_low_end_where_nothing_is_gained() -> None:
-    said = _said({1e-4: _around(1.0)}, _around(1.0))
-    assert said.endswith(
-        " The best lies at the low end of the range (0.0001);"
-        " smaller is not told apart from no penalty."
-    )
-
-
-def test_verdict_at_the_low_end_where_much_is_gained() -> None:
-    said = _said({1e-4: [1.0, 2.0, 3.0]}, [2.0, 3.0, 4.1])
-    assert said.endswith(
-        "(0.0001); search further with --set search.space.alpha.low=… and --fresh."
-    )
-
-
-def test_verdict_at_the_high_end() -> None:
-    said = _said({0.9: _around(1.0)}, _around(2.0))
-    assert said.endswith(
-        " The best lies at the high end of the range (1);"
-        " search further with --set search.space.alpha.high=… and --fresh."
-    )
-
-
-def test_verdict_at_the_cap_of_sgd() -> None:
-    said = _said({0.9: _around(1.0)}, _around(2.0), attrs={"alpha_cap": 1.0})
-    assert said.endswith("the range (1), above which SGD with this lr is not stable.")
-
-
-def test_verdict_after_widening() -> None:
-    moves = [{"at": 12}, {"at": 24}]
-    said = _said({1e-2: _around(1.0)}, _around(2.0), attrs={"widenings": moves})
-    assert said.endswith(" The range was widened 2 times, to 0.0001 .. 1.")
-
-
-def test_verdict_before_the_control_is_trained() -> None:
-    study = made_study({1e-2: _around(1.0)})
-    study._storage._studies[study._study_id].user_attrs.pop("baseline")  # type: ignore[attr-defined]
-    assert "; no control (alpha = 0) has been trained yet." in verdict(Finished.read(study))
-
-
-def test_verdict_at_alpha_max() -> None:
-    said = _said({0.9: _around(1.0)}, _around(2.0), alpha_max=1.0)
-    assert said.endswith("the high end of the range (1), above which all weights are zero.")
-
-
-def test_an_end_below_alpha_max_asks_to_search_further() -> None:
-    said = _said({0.9: _around(1.0)}, _around(2.0), alpha_max=5.0)
-    assert said.endswith("search further with --set search.space.alpha.high=… and --fresh.")
-
-
 @pytest.mark.parametrize(("alpha", "edge"), [(1.7e-4, "low"), (1.8e-4, None),
                                              (0.56, None), (0.57, "high")])  # fmt: skip
 def test_an_end_is_a_quarter_of_a_decade_wide(alpha: float, edge: str | None) -> None:
     finished = made({alpha: _around(1.0)}, _around(1.0))
     assert finished.at_edge(finished.choose("best")) == edge
-
-
-def test_verdict_when_the_control_diverged() -> None:
-    said = _said({1e-2: _around(1.0)}, None)
-    assert said.endswith("; without a penalty (alpha = 0) training diverged.")
-
-
-def test_verdict_of_a_single_split() -> None:
-    said = _said({1e-2: [1.0]}, [1.5], spec={"replicates": {"n_folds": 1}})
-    assert said == (
-        "alpha = 0.01 is best: validation loss 1.0000; alpha = 0 has 1.5000, 0.5000 more, and one "
-        "training of each cannot tell how sure that is."
-    )
-
-
-def test_verdict_of_an_adamw_study_never_says_alpha() -> None:
-    spec = {"training": {"optimizer": "adamw"}, "replicates": {"n_folds": 3}}
-    said = _said({0.9: _around(1.0)}, _around(2.0), spec=spec)
-    assert said.startswith("weight_decay = 0.9 is best: ")
-    assert said.endswith("--set search.space.weight_decay.high=… and --fresh.")
-    assert "alpha" not in said
-
-
-def test_verdict_names_the_other_params_and_the_metric() -> None:
-    said = _said(
-        {1e-2: _around(1.0)},
-        _around(2.0),
-        spec={
-            "objective": {"metric": "val_error"},
-            "search": {"space": {"lr": {"low": 1e-3, "high": 1e-1}}},
-        },
-        more_params={"lr": 0.0123456},
-    )
-    assert said.startswith(
-        "alpha = 0.01 is best (with lr 0.0123): validation error 1.0000 ± 0.5774; "
-    )

@@ -21,8 +21,9 @@ from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweep import search, tpe
-from sweep.search import Search, make_sampler, make_space
+from sweep import samplers, tpe
+from sweep.samplers import make_sampler, make_space
+from sweep.search import Search
 from sweep.storage import MirroredStorage
 from sweep.tpe import TPE
 from tests.studies import tiny
@@ -308,7 +309,7 @@ def table(folder: Path, monkeypatch: pytest.MonkeyPatch, made: type[TPESampler])
         search__space__lr={"low": 1e-3, "high": 1e-1},
         search__sampler__type="tpe",
     )
-    monkeypatch.setattr(search, "TPE", made)
+    monkeypatch.setattr(samplers, "TPE", made)
     low = 1e-4
     for until in (50, 90, 160):
         mirror = MirroredStorage.open(spec.storage, spec.study_name)

@@ -1,0 +1,180 @@
+"""Optuna's samplers and pruners, and the space they work on, as a study file asks for them."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import FloatDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from sweep.errors import UsageError
+from sweep.spec import PrunerSpec, SamplerSpec, StudySpec
+from sweep.tpe import TPE
+
+Space = dict[str, FloatDistribution]
+Params = dict[str, float]
+
+
+def make_space(spec: StudySpec, low: float, high: float) -> Space:
+    """Return the distribution of every searched parameter; the strength has [low, high]."""
+    space: Space = {spec.strength: FloatDistribution(low, high, log=True)}
+    wanted = spec.search.space
+    if wanted.lr:
+        space["lr"] = FloatDistribution(wanted.lr.low, wanted.lr.high, log=wanted.lr.log)
+    for name in ("momentum", "l1_ratio"):
+        if bounds := getattr(wanted, name):
+            space[name] = FloatDistribution(bounds.low, bounds.high)
+    return space
+
+
+def check_search(spec: StudySpec, span: tuple[float, float]) -> None:
+    """Refuse options that are not the sampler's or the pruner's, before anything is written.
+
+    Raises:
+        UsageError: there is one.
+    """
+    make_sampler(spec.search.sampler)
+    make_pruner(spec.search.pruner, spec.training.epochs)
+    make_design(spec, make_space(spec, *span))
+
+
+def make_design(spec: StudySpec, space: Space) -> list[Params]:
+    """Return the params of the first trials, where the sampler is not the one to choose them.
+
+    For tpe and gp a log grid of the strength, as many as are asked before any result is in:
+    a sampler would draw them at random. For grid all trials. Coarse first, so that a study
+    cut short, or run with fewer trials, has covered the range.
+    """
+    strength = space[spec.strength]
+    if spec.search.sampler.type == "grid":
+        return _grid(spec, space)
+    if spec.search.sampler.type in ("tpe", "gp"):
+        points = _levels(strength, spec.in_flight or 1)
+        return [{spec.strength: point} for point in points]
+    return []
+
+
+def _grid(spec: StudySpec, space: Space) -> list[Params]:
+    options = spec.search.sampler.model_extra or {}
+    wanted = options.get("points", {} if len(space) > 1 else {spec.strength: spec.search.n_trials})
+    if set(options) - {"points"} or not isinstance(wanted, dict) or set(wanted) != set(space):
+        raise UsageError(
+            f"search.sampler.points: must give the number of points of {', '.join(space)},"
+            f" got {options or 'nothing'}. Write points: {{"
+            + ", ".join(f"{name}: 8" for name in space)
+            + "}"
+        )
+    grid: list[Params] = [{}]
+    for name, count in wanted.items():
+        levels = _levels(space[name], count)
+        grid = [{**params, name: level} for params in grid for level in levels]
+    return grid
+
+
+def _levels(distribution: FloatDistribution, count: int) -> list[float]:
+    """Spread `count` points over a range, both ends included, the coarse ones first."""
+    low, high = distribution.low, distribution.high
+    if count == 1:
+        return [float(np.sqrt(low * high) if distribution.log else (low + high) / 2)]
+    spread = np.geomspace if distribution.log else np.linspace
+    points = np.clip(spread(low, high, count), low, high)  # rounding may step outside
+    bits = (count - 1).bit_length()
+    order = sorted(range(count), key=lambda i: int(f"{i:0{bits}b}"[::-1], 2))
+    return [float(points[index]) for index in order]
+
+
+def make_sampler(spec: SamplerSpec) -> BaseSampler:
+    """Make Optuna's sampler with the study file's options.
+
+    Raises:
+        UsageError: an option that this sampler does not have, or a value it refuses.
+    """
+    if spec.type in ("random", "grid"):
+        _refuse(spec.model_extra if spec.type == "random" else {}, "search.sampler")
+        return optuna.samplers.RandomSampler(seed=spec.seed)
+    made = {
+        "tpe": TPE,
+        "gp": optuna.samplers.GPSampler,
+        "qmc": QMC,
+    }[spec.type]
+    options = {"seed": spec.seed % 2**32, **(spec.model_extra or {})}
+    return _make(made, options, "search.sampler")  # type: ignore[no-any-return]
+
+
+class QMC(optuna.samplers.QMCSampler):
+    """Optuna's QMC, whose point depends on the trial's number alone.
+
+    Optuna counts points in an attribute of the study, and in another one after every change
+    of the space: an ask that was cut off would cost a point.
+    """
+
+    number = 0
+
+    def _find_sample_id(self, study: optuna.Study, search_space: Any) -> int:
+        return self.number
+
+
+def make_pruner(spec: PrunerSpec, epochs: int) -> BasePruner:
+    """Make Optuna's pruner with the study file's options.
+
+    The best strength grows with training time, so that early losses favour weak penalties:
+    unless the file says otherwise, nothing is pruned in the first half of training.
+
+    Raises:
+        UsageError: an option that this pruner does not have, or a value it refuses.
+    """
+    if spec.type == "none":
+        _refuse(spec.model_extra, "search.pruner")
+        return optuna.pruners.NopPruner()
+    half = max(1, epochs // 2)
+    kinds: dict[str, tuple[type[BasePruner], dict[str, int]]] = {
+        "median": (optuna.pruners.MedianPruner, {"n_warmup_steps": half}),
+        "hyperband": (
+            optuna.pruners.HyperbandPruner,
+            {"min_resource": half, "max_resource": epochs, "reduction_factor": 2},
+        ),
+    }
+    made, defaults = kinds[spec.type]
+    return _make(made, {**defaults, **(spec.model_extra or {})}, "search.pruner")  # type: ignore[no-any-return]
+
+
+def _refuse(options: Mapping[str, Any] | None, where: str) -> None:
+    for name in options or {}:
+        raise UsageError(f"{where}.{name}: unknown key. This type has no options of its own")
+
+
+def _make(made: type[Any], options: dict[str, Any], where: str) -> Any:
+    valid = set(inspect.signature(made).parameters)
+    # Ours derive from Optuna's: messages name what its documentation does.
+    name_of = next(c.__name__ for c in made.__mro__ if c.__module__.startswith("optuna."))
+    for name in set(options) - valid:
+        close = difflib.get_close_matches(name, valid, 1)
+        hint = f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(sorted(valid))}"
+        raise UsageError(f"{where}.{name}: {name_of} has no such option. {hint}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # offered by name all the same
+            return made(**options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}: {name_of} refuses its options, got {error}") from None
+
+
+def reseed(sampler: BaseSampler, seed: int) -> None:
+    """Set every generator inside a sampler.
+
+    Optuna's own `reseed_rng` takes no seed, and one seed for the study would repeat its
+    start-up points after a restart. QMC keeps its one sequence, which lies in its seed.
+    """
+    for name in ("_random_sampler", "_independent_sampler"):
+        if inner := getattr(sampler, name, None):
+            reseed(inner, seed)
+    if generator := getattr(sampler, "_rng", None):
+        generator.rng.seed(seed)

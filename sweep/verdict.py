@@ -1,0 +1,93 @@
+"""The sentence that says what strength is best, how sure that is, and whether it helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sweep.errors import UsageError
+from sweep.selection import Choice, Finished
+from sweep.stats import plus_minus
+
+
+def verdict(finished: Finished) -> str:
+    """Say in words: what strength, how sure, how much it helps, was the range wide enough."""
+    best = finished.choose("best")
+    name = finished.spec.strength
+    metric = finished.spec.objective.metric.replace("_", " ").replace("val", "validation")
+    text = (
+        f"{name} = {best.params[name]:.3g} is best{_others(best, name)}: "
+        f"{metric} {plus_minus(best.value, best.value_se)}; {_help(finished, best)}."
+    )
+    return text + _alike(finished, best) + _wide_enough(finished, best)
+
+
+def _others(choice: Choice, strength: str) -> str:
+    others = [f"{name} {value:.3g}" for name, value in choice.params.items() if name != strength]
+    return f" (with {', '.join(others)})" if others else ""
+
+
+def _help(finished: Finished, best: Choice) -> str:
+    strength, base = finished.spec.strength, finished.baseline
+    if not finished.has_control:
+        return f"no control ({strength} = 0) has been trained yet"
+    gain = finished.gain(best)
+    if base is None or gain is None:
+        return f"without a penalty ({strength} = 0) training diverged"
+    by, se = gain
+    level = f"{strength} = 0{_others_of(base, strength)} has {base['value']:.4f}"
+    if se is None:
+        return (
+            f"{level}, {abs(by):.4f} {'more' if by >= 0 else 'less'}, and one training"
+            " of each cannot tell how sure that is"
+        )
+    reach = finished.reach
+    if by > reach * se:
+        return f"it beats no penalty ({level}) by {plus_minus(by, se)} (paired)"
+    if by < -reach * se:
+        return f"no penalty is better ({level}) by {plus_minus(-by, se)} (paired)"
+    return (
+        f"that a penalty helps is not shown ({level}; paired gain {plus_minus(by, se)},"
+        f" less than {reach:.3g} standard errors)"
+    )
+
+
+def _others_of(base: dict[str, Any], strength: str) -> str:
+    others = [f"{k} {v:.3g}" for k, v in base["params"].items() if k != strength]
+    return f" at {', '.join(others)}" if others else ""
+
+
+def _alike(finished: Finished, best: Choice) -> str:
+    try:
+        low, high = finished.interval(best)
+    except UsageError:
+        return ""
+    if low == high:
+        return ""
+    return f" The folds do not tell {low:.3g} to {high:.3g} apart from it (95 %, paired)."
+
+
+def _wide_enough(finished: Finished, best: Choice) -> str:
+    (low, high), n = finished.alpha_range, finished.n_widenings
+    text = ""
+    if n:
+        times = "once" if n == 1 else f"{n} times"
+        text = f" The range was widened {times}, to {low:.3g} .. {high:.3g}."
+    edge = finished.at_edge(best)
+    if edge is None:
+        return text
+    end = low if edge == "low" else high
+    where = f" The best lies at the {edge} end of the range ({end:.3g})"
+    return f"{text}{where}{_edge(finished, edge)}."
+
+
+def _edge(finished: Finished, edge: str) -> str:
+    name, high = finished.spec.strength, finished.alpha_range[1]
+    if edge == "high" and finished.alpha_max and high >= finished.alpha_max * 0.99:
+        return ", above which all weights are zero"
+    if edge == "high" and finished.alpha_cap and high >= finished.alpha_cap * 0.99:
+        return ", above which SGD with this lr is not stable"
+    gain = finished.gain(finished.choose("best"))
+    by, se = gain if gain else (0.0, None)
+    if edge == "low" and se is not None and -finished.reach * se <= by <= se:
+        return "; smaller is not told apart from no penalty"
+    return f"; search further with --set search.space.{name}.{edge}=… and --fresh"
