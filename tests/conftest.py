@@ -3,7 +3,9 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,14 +14,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch as it is imported
 import numpy as np
 import optuna
 import pytest
+import sqlalchemy
 from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.samplers import RandomSampler
 from optuna.trial import create_trial
 
 import sweep
 from sweep import cli
+from sweep.database import open_storage
+from sweep.errors import OwnedElsewhereError, StorageError
 from sweep.selection import Finished
 from sweep.stats import standard_error
+from sweep.storage import MirroredStorage
 from sweep.studyfile import parse_spec
+from tests import postgres
+from tests.mirrors import Own, Owner
 
 # Paths in it are relative to the working folder: a copy of the folder is a study of its own.
 TINY = """\
@@ -165,3 +174,59 @@ def compiler() -> None:
     """Skip where torch.compile has no compiler."""
     if not shutil.which("g++"):
         pytest.skip("torch.compile needs g++")
+
+
+# --- a database, and mirrors of its studies
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("template") / "studies.db"
+    open_storage(f"sqlite:///{file}").engine.dispose()
+    return file
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """A database that was opened before: making the tables takes longer than most tests."""
+    shutil.copy(sqlite_template, tmp_path / "studies.db")
+    return f"sqlite:///{tmp_path}/studies.db"
+
+
+@cache
+def postgres_template() -> str:
+    database = postgres.shared_server().database()
+    url = database.__enter__()  # it stays as long as the server
+    open_storage(url).engine.dispose()
+    return url
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    template = sqlalchemy.make_url(postgres_template()).database
+    with postgres.shared_server().database(str(template)) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def own() -> Iterator[Own]:
+    """Open mirrors that are closed at the end of the test."""
+    opened: list[MirroredStorage] = []
+
+    def own(url: str, name: str = "digits", **options: Any) -> Owner:
+        mirror = MirroredStorage.open(url, name)
+        opened.append(mirror)
+        options = {"sampler": RandomSampler(seed=0), **options}
+        return mirror, optuna.create_study(
+            storage=mirror, study_name=name, load_if_exists=True, **options
+        )
+
+    yield own
+    for mirror in opened:
+        with suppress(StorageError, OwnedElsewhereError):
+            mirror.close()

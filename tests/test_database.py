@@ -1,7 +1,10 @@
-"""Opening for readers; how a database is opened and renamed in is in test_storage.py."""
+"""How a database is opened, to read and to write, and studies in it renamed."""
 
+import os
 import shutil
 import sqlite3
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Container, Iterator
 from contextlib import closing, contextmanager
@@ -18,10 +21,11 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import URL, event, make_url
 
-from sweep.database import open_storage
-from sweep.errors import StorageError
+from sweep.database import open_storage, rename_study
+from sweep.errors import OwnedElsewhereError, StorageError
 
 from . import postgres
+from .mirrors import Own, assert_mirrored, plain_reader, run_trials
 
 NAN, INF = float("nan"), float("inf")
 
@@ -67,17 +71,6 @@ def opened(url: str, **how: bool) -> Iterator[RDBStorage]:
         storage.engine.dispose()
 
 
-@contextmanager
-def plain(url: str) -> Iterator[RDBStorage]:
-    """Optuna's own storage with nothing of ours."""
-    storage = RDBStorage(url)
-    try:
-        yield storage
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
 def test_a_reader_s_mistyped_path_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
     path = tmp_path / "there" / "studies.db"
     for how in ({"create": False}, {"read_only": True}):
@@ -95,7 +88,7 @@ def test_an_existing_database_is_opened_to_be_read(sqlite_url: str) -> None:
 
 
 def test_the_database_refuses_what_a_read_only_storage_would_write(url: str) -> None:
-    with plain(url) as writer:
+    with plain_reader(url) as writer:
         study = optuna.create_study(storage=writer, study_name="a")
         study.add_trial(create_trial(value=1.0))
         waiting = writer.create_new_trial(study._study_id)
@@ -243,7 +236,7 @@ def test_trials_are_those_that_optuna_reads(url: str, how: dict[str, bool]) -> N
     ]  # fmt: skip
     with opened(url) as writer:
         study_id = varied_study(writer)
-    with plain(url) as optunas, opened(url, **how) as ours:
+    with plain_reader(url) as optunas, opened(url, **how) as ours:
         for states in choices:
             expected = held(optunas.get_all_trials(study_id, states=states))
             assert held(ours.get_all_trials(study_id, states=states)) == expected
@@ -255,7 +248,7 @@ def test_trials_are_those_that_optuna_reads(url: str, how: dict[str, bool]) -> N
 
 
 def test_a_cache_in_front_keeps_up(url: str) -> None:
-    with plain(url) as writer, opened(url, read_only=True) as reader:
+    with plain_reader(url) as writer, opened(url, read_only=True) as reader:
         study = optuna.create_study(storage=writer, study_name="a")
         cached = optuna.storages.get_storage(reader)
         assert cached.get_all_trials(study._study_id) == []
@@ -273,7 +266,7 @@ def test_a_cache_in_front_keeps_up(url: str) -> None:
 
 
 def test_an_unknown_study_is_a_key_error_as_with_optuna(url: str) -> None:
-    with plain(url) as optunas, opened(url, read_only=True) as ours:
+    with plain_reader(url) as optunas, opened(url, read_only=True) as ours:
         for storage in (optunas, ours):
             with pytest.raises(KeyError):
                 storage.get_all_trials(7)
@@ -294,14 +287,14 @@ def test_a_damaged_study_raises_what_it_raises_with_optuna(sqlite_url: str, dama
         study_id = varied_study(writer)
         with writer.engine.begin() as connection:
             assert connection.exec_driver_sql(damage).rowcount
-    with plain(sqlite_url) as optunas, pytest.raises(Exception) as expected:
+    with plain_reader(sqlite_url) as optunas, pytest.raises(Exception) as expected:
         optunas.get_all_trials(study_id)
     with opened(sqlite_url, read_only=True) as ours, pytest.raises(expected.type):
         ours.get_all_trials(study_id)
 
 
 def test_a_study_of_a_server_is_read_as_it_stood_at_one_moment(postgres_url: str) -> None:
-    with plain(postgres_url) as writer, opened(postgres_url, read_only=True) as reader:
+    with plain_reader(postgres_url) as writer, opened(postgres_url, read_only=True) as reader:
         study = optuna.create_study(storage=writer, study_name="a")
         trial = study.ask()
         told: list[FrozenTrial] = []
@@ -348,3 +341,194 @@ def test_a_url_that_will_not_do_is_one_line(
     with pytest.raises(StorageError, match=words) as error:
         open_storage(url)
     assert "\n" not in str(error.value)
+
+
+# --- opening to write
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.db"
+    else:
+        with postgres.shared_server().database() as url:
+            yield url
+
+
+def _not_a_database(folder: Path) -> str:
+    (folder / "notes.db").write_text("Not a database, though it ends like one.\n" * 50)
+    return f"sqlite:///{folder}/notes.db"
+
+
+def _below_a_file(folder: Path) -> str:
+    (folder / "file").write_text("")
+    return f"sqlite:///{folder}/file/deep/studies.db"
+
+
+def _a_folder(folder: Path) -> str:
+    return f"sqlite:///{folder}"
+
+
+def _other_schema(folder: Path) -> str:
+    url = f"sqlite:///{folder}/old.db"
+    open_storage(url).engine.dispose()
+    with sqlite3.connect(folder / "old.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v9.9.9.z'")
+    connection.close()
+    return url
+
+
+@pytest.mark.parametrize(
+    ("make_url", "says"),
+    [
+        (lambda _: "studies.db", "SQLAlchemy URL"),
+        (lambda _: "", "SQLAlchemy URL"),
+        (lambda _: "nosql://host/studies", "sqlite or postgresql"),
+        (lambda _: "mysql://host/studies", "sqlite or postgresql"),
+        (lambda _: "sqlite://", "a file"),
+        (lambda _: "sqlite:///:memory:", "a file"),
+        (lambda _: "sqlite:///file:x?mode=memory&cache=shared&uri=true", "a file"),
+        (lambda folder: f"sqlite:///file:{folder}/x.db?vfs=unix-none&uri=true", "WAL"),
+        (lambda _: "postgresql+pg8000://host/studies", r"sweep\[postgres\]"),
+        (lambda _: "postgresql+nosuch://host/studies", "nosuch"),
+        (lambda _: "postgresql://sweep:secret@127.0.0.1:1/studies", "server"),
+        (_not_a_database, "not a database"),
+        (_below_a_file, "Not a directory|File exists"),
+        (_a_folder, "unable to open"),
+        (_other_schema, "v9.9.9.z|schema"),
+    ],
+)
+def test_what_cannot_be_opened_is_one_line(
+    tmp_path: Path, make_url: Callable[[Path], str], says: str
+) -> None:
+    with pytest.raises(StorageError, match=says) as caught:
+        open_storage(make_url(tmp_path))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("storage")
+    assert "secret" not in message
+
+
+@contextmanager
+def _as_nobody() -> Iterator[None]:
+    """Root may write anywhere, so step down for a moment."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_read_only_folder_is_one_line(exists: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = f"sqlite:///{folder}/studies.db"
+        if exists:
+            with plain_reader(url):
+                pass
+        folder.chmod(0o555)
+        with _as_nobody(), pytest.raises(StorageError, match="written") as caught:
+            open_storage(url)
+        folder.chmod(0o755)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    open_storage(f"sqlite:///{tmp_path}/studies/out/studies.db").engine.dispose()
+    assert (tmp_path / "studies/out/studies.db").exists()
+
+
+def test_sqlite_is_opened_for_readers_beside_a_writer(sqlite_url: str) -> None:
+    storage = open_storage(sqlite_url)
+    with storage.engine.connect() as connection:
+        pragma = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        }
+    storage.engine.dispose()
+    assert pragma == {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 60_000}
+
+
+def test_a_bare_postgresql_url_finds_the_driver(postgres_url: str) -> None:
+    storage = open_storage(postgres_url.replace("postgresql+psycopg://", "postgresql://"))
+    assert storage.engine.driver == "psycopg"
+    storage.engine.dispose()
+
+
+def test_a_new_database_can_be_opened_by_several_at_once(new_url: str) -> None:
+    opened: list[RDBStorage] = []
+    start = threading.Barrier(4)
+
+    def open_one() -> None:
+        start.wait()
+        opened.append(open_storage(new_url))
+
+    threads = [threading.Thread(target=open_one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 4
+    for storage in opened:
+        storage.engine.dispose()
+
+
+def test_reading_trials_does_not_wait_for_a_writer(sqlite_url: str, own: Own) -> None:
+    mirror, study = own(sqlite_url)
+    run_trials(study, 2)
+    mirror.flush()
+    reader = open_storage(sqlite_url)
+    with mirror._rdb.engine.begin():  # holds the write lock
+        assert len(reader.get_all_trials(study._study_id)) == 2
+    reader.engine.dispose()
+
+
+def test_plain_writers_begin_with_the_write_lock(sqlite_url: str) -> None:
+    storage = open_storage(sqlite_url)
+    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=0.0)
+    with storage.engine.begin(), pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute("BEGIN IMMEDIATE")
+    other.close()
+    storage.engine.dispose()
+
+
+def test_optunas_storage_still_reads_all_trials_through_one_method() -> None:
+    assert callable(RDBStorage._get_trials)
+
+
+# --- another name for a study
+
+
+def test_a_renamed_study_leaves_its_name_free(url: str, own: Own) -> None:
+    mirror, study = own(url)
+    run_trials(study, 2)
+    mirror.close()
+    assert rename_study(url, "digits", "digits-old")
+    assert not rename_study(url, "digits", "digits-older")
+    mirror, study = own(url)
+    assert study.trials == []
+    with plain_reader(url) as reader:
+        assert len(optuna.load_study(storage=reader, study_name="digits-old").trials) == 2
+        assert_mirrored(mirror, reader)
+
+
+def test_a_study_that_runs_is_not_renamed(url: str, own: Own) -> None:
+    mirror, _ = own(url)
+    with pytest.raises(OwnedElsewhereError):
+        rename_study(url, "digits", "digits-old")
+    mirror.flush()
+
+
+@pytest.mark.parametrize("new", ["iris", "a\0b", "a" * 513])
+def test_a_study_is_not_renamed_to_a_name_that_will_not_do(url: str, own: Own, new: str) -> None:
+    for name in ("digits", "iris"):
+        mirror, _ = own(url, name)
+        mirror.close()
+    with pytest.raises(StorageError) as caught:
+        rename_study(url, "digits", new)
+    assert "\n" not in str(caught.value)
+    own(url)

@@ -10,9 +10,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +33,33 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.storages._rdb.models import BaseModel
-from optuna.study import Study, StudyDirection
+from optuna.study import StudyDirection
 from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from sweep import lease
-from sweep.database import open_storage, rename_study
+from sweep.database import open_storage
 from sweep.errors import OwnedElsewhereError, StorageError, StorageFailedError
 from sweep.storage import MirroredStorage
 from tests import postgres
+from tests.mirrors import (
+    ALPHA,
+    Own,
+    Owner,
+    abandon,
+    ask,
+    assert_mirrored,
+    execute,
+    on_engines,
+    plain_reader,
+    plain_study,
+    plain_trial,
+    run_trials,
+)
 
 INF = float("inf")
 NAN = float("nan")
-ALPHA = FloatDistribution(1e-6, 1.0, log=True)
 WRITES = [
     "create_new_study",
     "create_new_trial",
@@ -59,143 +71,6 @@ WRITES = [
     "set_trial_system_attr",
     "set_trial_user_attr",
 ]
-
-optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
-# --- what memory holds and what plain Optuna reads -----------------------------------------
-
-
-def plain_trial(trial: FrozenTrial) -> str:
-    """Everything a trial holds, as text: NaN equals itself there."""
-    return repr(
-        (
-            (trial.number, trial._trial_id, trial.state, trial.values),
-            (trial.datetime_start, trial.datetime_complete),
-            (list(trial.params.items()), list(trial.distributions.items())),  # their order counts
-            sorted(trial.intermediate_values.items()),
-            (sorted(trial.user_attrs.items()), sorted(trial.system_attrs.items())),
-        )
-    )
-
-
-def plain_study(storage: BaseStorage, name: str) -> list[Any]:
-    study_id = storage.get_study_id_from_name(name)
-    return [
-        study_id,
-        repr(storage.get_study_directions(study_id)),
-        repr(sorted(storage.get_study_user_attrs(study_id).items())),
-        repr(sorted(storage.get_study_system_attrs(study_id).items())),
-        *(plain_trial(trial) for trial in storage.get_all_trials(study_id, deepcopy=False)),
-    ]
-
-
-def assert_mirrored(mirror: MirroredStorage, *readers: BaseStorage) -> None:
-    for study in mirror.get_all_studies():
-        held = plain_study(mirror, study.study_name)
-        for reader in readers:
-            assert plain_study(reader, study.study_name) == held
-
-
-@contextmanager
-def plain_reader(url: str) -> Iterator[RDBStorage]:
-    """Optuna's own storage with nothing of ours."""
-    reader = RDBStorage(url)
-    yield reader
-    reader.remove_session()
-    reader.engine.dispose()
-
-
-def _execute(storage: RDBStorage, *statements: str) -> None:
-    with storage.engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-
-
-def abandon(mirror: MirroredStorage) -> None:
-    """Leave a mirror as a killed process does: nothing flushed, its lease held by a dead pid."""
-    with mirror._rdb.engine.begin() as connection:
-        connection.execute(lease.LEASES.update().values(started="", pid=2**30, expires=0.0))
-    mirror._rdb.engine.dispose()
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("template") / "studies.db"
-    open_storage(f"sqlite:///{file}").engine.dispose()
-    return file
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
-    """A database that was opened before: making the tables takes longer than most tests."""
-    shutil.copy(sqlite_template, tmp_path / "studies.db")
-    return f"sqlite:///{tmp_path}/studies.db"
-
-
-@cache
-def postgres_template() -> str:
-    database = postgres.shared_server().database()
-    url = database.__enter__()  # it stays as long as the server
-    open_storage(url).engine.dispose()
-    return url
-
-
-@pytest.fixture
-def postgres_url() -> Iterator[str]:
-    template = sqlalchemy.make_url(postgres_template()).database
-    with postgres.shared_server().database(str(template)) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue(f"{request.param}_url"))
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/new.db"
-    else:
-        with postgres.shared_server().database() as url:
-            yield url
-
-
-Owner = tuple[MirroredStorage, Study]
-Own = Callable[..., Owner]
-
-
-@pytest.fixture
-def own() -> Iterator[Own]:
-    """Open mirrors that are closed at the end of the test."""
-    opened: list[MirroredStorage] = []
-
-    def own(url: str, name: str = "digits", **options: Any) -> Owner:
-        mirror = MirroredStorage.open(url, name)
-        opened.append(mirror)
-        options = {"sampler": RandomSampler(seed=0), **options}
-        return mirror, optuna.create_study(
-            storage=mirror, study_name=name, load_if_exists=True, **options
-        )
-
-    yield own
-    for mirror in opened:
-        with suppress(StorageError, OwnedElsewhereError):
-            mirror.close()
-
-
-def ask(study: Study) -> Trial:
-    trial = study.ask()
-    trial.suggest_float("alpha", 1e-6, 1.0, log=True)
-    return trial
-
-
-def run_trials(study: Study, n_trials: int) -> None:
-    for _ in range(n_trials):
-        trial = ask(study)
-        trial.report(0.5, 1)
-        study.tell(trial, trial.params["alpha"])
 
 
 # --- Optuna's contract ---------------------------------------------------------------------
@@ -286,154 +161,6 @@ def test_the_private_names_of_a_study_exist(name: str) -> None:
     memory = InMemoryStorage()
     study_id = memory.create_new_study([StudyDirection.MINIMIZE])
     assert hasattr(memory._studies[study_id], name)
-
-
-def test_optunas_storage_still_reads_all_trials_through_one_method() -> None:
-    assert callable(RDBStorage._get_trials)
-
-
-# --- opening -------------------------------------------------------------------------------
-
-
-def _not_a_database(folder: Path) -> str:
-    (folder / "notes.db").write_text("Not a database, though it ends like one.\n" * 50)
-    return f"sqlite:///{folder}/notes.db"
-
-
-def _below_a_file(folder: Path) -> str:
-    (folder / "file").write_text("")
-    return f"sqlite:///{folder}/file/deep/studies.db"
-
-
-def _a_folder(folder: Path) -> str:
-    return f"sqlite:///{folder}"
-
-
-def _other_schema(folder: Path) -> str:
-    url = f"sqlite:///{folder}/old.db"
-    open_storage(url).engine.dispose()
-    with sqlite3.connect(folder / "old.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'v9.9.9.z'")
-    connection.close()
-    return url
-
-
-@pytest.mark.parametrize(
-    ("make_url", "says"),
-    [
-        (lambda _: "studies.db", "SQLAlchemy URL"),
-        (lambda _: "", "SQLAlchemy URL"),
-        (lambda _: "nosql://host/studies", "sqlite or postgresql"),
-        (lambda _: "mysql://host/studies", "sqlite or postgresql"),
-        (lambda _: "sqlite://", "a file"),
-        (lambda _: "sqlite:///:memory:", "a file"),
-        (lambda _: "sqlite:///file:x?mode=memory&cache=shared&uri=true", "a file"),
-        (lambda folder: f"sqlite:///file:{folder}/x.db?vfs=unix-none&uri=true", "WAL"),
-        (lambda _: "postgresql+pg8000://host/studies", r"sweep\[postgres\]"),
-        (lambda _: "postgresql+nosuch://host/studies", "nosuch"),
-        (lambda _: "postgresql://sweep:secret@127.0.0.1:1/studies", "server"),
-        (_not_a_database, "not a database"),
-        (_below_a_file, "Not a directory|File exists"),
-        (_a_folder, "unable to open"),
-        (_other_schema, "v9.9.9.z|schema"),
-    ],
-)
-def test_what_cannot_be_opened_is_one_line(
-    tmp_path: Path, make_url: Callable[[Path], str], says: str
-) -> None:
-    with pytest.raises(StorageError, match=says) as caught:
-        open_storage(make_url(tmp_path))
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.startswith("storage")
-    assert "secret" not in message
-
-
-@contextmanager
-def _as_nobody() -> Iterator[None]:
-    """Root may write anywhere, so step down for a moment."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-
-
-@pytest.mark.parametrize("exists", [False, True])
-def test_a_read_only_folder_is_one_line(exists: bool) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        url = f"sqlite:///{folder}/studies.db"
-        if exists:
-            with plain_reader(url):
-                pass
-        folder.chmod(0o555)
-        with _as_nobody(), pytest.raises(StorageError, match="written") as caught:
-            open_storage(url)
-        folder.chmod(0o755)
-    assert "\n" not in str(caught.value)
-
-
-def test_missing_folders_are_made(tmp_path: Path) -> None:
-    open_storage(f"sqlite:///{tmp_path}/studies/out/studies.db").engine.dispose()
-    assert (tmp_path / "studies/out/studies.db").exists()
-
-
-def test_sqlite_is_opened_for_readers_beside_a_writer(sqlite_url: str) -> None:
-    storage = open_storage(sqlite_url)
-    with storage.engine.connect() as connection:
-        pragma = {
-            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "synchronous", "busy_timeout")
-        }
-    storage.engine.dispose()
-    assert pragma == {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 60_000}
-
-
-def test_a_bare_postgresql_url_finds_the_driver(postgres_url: str) -> None:
-    storage = open_storage(postgres_url.replace("postgresql+psycopg://", "postgresql://"))
-    assert storage.engine.driver == "psycopg"
-    storage.engine.dispose()
-
-
-def test_a_new_database_can_be_opened_by_several_at_once(new_url: str) -> None:
-    opened: list[RDBStorage] = []
-    start = threading.Barrier(4)
-
-    def open_one() -> None:
-        start.wait()
-        opened.append(open_storage(new_url))
-
-    threads = [threading.Thread(target=open_one) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(opened) == 4
-    for storage in opened:
-        storage.engine.dispose()
-
-
-def test_reading_trials_does_not_wait_for_a_writer(sqlite_url: str, own: Own) -> None:
-    mirror, study = own(sqlite_url)
-    run_trials(study, 2)
-    mirror.flush()
-    reader = open_storage(sqlite_url)
-    with mirror._rdb.engine.begin():  # holds the write lock
-        assert len(reader.get_all_trials(study._study_id)) == 2
-    reader.engine.dispose()
-
-
-def test_plain_writers_begin_with_the_write_lock(sqlite_url: str) -> None:
-    storage = open_storage(sqlite_url)
-    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=0.0)
-    with storage.engine.begin(), pytest.raises(sqlite3.OperationalError, match="locked"):
-        other.execute("BEGIN IMMEDIATE")
-    other.close()
-    storage.engine.dispose()
 
 
 # --- who owns ------------------------------------------------------------------------------
@@ -606,46 +333,15 @@ def test_no_trial_id_is_given_twice_when_the_database_forgets_what_was_reserved(
         study.ask()
     with plain_reader(url) as reader:
         if reader.engine.name == "sqlite":
-            _execute(reader, "DELETE FROM trials WHERE study_id IS NULL")
+            execute(reader, "DELETE FROM trials WHERE study_id IS NULL")
         else:  # as after a crash of the server: sequences are logged 32 numbers at a time
-            _execute(reader, "SELECT setval('trials_trial_id_seq', 1, false)")
+            execute(reader, "SELECT setval('trials_trial_id_seq', 1, false)")
         for _ in range(100):
             study.ask()
         mirror.flush()
         ids = [trial._trial_id for trial in study.get_trials(deepcopy=False)]
         assert ids == sorted(set(ids))
         assert_mirrored(mirror, reader)
-
-
-def test_a_renamed_study_leaves_its_name_free(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    run_trials(study, 2)
-    mirror.close()
-    assert rename_study(url, "digits", "digits-old")
-    assert not rename_study(url, "digits", "digits-older")
-    mirror, study = own(url)
-    assert study.trials == []
-    with plain_reader(url) as reader:
-        assert len(optuna.load_study(storage=reader, study_name="digits-old").trials) == 2
-        assert_mirrored(mirror, reader)
-
-
-def test_a_study_that_runs_is_not_renamed(url: str, own: Own) -> None:
-    mirror, _ = own(url)
-    with pytest.raises(OwnedElsewhereError):
-        rename_study(url, "digits", "digits-old")
-    mirror.flush()
-
-
-@pytest.mark.parametrize("new", ["iris", "a\0b", "a" * 513])
-def test_a_study_is_not_renamed_to_a_name_that_will_not_do(url: str, own: Own, new: str) -> None:
-    for name in ("digits", "iris"):
-        mirror, _ = own(url, name)
-        mirror.close()
-    with pytest.raises(StorageError) as caught:
-        rename_study(url, "digits", new)
-    assert "\n" not in str(caught.value)
-    own(url)
 
 
 def test_nothing_but_the_study_stays_behind(url: str, own: Own) -> None:
@@ -1187,7 +883,7 @@ def test_a_damaged_study_is_refused_and_not_kept(sqlite_url: str, own: Own, dama
     ask(study).set_user_attr("a", 1)
     mirror.close()
     with plain_reader(sqlite_url) as plain:
-        _execute(plain, damage)
+        execute(plain, damage)
     for _ in range(2):  # the lease was given back
         with pytest.raises(StorageError, match="sweep doctor") as caught:
             MirroredStorage.open(sqlite_url, "digits")
@@ -1195,13 +891,6 @@ def test_a_damaged_study_is_refused_and_not_kept(sqlite_url: str, own: Own, dama
 
 
 # --- when the database fails ---------------------------------------------------------------
-
-
-@contextmanager
-def on_engines(name: str, listener: Callable[..., None]) -> Iterator[None]:
-    sqlalchemy.event.listen(Engine, name, listener)
-    yield
-    sqlalchemy.event.remove(Engine, name, listener)
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(sqlite_url: str, own: Own) -> None:
@@ -1397,7 +1086,7 @@ def test_commits_that_the_database_lost_are_written_again(url: str, own: Own, ti
     for _ in range(3):
         mirror.flush()
     with plain_reader(url) as reader:
-        _execute(  # as after a crash of a server that had lied
+        execute(  # as after a crash of a server that had lied
             reader,
             "DELETE FROM study_user_attributes",
             "DELETE FROM trial_values",
@@ -1416,11 +1105,11 @@ def test_an_error_of_the_database_gives_the_reason_in_one_line(
     mirror, study = own(postgres_url)
     run_trials(study, 1)
     with plain_reader(postgres_url) as reader:
-        _execute(reader, "ALTER TABLE trial_values RENAME TO hidden")
+        execute(reader, "ALTER TABLE trial_values RENAME TO hidden")
         with pytest.raises(StorageError, match="trial_values") as caught:
             mirror.flush()
         assert "\n" not in str(caught.value)
-        _execute(reader, "ALTER TABLE hidden RENAME TO trial_values")
+        execute(reader, "ALTER TABLE hidden RENAME TO trial_values")
         mirror.flush()
         assert_mirrored(mirror, reader)
 
