@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError
 
 from sweep import lease, schema
-from sweep.database import UNREADABLE
+from sweep.faults import UNREADABLE
 from sweep.schema import PARAMS, REPORTS, TRIALS, USER_ATTRS, VALUES
 
 STUDIES: Table = models.StudyModel.__table__

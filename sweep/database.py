@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import alembic.command  # noqa: F401 - Optuna would as it opens a storage, when others may wait
-from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import StudyModel
 from optuna.storages._rdb.storage import _create_scoped_session
@@ -22,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from sweep import lease, schema
 from sweep.errors import StorageError
+from sweep.faults import one_line
 
 BUSY_S = 60.0  # how long SQLite waits for another writer
 MANY_IDS = 10_000  # SQLite takes 32,766 in a query; from here on, reading all trials is as fast
@@ -279,70 +279,6 @@ def _set_up_sqlite(engine: Engine, create: bool, read_only: bool) -> None:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     engine.dispose()  # connections made before do not know these listeners
-
-
-# Raised by importing a driver, by making a folder, by options of a URL, and by our listeners.
-_BELOW_SQLALCHEMY = (ImportError, OSError, ValueError, TypeError, sqlite3.Error)
-
-
-@contextmanager
-def one_line(url: URL) -> Iterator[None]:
-    """Turn what the database's layers raise into one line."""
-    try:
-        yield
-    except (SQLAlchemyError, StorageInternalError, *_BELOW_SQLALCHEMY) as error:
-        raise storage_error(url, error) from error
-
-
-@contextmanager
-def legible(url: str) -> Iterator[None]:
-    """Turn what reading a damaged study raises into one line."""
-    with one_line(make_url(url)):
-        try:
-            yield
-        except UNREADABLE as error:
-            raise StorageError(
-                f"storage {public_url(url)!r}: a stored row cannot be read ({error!r:.80}). "
-                "Run `sweep doctor`."
-            ) from error
-
-
-# What Optuna's decoders and ours raise on rows that they cannot read.
-UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-
-
-def storage_error(url: URL, error: BaseException) -> StorageError:
-    """Say in one line what the database's layers raised, and what to do."""
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-    cause = getattr(cause, "orig", None) or cause
-    reason = " ".join(str(cause).split()).rstrip(".")
-    return StorageError(f"storage {url!r}: {reason}. {_next_step(reason)}")
-
-
-def _next_step(reason: str) -> str:
-    steps = {
-        "not a database": "Give the path of an SQLite file that Optuna wrote, or a new one.",
-        "import DB access module": "Install the driver: pip install 'sweep[postgres]'.",
-        "no such table": "Run a study first, or give another --storage.",
-        'relation "': "Run a study first, or give another --storage.",
-        "readonly database": "Check that file and folder can be written, or copy it: SQLite writes"
-        " beside a file even to read it.",
-        "malformed": "Run `sweep doctor`, or restore a backup.",
-        "database is locked": "Another program holds the database; stop it and try again.",
-        "disk is full": "Free some space and try again; nothing is lost until then.",
-    }
-    default = "Check that its folder or server exists and can be written, and try again."
-    return next((step for word, step in steps.items() if word in reason), default)
-
-
-def may_pass(error: DBAPIError) -> bool:
-    """Tell a lost connection or a lock from an error that would come again."""
-    reason = str(error.orig)
-    if any(text in reason for text in ("disk is full", "No space left")):
-        return False
-    of_server = not type(error.orig).__module__.startswith("sqlite3")
-    lost = error.connection_invalidated or (of_server and isinstance(error, OperationalError))
-    return lost or "database is locked" in reason
 
 
 def find_study(connection: Connection, study_name: str) -> int | None:

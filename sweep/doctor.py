@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine
 
 from sweep import lease
 from sweep.checkup import CHECKS, DEEDS, Finding, Problem, diagnose
-from sweep.database import begin, one_line, open_storage, reading
+from sweep.database import begin, open_storage, reading
 from sweep.errors import OwnedElsewhereError, StorageError
+from sweep.faults import one_line
 
 __all__ = ["Finding", "Repair", "examine", "repair"]
 

@@ -16,8 +16,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sweep import lease
-from sweep.database import legible, open_storage, public_url
+from sweep.database import open_storage, public_url
 from sweep.errors import SweepError, UsageError
+from sweep.faults import legible
 from sweep.search import is_result
 
 

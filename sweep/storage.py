@@ -25,17 +25,9 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from sweep import lease, schema
-from sweep.database import (
-    begin,
-    find_study,
-    legible,
-    may_pass,
-    one_line,
-    open_storage,
-    reading,
-    storage_error,
-)
+from sweep.database import begin, find_study, open_storage, reading
 from sweep.errors import StorageError, StorageFailedError
+from sweep.faults import legible, may_pass, one_line, storage_error
 
 BLOCK = 64  # trial ids reserved at a time
 RETRY_S = 60.0  # how long a lost connection is tried again

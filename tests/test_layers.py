@@ -26,7 +26,7 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
         )
     },
     {
-        "search": ("search", "samplers", "tpe", "storage", "database", "schema", "lease"),
+        "search": ("search", "samplers", "tpe", "storage", "database", "faults", "schema", "lease"),
         "numerics": (
             "cohort", "lanes", "evaluation", "host", "graph", "backprop", "flat", "optim",
             "penalty", "models",

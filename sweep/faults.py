@@ -1,0 +1,75 @@
+"""Say in one line what the layers of a database raise, and whether trying again may help."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from optuna.exceptions import StorageInternalError
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from sweep.errors import StorageError
+
+# What Optuna's decoders and ours raise on rows that they cannot read.
+UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
+# Raised by importing a driver, by making a folder, by options of a URL, and by our listeners.
+_BELOW_SQLALCHEMY = (ImportError, OSError, ValueError, TypeError, sqlite3.Error)
+
+
+@contextmanager
+def one_line(url: URL) -> Iterator[None]:
+    """Turn what the database's layers raise into one line."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError, *_BELOW_SQLALCHEMY) as error:
+        raise storage_error(url, error) from error
+
+
+@contextmanager
+def legible(url: str) -> Iterator[None]:
+    """Turn what reading a damaged study raises into one line."""
+    parsed = make_url(url)
+    with one_line(parsed):
+        try:
+            yield
+        except UNREADABLE as error:
+            shown = parsed.render_as_string(hide_password=True)
+            raise StorageError(
+                f"storage {shown!r}: a stored row cannot be read ({error!r:.80}). "
+                "Run `sweep doctor`."
+            ) from error
+
+
+def storage_error(url: URL, error: BaseException) -> StorageError:
+    """Say in one line what the database's layers raised, and what to do."""
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    cause = getattr(cause, "orig", None) or cause
+    reason = " ".join(str(cause).split()).rstrip(".")
+    return StorageError(f"storage {url!r}: {reason}. {_next_step(reason)}")
+
+
+def may_pass(error: DBAPIError) -> bool:
+    """Tell a lost connection or a lock from an error that would come again."""
+    reason = str(error.orig)
+    if any(text in reason for text in ("disk is full", "No space left")):
+        return False
+    of_server = not type(error.orig).__module__.startswith("sqlite3")
+    lost = error.connection_invalidated or (of_server and isinstance(error, OperationalError))
+    return lost or "database is locked" in reason
+
+
+def _next_step(reason: str) -> str:
+    steps = {
+        "not a database": "Give the path of an SQLite file that Optuna wrote, or a new one.",
+        "import DB access module": "Install the driver: pip install 'sweep[postgres]'.",
+        "no such table": "Run a study first, or give another --storage.",
+        'relation "': "Run a study first, or give another --storage.",
+        "readonly database": "Check that file and folder can be written, or copy it: SQLite writes"
+        " beside a file even to read it.",
+        "malformed": "Run `sweep doctor`, or restore a backup.",
+        "database is locked": "Another program holds the database; stop it and try again.",
+        "disk is full": "Free some space and try again; nothing is lost until then.",
+    }
+    default = "Check that its folder or server exists and can be written, and try again."
+    return next((step for word, step in steps.items() if word in reason), default)
