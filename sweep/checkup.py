@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError
 
-from sweep import lease, schema
+from sweep import lease, schema, stored
 from sweep.faults import UNREADABLE
 from sweep.schema import PARAMS, REPORTS, TRIALS, USER_ATTRS, VALUES
 
@@ -323,7 +323,7 @@ def _unreadable(connection: Connection, damaged: set[int | None]) -> Problems:
         directions = select(DIRECTIONS).where(DIRECTIONS.c.study_id == study_id)
         try:
             if study_id not in damaged:
-                schema.load_trials(connection, study_id)
+                stored.load_trials(connection, study_id)
                 connection.execute(directions).all()
         except UNREADABLE as error:
             message = f"a row cannot be read ({_line(repr(error)):.120}). Restore a backup"
@@ -379,7 +379,7 @@ def _grouped(
 
 
 def _is_placeholder() -> ColumnElement[bool]:
-    """Match what schema.reserve_trial_ids leaves behind a block of ids."""
+    """Match what trial_ids.reserve leaves behind a block of ids."""
     failed = TRIALS.c.state == TrialState.FAIL
     return and_(TRIALS.c.study_id.is_(None), failed, TRIALS.c.number.is_not(None))
 

@@ -19,7 +19,7 @@ from sqlalchemy import URL, ColumnElement, Connection, Engine, event, make_url, 
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from sweep import lease, schema
+from sweep import lease, schema, stored
 from sweep.errors import StorageError
 from sweep.faults import one_line
 
@@ -128,7 +128,7 @@ class _Storage(RDBStorage):
         with _create_scoped_session(self.scoped_session) as session:
             connection = session.connection(execution_options=options)
             StudyModel.find_or_raise_by_id(study_id, session)
-            return schema.load_trials(connection, study_id, chosen)
+            return stored.load_trials(connection, study_id, chosen)
 
 
 _only_reads: ContextVar[bool] = ContextVar("_only_reads", default=False)

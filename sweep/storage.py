@@ -18,13 +18,13 @@ import optuna
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from optuna.storages._rdb.models import StudyDirectionModel, StudyModel
+from optuna.storages._rdb.models import StudyModel
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
-from sweep import lease, schema
+from sweep import changes, lease, schema, stored, trial_ids
 from sweep.database import begin, find_study, open_storage, reading
 from sweep.errors import StorageError, StorageFailedError
 from sweep.faults import legible, may_pass, one_line, storage_error
@@ -47,7 +47,7 @@ class MirroredStorage(InMemoryStorage):
         super().__init__()
         self._rdb = rdb
         self._file = _file(rdb)
-        self._changes = schema.Changes()
+        self._changes = changes.Changes()
         self._leases: dict[int, lease.Lease] = {}
         self._reserved: dict[int, deque[int]] = {}
         self._last_seen: int | None = None
@@ -86,14 +86,14 @@ class MirroredStorage(InMemoryStorage):
         if not self._leases:
             return  # no study yet, so nothing has changed
         with self._flushing:
-            changes = schema.Changes()
+            unwritten = changes.Changes()
             try:  # from here on, an interrupt at any point loses no change
                 with self._lock:
-                    changes, self._changes = self._changes, changes
-                self._transact(lambda connection: schema.write(connection, changes), durable)
+                    unwritten, self._changes = self._changes, unwritten
+                self._transact(lambda connection: changes.write(connection, unwritten), durable)
             except BaseException:
                 with self._lock:
-                    self._changes = changes.then(self._changes)
+                    self._changes = unwritten.then(self._changes)
                 raise
 
     def reconcile(self, study_id: int, max_attempts: int = 3) -> None:
@@ -204,13 +204,13 @@ class MirroredStorage(InMemoryStorage):
         """Delete a study here and in the database, and give its lease back."""
         with self._flushing, self._lock:
             self._check_study_id(study_id)
-            trial_ids = [trial._trial_id for trial in self._studies[study_id].trials]
+            gone = [trial._trial_id for trial in self._studies[study_id].trials]
             self._transact(lambda connection: self._let_go(connection, study_id))
             with one_line(self._rdb.engine.url):
                 self._rdb.delete_study(study_id)
             del self._leases[study_id], self._reserved[study_id]
             self._settled.pop(study_id, None)
-            self._changes.forget(study_id, trial_ids)
+            self._changes.forget(study_id, gone)
             super().delete_study(study_id)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
@@ -396,18 +396,13 @@ class MirroredStorage(InMemoryStorage):
         self._leases[study_id] = held
 
     def _load(self, connection: Connection, study_id: int, study_name: str) -> None:
-        table = StudyDirectionModel.__table__
-        query = select(table.c.direction).where(table.c.study_id == study_id)
-        directions = list(connection.execute(query.order_by(table.c.objective)).scalars())
-        trials = _load_trials(connection, study_id, study_name)
+        loaded = stored.load_study(connection, study_id, study_name)
         with self._lock:
-            self._enter(study_id, study_name, directions)
+            self._enter(study_id, study_name, loaded.directions)
             study = self._studies[study_id]
-            load_attrs = schema.load_study_attrs
-            study.user_attrs = load_attrs(connection, study_id, schema.STUDY_USER_ATTRS)
-            study.system_attrs = load_attrs(connection, study_id, schema.STUDY_SYSTEM_ATTRS)
-            study.trials = trials
-            for trial in trials:
+            study.user_attrs, study.system_attrs = loaded.user_attrs, loaded.system_attrs
+            study.trials = loaded.trials
+            for trial in loaded.trials:
                 trial_id = trial._trial_id
                 self._trial_id_to_study_id_and_number[trial_id] = (study_id, trial.number)
                 study.param_distribution.update(trial.distributions)
@@ -423,7 +418,7 @@ class MirroredStorage(InMemoryStorage):
         ids = self._reserved[study_id]
         if not ids:
             last = self._last_trial_id(study_id)
-            reserve = schema.reserve_trial_ids
+            reserve = trial_ids.reserve
             ids.extend(
                 self._transact(lambda connection: reserve(connection, study_id, last, BLOCK))
             )
@@ -436,7 +431,7 @@ class MirroredStorage(InMemoryStorage):
     def _let_go(self, connection: Connection, *study_ids: int) -> None:
         for study_id in study_ids:
             lease.release(connection, self._leases[study_id])
-            schema.remove_placeholders(connection, study_id)
+            trial_ids.remove_placeholders(connection, study_id)
 
     def _transact(self, work: Callable[[Connection], T], durable: bool = False) -> T:
         """Do work in one transaction behind the leases, again while the connection is lost."""
@@ -466,7 +461,8 @@ class MirroredStorage(InMemoryStorage):
             for study_id, held in leases.items():
                 self._check_alone(connection, study_id)
                 if held.tick <= self._leases[study_id].tick:  # acknowledged commits are lost
-                    schema.write(connection, self._whole(study_id))
+                    whole = changes.whole_study(study_id, self._studies[study_id])
+                    changes.write(connection, whole)
             done = work(connection)
         self._leases.update(leases)
         return done
@@ -492,20 +488,6 @@ class MirroredStorage(InMemoryStorage):
                 f"program added one (trial id {row.foreign}). Stop it, and run again to resume."
             )
 
-    def _whole(self, study_id: int) -> schema.Changes:
-        study = self._studies[study_id]
-        trials = list(study.trials)
-        changes = schema.Changes(cut={trial._trial_id for trial in trials})
-        for trial in trials:
-            changes.add_whole_trial(study_id, trial)
-        for table, attrs in (
-            (schema.STUDY_USER_ATTRS, study.user_attrs),
-            (schema.STUDY_SYSTEM_ATTRS, study.system_attrs),
-        ):
-            for key, value in attrs.items():
-                changes.rows[table][(study_id, key)] = (schema.encode_attr(key, value),)
-        return changes
-
 
 def _file(rdb: RDBStorage) -> tuple[int, int] | None:
     """Tell an SQLite file from another one of its name; None for none, and for a server."""
@@ -521,13 +503,3 @@ def _file(rdb: RDBStorage) -> tuple[int, int] | None:
 
 def _reader(url: str) -> BaseStorage:
     return optuna.storages.get_storage(open_storage(url))
-
-
-def _load_trials(connection: Connection, study_id: int, study_name: str) -> list[FrozenTrial]:
-    trials = schema.load_trials(connection, study_id)
-    if [trial.number for trial in trials] != list(range(len(trials))):
-        raise StorageError(
-            f"study {study_name!r}: its trials must be numbered 0, 1, 2, … in the order of their "
-            "ids, and are not. Run `sweep doctor`."
-        )
-    return trials

@@ -258,7 +258,7 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
     """Name -> what is wrapped there: owner, method, `before` or `after` it, flush first."""
     from optuna.storages import RDBStorage
 
-    from sweep import lease, schema, storage
+    from sweep import changes, lease, storage, trial_ids
     from sweep.cohort import Cohort
     from sweep.search import Search
     from sweep.storage import MirroredStorage
@@ -268,7 +268,7 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
         "storage opened": (storage, "open_storage", "before", False),
         "study made": (RDBStorage, "create_new_study", "after", False),
         "study described": (MirroredStorage, "set_study_user_attr", "after", False),
-        "ids reserved": (schema, "reserve_trial_ids", "after", False),
+        "ids reserved": (trial_ids, "reserve", "after", False),
         # The heartbeat may flush at any moment: half an ask, half a tell.
         "ask half flushed": (MirroredStorage, "set_trial_param", "before", True),
         "asked": (Search, "ask", "after", False),
@@ -277,14 +277,14 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
         "tell half flushed": (MirroredStorage, "set_trial_user_attrs", "after", True),
         "told": (Search, "tell", "after", False),
         "attempt": (MirroredStorage, "_attempt", "before", False),
-        "written": (schema, "write", "after", False),
+        "written": (changes, "write", "after", False),
         "committed": (MirroredStorage, "_attempt", "after", False),
         "flushed": (MirroredStorage, "flush", "after", False),
         "trial put back": (MirroredStorage, "requeue_trial", "after", False),
         "reconciled": (MirroredStorage, "reconcile", "after", False),
         "put back": (MirroredStorage, "requeue", "after", False),
         "lease given back": (lease, "release", "after", False),
-        "placeholders gone": (schema, "remove_placeholders", "after", False),
+        "placeholders gone": (trial_ids, "remove_placeholders", "after", False),
         "closed": (MirroredStorage, "close", "after", False),
     }
 
@@ -293,23 +293,23 @@ def _lay(fault: Fault) -> None:
     """Have a fault happen at its point."""
     from sqlalchemy import Engine, event
 
-    from sweep import schema
+    from sweep import changes
 
     reach = _counted(fault)
     if fault.point == "statement":
         event.listen(Engine, "before_cursor_execute", lambda *_: reach())
         return
     if fault.point == "half written":
-        write = schema.write
+        write = changes.write
 
-        def half(connection: Any, changes: Any) -> None:
-            tables = [table for table, rows in changes.rows.items() if rows]
-            first = {t: changes.rows[t] if t in tables[:-1] else {} for t in changes.rows}
-            write(connection, schema.Changes(first, changes.cut))
+        def half(connection: Any, unwritten: Any) -> None:
+            tables = [table for table, rows in unwritten.rows.items() if rows]
+            first = {t: unwritten.rows[t] if t in tables[:-1] else {} for t in unwritten.rows}
+            write(connection, changes.Changes(first, unwritten.cut))
             reach()
-            write(connection, changes)
+            write(connection, unwritten)
 
-        _replace(schema, "write", half)
+        _replace(changes, "write", half)
         return
     owner, name, when, flushes = _points()[fault.point]
     method = getattr(owner, name)

@@ -26,7 +26,10 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
         )
     },
     {
-        "search": ("search", "samplers", "tpe", "storage", "database", "faults", "schema", "lease"),
+        "search": (
+            "search", "samplers", "tpe", "storage", "changes", "stored", "trial_ids", "schema", "database",
+            "faults", "lease",
+        ),
         "numerics": (
             "cohort", "lanes", "evaluation", "host", "graph", "backprop", "flat", "optim",
             "penalty", "models",

@@ -307,58 +307,6 @@ def test_a_file_that_is_removed_under_a_run_is_noticed(
         mirror.close()
 
 
-def test_programs_that_share_a_database_never_get_the_same_trial_id(url: str, own: Own) -> None:
-    one, ones = own(url, "one")
-    two, twos = own(url, "two")
-    with plain_reader(url) as plain:
-        others = optuna.create_study(storage=plain, study_name="plain")
-        for _ in range(70):
-            ones.ask()
-            twos.ask()
-        others.ask()
-        one.flush()
-        others.ask()
-        two.flush()
-        ids = [t._trial_id for s in (ones, twos, others) for t in s.get_trials(deepcopy=False)]
-        assert len(set(ids)) == 70 + 70 + 2
-        assert_mirrored(one, plain)
-        assert_mirrored(two, plain)
-
-
-def test_no_trial_id_is_given_twice_when_the_database_forgets_what_was_reserved(
-    url: str, own: Own
-) -> None:
-    mirror, study = own(url)
-    for _ in range(40):
-        study.ask()
-    with plain_reader(url) as reader:
-        if reader.engine.name == "sqlite":
-            execute(reader, "DELETE FROM trials WHERE study_id IS NULL")
-        else:  # as after a crash of the server: sequences are logged 32 numbers at a time
-            execute(reader, "SELECT setval('trials_trial_id_seq', 1, false)")
-        for _ in range(100):
-            study.ask()
-        mirror.flush()
-        ids = [trial._trial_id for trial in study.get_trials(deepcopy=False)]
-        assert ids == sorted(set(ids))
-        assert_mirrored(mirror, reader)
-
-
-def test_nothing_but_the_study_stays_behind(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    run_trials(study, 2)
-    abandon(mirror)
-    mirror, study = own(url)
-    run_trials(study, 2)
-    mirror.close()
-    with plain_reader(url) as plain, plain.engine.connect() as connection:
-        counts = [
-            connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
-            for table in ("trials", "sweep_leases", "trial_heartbeats")
-        ]
-    assert counts == [2, 0, 0]
-
-
 # --- what a flush carries over -------------------------------------------------------------
 
 
@@ -866,28 +814,6 @@ def test_a_trial_put_back_into_the_queue_is_found_behind_later_ones(
     run_trials(study, 3)
     mirror.set_trial_state_values(first._trial_id, TrialState.WAITING)
     assert ask(study).number == 0
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "UPDATE trials SET number = 7 WHERE number = 1",
-        "DELETE FROM trials WHERE number = 1",
-        "UPDATE trial_values SET value = NULL",
-        "UPDATE trial_user_attributes SET value_json = '{'",
-    ],
-)
-def test_a_damaged_study_is_refused_and_not_kept(sqlite_url: str, own: Own, damage: str) -> None:
-    mirror, study = own(sqlite_url)
-    run_trials(study, 3)
-    ask(study).set_user_attr("a", 1)
-    mirror.close()
-    with plain_reader(sqlite_url) as plain:
-        execute(plain, damage)
-    for _ in range(2):  # the lease was given back
-        with pytest.raises(StorageError, match="sweep doctor") as caught:
-            MirroredStorage.open(sqlite_url, "digits")
-        assert "\n" not in str(caught.value)
 
 
 # --- when the database fails ---------------------------------------------------------------
