@@ -4,6 +4,7 @@ Only plain values leave here (enums by name, times as UTC text), so that one enc
 SQLite and PostgreSQL.
 """
 
+import copy
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -107,6 +108,16 @@ class Changes:
         for table, rows in later.rows.items():
             joined.rows[table].update(rows)
         return joined
+
+
+def without_curve(trial: FrozenTrial) -> FrozenTrial:
+    """Copy a trial without its intermediate values, and what pruners noted of them."""
+    cut = copy.copy(trial)
+    cut.intermediate_values = {}
+    cut.system_attrs = {
+        key: value for key, value in trial.system_attrs.items() if not key.startswith(OF_PRUNERS)
+    }
+    return cut
 
 
 def whole_study(study_id: int, study: _StudyInfo) -> Changes:

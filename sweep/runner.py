@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import optuna
 
+from sweep import recovery
 from sweep.crew import Crew, hired
 from sweep.database import rename_study
 from sweep.errors import SweepError
@@ -69,7 +70,7 @@ def _run(
             pruner=make_pruner(spec.search.pruner, spec.training.epochs), load_if_exists=True,
         )  # fmt: skip
         plan = settle(plan, study)
-        storage.reconcile(study._study_id)
+        recovery.reconcile(storage, study._study_id)
         n_results = sum(map(is_result, study.get_trials(deepcopy=False)))
         if n_results < spec.search.n_trials:  # from which others tell the rate
             began = datetime.now(UTC).isoformat()
@@ -80,7 +81,7 @@ def _run(
                 publish(study)
                 return ending
         finally:
-            storage.requeue(study._study_id)
+            recovery.requeue(storage, study._study_id)
 
 
 @contextmanager

@@ -7,32 +7,24 @@ memory time; one transaction a `flush` carries all of them over, behind the stud
 import copy
 import json
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from optuna.storages._rdb.models import StudyModel
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
-from sweep import changes, lease, schema, stored, trial_ids
-from sweep.database import begin, find_study, open_storage, reading
-from sweep.errors import StorageError, StorageFailedError
-from sweep.faults import legible, may_pass, one_line, storage_error
-
-BLOCK = 64  # trial ids reserved at a time
-RETRY_S = 60.0  # how long a lost connection is tried again
-
-T = TypeVar("T")
+from sweep import schema, stored
+from sweep.changes import Changes, without_curve
+from sweep.database import open_storage
+from sweep.errors import StorageError
+from sweep.ownership import Ownership
+from sweep.view import View
 
 
 class MirroredStorage(InMemoryStorage):
@@ -46,13 +38,9 @@ class MirroredStorage(InMemoryStorage):
         """Start without studies; `open` and `create_new_study` bring them in."""
         super().__init__()
         self._rdb = rdb
-        self._file = _file(rdb)
-        self._changes = changes.Changes()
-        self._leases: dict[int, lease.Lease] = {}
-        self._reserved: dict[int, deque[int]] = {}
-        self._last_seen: int | None = None
-        self._whole_trial: int | None = None
-        self._settled: dict[int, int] = {}
+        self._owned = Ownership(rdb, self._studies)
+        self._changes = Changes()
+        self._view = View()
         self._flushing = threading.Lock()
         self._closed = False
 
@@ -65,7 +53,7 @@ class MirroredStorage(InMemoryStorage):
         """
         mirror = cls(open_storage(url))
         try:
-            mirror._adopt(study_name)
+            mirror._owned.take(study_name, mirror._load)
         except BaseException:
             mirror._rdb.engine.dispose()
             raise
@@ -83,48 +71,24 @@ class MirroredStorage(InMemoryStorage):
             raise StorageError(
                 "storage: must be open to be written, got a closed one. Open it again."
             )
-        if not self._leases:
+        if not self._owned.leases:
             return  # no study yet, so nothing has changed
         with self._flushing:
-            unwritten = changes.Changes()
+            unwritten = Changes()
             try:  # from here on, an interrupt at any point loses no change
                 with self._lock:
                     unwritten, self._changes = self._changes, unwritten
-                self._transact(lambda connection: changes.write(connection, unwritten), durable)
+                self._owned.write(unwritten, durable)
             except BaseException:
                 with self._lock:
                     self._changes = unwritten.then(self._changes)
                 raise
 
-    def reconcile(self, study_id: int, max_attempts: int = 3) -> None:
-        """Put every trial that a crash left RUNNING back in the queue, and flush.
-
-        It keeps its number and params and loses its intermediate values (a report of a step
-        already stored would be ignored) and what a pruner noted of them. Its user attribute
-        `attempts` counts the attempts cut off; at `max_attempts` it becomes FAIL with the
-        attributes `outcome` and `reason`.
-        """
-        for trial in self.get_all_trials(study_id, False, (TrialState.RUNNING,)):
-            attempts = trial.user_attrs.get("attempts", 0) + 1
-            self.set_trial_user_attr(trial._trial_id, "attempts", attempts)
-            if attempts < max_attempts:
-                self.requeue_trial(trial._trial_id)
-            else:
-                self._give_up(trial._trial_id, f"cut off {attempts} times before its end")
-        self.flush(durable=True)
-
-    def requeue(self, study_id: int) -> None:
-        """Put every RUNNING trial back in the queue without counting an attempt, and flush.
-
-        For an owner that stops in good order: nobody's trial stays RUNNING.
-        """
-        for trial in self.get_all_trials(study_id, False, (TrialState.RUNNING,)):
-            self.requeue_trial(trial._trial_id)
-        self.flush(durable=True)
-
     def requeue_trial(self, trial_id: int) -> None:
         """Put one RUNNING trial back in the queue, its intermediate values deleted."""
-        self._cut_curve(trial_id)
+        with self._lock:
+            self._set_trial(trial_id, without_curve(self._get_trial(trial_id)))
+            self._changes.cut_curves({trial_id})
         self.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def widen(self, study_id: int, name: str, distribution: BaseDistribution) -> None:
@@ -144,19 +108,9 @@ class MirroredStorage(InMemoryStorage):
                     value = distribution.to_internal_repr(trial.params[name])
                     self._changes.add_param(trial._trial_id, name, value, distribution)
 
-    @contextmanager
-    def showing(self, last_seen: int, whole: int | None = None) -> Iterator[None]:
-        """Show results of trials 0…last_seen only, so that an ask depends on nothing later.
-
-        Finished trials after `last_seen` look RUNNING, without values; running ones have no
-        intermediate values, and none of them what pruners noted, but for trial number `whole`.
-        It holds for all threads: one asks, at a time.
-        """
-        before, self._last_seen, self._whole_trial = self._last_seen, last_seen, whole
-        try:
-            yield
-        finally:
-            self._last_seen, self._whole_trial = before, None
+    def showing(self, last_seen: int, whole: int | None = None) -> AbstractContextManager[None]:
+        """Show results of trials 0…last_seen only, and trial number `whole` as it is: see View."""
+        return self._view.showing(last_seen, whole)
 
     def close(self) -> None:
         """Flush durably, give the leases back and let the database go. Harmless when repeated.
@@ -167,7 +121,7 @@ class MirroredStorage(InMemoryStorage):
             return
         try:
             self.flush(durable=True)
-            self._transact(lambda connection: self._let_go(connection, *self._leases))
+            self._owned.give_back()
         finally:
             self._closed = True
             self._rdb.engine.dispose()
@@ -186,18 +140,13 @@ class MirroredStorage(InMemoryStorage):
         Raises DuplicatedStudyError: it exists; it is loaded then, unless another process owns it
         (OwnedElsewhereError).
         """
-        if study_name is not None:
-            schema.check_key(study_name, "study_name")
-        with self._lock, one_line(self._rdb.engine.url):
+        with self._lock:
             try:
-                study_id = self._rdb.create_new_study(directions, study_name)
+                study_id, study_name = self._owned.create(directions, study_name)
             except DuplicatedStudyError:
                 if study_name is not None and study_name not in self._study_name_to_id:
-                    self._adopt(study_name)
+                    self._owned.take(study_name, self._load)
                 raise
-            study_name = self._rdb.get_study_name_from_id(study_id)
-            with self._rdb.engine.begin() as connection:
-                self._leases[study_id] = lease.acquire(connection, study_id, study_name)
             return self._enter(study_id, study_name, directions)
 
     def delete_study(self, study_id: int) -> None:
@@ -205,11 +154,8 @@ class MirroredStorage(InMemoryStorage):
         with self._flushing, self._lock:
             self._check_study_id(study_id)
             gone = [trial._trial_id for trial in self._studies[study_id].trials]
-            self._transact(lambda connection: self._let_go(connection, study_id))
-            with one_line(self._rdb.engine.url):
-                self._rdb.delete_study(study_id)
-            del self._leases[study_id], self._reserved[study_id]
-            self._settled.pop(study_id, None)
+            self._owned.delete(study_id)
+            self._view.forget(study_id)
             self._changes.forget(study_id, gone)
             super().delete_study(study_id)
 
@@ -235,7 +181,7 @@ class MirroredStorage(InMemoryStorage):
             spaces = self._studies[study_id].param_distribution
             for name, space in template.distributions.items() if template else ():
                 check_distribution_compatibility(spaces.get(name, space), space)
-            self._max_trial_id = self._next_trial_id(study_id) - 1
+            self._max_trial_id = self._owned.next_trial_id(study_id) - 1
             trial_id = super().create_new_trial(study_id, template)
             trial = self._get_trial(trial_id)
             spaces.update(trial.distributions)  # memory alone would not learn a template's
@@ -306,7 +252,7 @@ class MirroredStorage(InMemoryStorage):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial, as `showing` allows."""
-        return self._shown(super().get_trial(trial_id))
+        return self._view.trial(super().get_trial(trial_id))
 
     def get_all_trials(
         self,
@@ -315,12 +261,11 @@ class MirroredStorage(InMemoryStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Return the trials of a study, as `showing` allows."""
-        if self._last_seen is None or states == (TrialState.WAITING,):
+        if self._view.last_seen is None or states == (TrialState.WAITING,):
             return super().get_all_trials(study_id, deepcopy, states)
         with self._lock:
-            whole = min(self._n_settled(study_id), max(0, self._last_seen + 1))
-            trials = self._studies[study_id].trials
-            trials = trials[:whole] + [self._shown(trial) for trial in trials[whole:]]
+            self._check_study_id(study_id)
+            trials = self._view.trials(study_id, self._studies[study_id].trials)
         if states is not None:
             trials = [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
@@ -328,7 +273,7 @@ class MirroredStorage(InMemoryStorage):
     def get_best_trial(self, study_id: int) -> FrozenTrial:
         """Return the COMPLETE trial with the best value, as `showing` allows."""
         best = super().get_best_trial(study_id)  # checks that there is one objective and a result
-        if self._last_seen is None:
+        if self._view.last_seen is None:
             return best
         trials = self.get_all_trials(study_id, False, (TrialState.COMPLETE,))
         if not trials:
@@ -336,169 +281,19 @@ class MirroredStorage(InMemoryStorage):
         up = self.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE
         return (max if up else min)(trials, key=lambda trial: trial.values[0])
 
-    def _n_settled(self, study_id: int) -> int:
-        """Count the trials before the first that has not ended: they stay as they are."""
-        self._check_study_id(study_id)
-        trials, count = self._studies[study_id].trials, self._settled.get(study_id, 0)
-        while count < len(trials) and trials[count].state.is_finished():
-            count += 1
-        self._settled[study_id] = count
-        return count
-
-    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
-        if self._last_seen is None or trial.number == self._whole_trial:
-            return trial
-        late = trial.number > self._last_seen and trial.state.is_finished()
-        under_way = trial.state == TrialState.RUNNING and trial.intermediate_values
-        if not late and not under_way:
-            return trial
-        shown = copy.copy(trial)
-        shown.state = TrialState.RUNNING
-        shown.values = None
-        shown.intermediate_values = {}
-        shown.system_attrs = {}
-        shown.datetime_complete = None
-        return shown
-
-    def _cut_curve(self, trial_id: int) -> None:
-        with self._lock:
-            trial = copy.copy(self._get_trial(trial_id))
-            trial.intermediate_values = {}
-            trial.system_attrs = {
-                key: value
-                for key, value in trial.system_attrs.items()
-                if not key.startswith(schema.OF_PRUNERS)
-            }
-            self._set_trial(trial_id, trial)
-            self._changes.cut_curves({trial_id})
-
-    def _give_up(self, trial_id: int, reason: str) -> None:
-        self.set_trial_user_attr(trial_id, "outcome", "failed")
-        self.set_trial_user_attr(trial_id, "reason", reason)
-        self.set_trial_state_values(trial_id, TrialState.FAIL)
-
-    def _adopt(self, study_name: str) -> None:
-        """Take the lease of a study if it exists, and only then load it."""
-        engine = self._rdb.engine
-        with one_line(engine.url):
-            with engine.begin() as connection:
-                study_id = find_study(connection, study_name)
-                if study_id is None:
-                    return
-                held = lease.acquire(connection, study_id, study_name)
-            try:
-                with legible(self._rdb.url), reading(), engine.begin() as connection:
-                    self._load(connection, study_id, study_name)
-            except BaseException:
-                with engine.begin() as connection:
-                    lease.release(connection, held)
-                raise
-        self._leases[study_id] = held
-
     def _load(self, connection: Connection, study_id: int, study_name: str) -> None:
-        loaded = stored.load_study(connection, study_id, study_name)
+        study = stored.load_study(connection, study_id, study_name)
         with self._lock:
-            self._enter(study_id, study_name, loaded.directions)
-            study = self._studies[study_id]
-            study.user_attrs, study.system_attrs = loaded.user_attrs, loaded.system_attrs
-            study.trials = loaded.trials
-            for trial in loaded.trials:
-                trial_id = trial._trial_id
-                self._trial_id_to_study_id_and_number[trial_id] = (study_id, trial.number)
-                study.param_distribution.update(trial.distributions)
-                self._update_cache(trial_id, study_id)
+            self._enter(study_id, study_name, study.directions)
+            self._studies[study_id] = study
+            for trial in study.trials:
+                self._trial_id_to_study_id_and_number[trial._trial_id] = (study_id, trial.number)
+                self._update_cache(trial._trial_id, study_id)
 
     def _enter(self, study_id: int, study_name: str, directions: Sequence[StudyDirection]) -> int:
         """Make room for a study under its id in the database, and return the id."""
-        self._reserved[study_id] = deque()
         self._max_study_id = study_id - 1
         return super().create_new_study(directions, study_name)
-
-    def _next_trial_id(self, study_id: int) -> int:
-        ids = self._reserved[study_id]
-        if not ids:
-            last = self._last_trial_id(study_id)
-            reserve = trial_ids.reserve
-            ids.extend(
-                self._transact(lambda connection: reserve(connection, study_id, last, BLOCK))
-            )
-        return ids.popleft()
-
-    def _last_trial_id(self, study_id: int) -> int:
-        trials = self._studies[study_id].trials
-        return trials[-1]._trial_id if trials else 0
-
-    def _let_go(self, connection: Connection, *study_ids: int) -> None:
-        for study_id in study_ids:
-            lease.release(connection, self._leases[study_id])
-            trial_ids.remove_placeholders(connection, study_id)
-
-    def _transact(self, work: Callable[[Connection], T], durable: bool = False) -> T:
-        """Do work in one transaction behind the leases, again while the connection is lost."""
-        deadline = time.monotonic() + RETRY_S
-        pause_s = 0.05
-        while True:
-            try:
-                return self._attempt(work, durable)
-            except DBAPIError as error:
-                if not may_pass(error) or time.monotonic() + pause_s > deadline:
-                    failed = storage_error(self._rdb.engine.url, error)
-                    raise StorageFailedError(str(failed)) from error
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, 2.0)
-
-    def _attempt(self, work: Callable[[Connection], T], durable: bool) -> T:
-        if _file(self._rdb) != self._file:  # SQLite would write on into what nobody can open
-            raise StorageFailedError(
-                f"storage {self._rdb.engine.url!r}: its file must stay while a study runs, but it "
-                "was removed or replaced. Run again to go on with what is there now."
-            )
-        with begin(self._rdb.engine, durable) as connection:
-            leases = {
-                study_id: lease.renew(connection, held, self._studies[study_id].name)
-                for study_id, held in list(self._leases.items())
-            }
-            for study_id, held in leases.items():
-                self._check_alone(connection, study_id)
-                if held.tick <= self._leases[study_id].tick:  # acknowledged commits are lost
-                    whole = changes.whole_study(study_id, self._studies[study_id])
-                    changes.write(connection, whole)
-            done = work(connection)
-        self._leases.update(leases)
-        return done
-
-    def _check_alone(self, connection: Connection, study_id: int) -> None:
-        """Notice programs that write without asking for the lease."""
-        last = self._last_trial_id(study_id)
-        studies, trials = StudyModel.__table__, schema.TRIALS
-        name = self._studies[study_id].name
-        foreign = select(trials.c.trial_id).where(
-            trials.c.study_id == study_id, trials.c.trial_id > last
-        )
-        known = select(studies.c.study_id, foreign.limit(1).scalar_subquery().label("foreign"))
-        row = connection.execute(known.where(studies.c.study_id == study_id)).one_or_none()
-        if row is None:
-            raise StorageFailedError(
-                f"study {name!r}: must not be deleted while it runs, but another program did so. "
-                "Stop this run; a new one starts the study over."
-            )
-        if row.foreign is not None:
-            raise StorageFailedError(
-                f"study {name!r}: only its owner may add trials while it runs, but another "
-                f"program added one (trial id {row.foreign}). Stop it, and run again to resume."
-            )
-
-
-def _file(rdb: RDBStorage) -> tuple[int, int] | None:
-    """Tell an SQLite file from another one of its name; None for none, and for a server."""
-    url = rdb.engine.url
-    if url.get_backend_name() != "sqlite" or str(url.database).startswith("file:"):
-        return None
-    try:
-        found = Path(str(url.database)).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _reader(url: str) -> BaseStorage:

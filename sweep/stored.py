@@ -3,15 +3,14 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages._in_memory import _StudyInfo
 from optuna.storages._rdb import models
 from optuna.storages._rdb.models import StudyDirectionModel
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy import ColumnElement, Connection, Table, and_, select
 
@@ -29,18 +28,8 @@ from sweep.schema import (
 )
 
 
-@dataclass(frozen=True)
-class StoredStudy:
-    """All that the database holds of a study; trial number k is `trials[k]`."""
-
-    directions: list[StudyDirection]
-    user_attrs: dict[str, Any]
-    system_attrs: dict[str, Any]
-    trials: list[FrozenTrial]
-
-
-def load_study(connection: Connection, study_id: int, study_name: str) -> StoredStudy:
-    """Read a study.
+def load_study(connection: Connection, study_id: int, study_name: str) -> _StudyInfo:
+    """Read a study as Optuna's memory holds one, but for which of its trials is the best.
 
     Raises StorageError: its trials are not numbered as Optuna numbers them. AssertionError,
     ValueError: see load_trials.
@@ -48,15 +37,18 @@ def load_study(connection: Connection, study_id: int, study_name: str) -> Stored
     table = StudyDirectionModel.__table__
     query = select(table.c.direction).where(table.c.study_id == study_id)
     directions = list(connection.execute(query.order_by(table.c.objective)).scalars())
-    trials = load_trials(connection, study_id)
-    if [trial.number for trial in trials] != list(range(len(trials))):
+    study = _StudyInfo(study_name, directions)
+    study.trials = load_trials(connection, study_id)
+    if [trial.number for trial in study.trials] != list(range(len(study.trials))):
         raise StorageError(
             f"study {study_name!r}: its trials must be numbered 0, 1, 2, … in the order of their "
             "ids, and are not. Run `sweep doctor`."
         )
-    user_attrs = _study_attrs(connection, study_id, STUDY_USER_ATTRS)
-    system_attrs = _study_attrs(connection, study_id, STUDY_SYSTEM_ATTRS)
-    return StoredStudy(directions, user_attrs, system_attrs, trials)
+    for trial in study.trials:
+        study.param_distribution.update(trial.distributions)
+    study.user_attrs = _study_attrs(connection, study_id, STUDY_USER_ATTRS)
+    study.system_attrs = _study_attrs(connection, study_id, STUDY_SYSTEM_ATTRS)
+    return study
 
 
 def load_trials(

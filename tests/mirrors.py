@@ -9,13 +9,14 @@ import sqlalchemy
 from optuna.distributions import FloatDistribution
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import Engine
 
 from sweep import lease
 from sweep.storage import MirroredStorage
 
 ALPHA = FloatDistribution(1e-6, 1.0, log=True)
+ENDS = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
 Owner = tuple[MirroredStorage, Study]
 Own = Callable[..., Owner]
 

@@ -258,8 +258,9 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
     """Name -> what is wrapped there: owner, method, `before` or `after` it, flush first."""
     from optuna.storages import RDBStorage
 
-    from sweep import changes, lease, storage, trial_ids
+    from sweep import changes, lease, recovery, storage, trial_ids
     from sweep.cohort import Cohort
+    from sweep.ownership import Ownership
     from sweep.search import Search
     from sweep.storage import MirroredStorage
 
@@ -276,13 +277,13 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
         "telling": (Search, "tell", "before", False),
         "tell half flushed": (MirroredStorage, "set_trial_user_attrs", "after", True),
         "told": (Search, "tell", "after", False),
-        "attempt": (MirroredStorage, "_attempt", "before", False),
+        "attempt": (Ownership, "_attempt", "before", False),
         "written": (changes, "write", "after", False),
-        "committed": (MirroredStorage, "_attempt", "after", False),
+        "committed": (Ownership, "_attempt", "after", False),
         "flushed": (MirroredStorage, "flush", "after", False),
         "trial put back": (MirroredStorage, "requeue_trial", "after", False),
-        "reconciled": (MirroredStorage, "reconcile", "after", False),
-        "put back": (MirroredStorage, "requeue", "after", False),
+        "reconciled": (recovery, "reconcile", "after", False),
+        "put back": (recovery, "requeue", "after", False),
         "lease given back": (lease, "release", "after", False),
         "placeholders gone": (trial_ids, "remove_placeholders", "after", False),
         "closed": (MirroredStorage, "close", "after", False),

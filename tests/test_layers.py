@@ -27,8 +27,8 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     },
     {
         "search": (
-            "search", "samplers", "tpe", "storage", "changes", "stored", "trial_ids", "schema", "database",
-            "faults", "lease",
+            "search", "samplers", "tpe", "recovery", "storage", "view", "ownership", "changes", "stored",
+            "trial_ids", "schema", "database", "faults", "lease",
         ),
         "numerics": (
             "cohort", "lanes", "evaluation", "host", "graph", "backprop", "flat", "optim",

@@ -1,18 +1,12 @@
 """The mirror is a full Optuna storage, and what it holds is what plain Optuna reads."""
 
-import os
 import pickle
-import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,28 +23,26 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from optuna.distributions import CategoricalDistribution, FloatDistribution
-from optuna.exceptions import DuplicatedStudyError
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.storages._rdb.models import BaseModel
 from optuna.study import StudyDirection
 from optuna.testing.pytest_storages import StorageTestCase
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import Connection
 
-from sweep import lease
 from sweep.database import open_storage
-from sweep.errors import OwnedElsewhereError, StorageError, StorageFailedError
+from sweep.errors import StorageError
+from sweep.recovery import reconcile
 from sweep.storage import MirroredStorage
 from tests import postgres
 from tests.mirrors import (
     ALPHA,
+    ENDS,
     Own,
-    Owner,
     abandon,
     ask,
     assert_mirrored,
-    execute,
     on_engines,
     plain_reader,
     plain_study,
@@ -163,33 +155,7 @@ def test_the_private_names_of_a_study_exist(name: str) -> None:
     assert hasattr(memory._studies[study_id], name)
 
 
-# --- who owns ------------------------------------------------------------------------------
-
-
-def test_a_second_owner_is_refused_before_it_loads(url: str, own: Own) -> None:
-    own(url)
-    with pytest.raises(OwnedElsewhereError, match=f"pid {os.getpid()} on"):
-        MirroredStorage.open(url, "digits")
-
-
-def test_a_study_created_by_another_owner_in_the_meantime_is_refused(url: str, own: Own) -> None:
-    late = MirroredStorage.open(url, "digits")
-    own(url)
-    with pytest.raises(OwnedElsewhereError):
-        optuna.create_study(storage=late, study_name="digits", load_if_exists=True)
-    late.close()
-
-
-def test_a_study_created_by_a_plain_program_in_the_meantime_is_loaded(url: str, own: Own) -> None:
-    mirror = MirroredStorage.open(url, "digits")
-    with plain_reader(url) as plain:
-        run_trials(optuna.create_study(storage=plain, study_name="digits"), 2)
-        with pytest.raises(DuplicatedStudyError):
-            optuna.create_study(storage=mirror, study_name="digits")
-        assert_mirrored(mirror, plain)
-    with pytest.raises(OwnedElsewhereError):
-        MirroredStorage.open(url, "digits")
-    mirror.close()
+# --- opened and closed ---------------------------------------------------------------------
 
 
 def test_a_closed_study_can_be_owned_again(url: str, own: Own) -> None:
@@ -214,97 +180,6 @@ def test_a_closed_mirror_refuses_to_write(url: str, own: Own) -> None:
     mirror.close()
     with pytest.raises(StorageError, match="closed"):
         mirror.flush()
-
-
-KILLED = """
-import os, signal, sys
-import optuna
-from sweep.storage import MirroredStorage
-mirror = MirroredStorage.open(sys.argv[1], "digits")
-study = optuna.create_study(storage=mirror, study_name="digits")
-study.ask().suggest_float("alpha", 1e-6, 1.0, log=True)
-mirror.flush()
-study.ask()
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_the_study_of_a_killed_process_is_taken_over_at_once(sqlite_url: str, own: Own) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, sqlite_url], stderr=subprocess.DEVNULL)
-    assert done.returncode < 0
-    _, study = own(sqlite_url)
-    assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
-
-
-def test_an_owner_that_was_fenced_writes_nothing(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    run_trials(study, 2)
-    mirror.flush()
-    with mirror._rdb.engine.begin() as connection:
-        connection.execute(lease.LEASES.update().values(expires=0.0))
-    heir, heirs = own(url)
-    run_trials(study, 1)
-    for write in (mirror.flush, mirror.flush, mirror.close):
-        with pytest.raises(OwnedElsewhereError, match="taken it over"):
-            write()
-    run_trials(heirs, 2)
-    heir.flush()
-    assert len(heirs.trials) == 4
-    with plain_reader(url) as reader:
-        assert_mirrored(heir, reader)
-
-
-def test_a_fenced_owner_learns_of_it_when_it_needs_trial_ids(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    with mirror._rdb.engine.begin() as connection:
-        connection.execute(lease.LEASES.delete())
-    with pytest.raises(OwnedElsewhereError, match="gone"):
-        study.ask()
-
-
-@pytest.mark.parametrize("asks_after", [0, 100])
-def test_trials_added_by_another_program_are_noticed(url: str, own: Own, asks_after: int) -> None:
-    mirror, study = own(url)
-    run_trials(study, 2)
-    mirror.flush()
-    with plain_reader(url) as plain:
-        optuna.load_study(storage=plain, study_name="digits").enqueue_trial({"alpha": 0.1})
-    with pytest.raises(StorageError, match="another program added one") as caught:
-        for _ in range(asks_after):  # beyond the reserved ids
-            study.ask()
-        mirror.flush()
-    assert "\n" not in str(caught.value)
-    abandon(mirror)
-    _, study = own(url)
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE", "WAITING"]
-
-
-def test_a_study_deleted_by_another_program_is_noticed(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    run_trials(study, 2)
-    mirror.flush()
-    with plain_reader(url) as plain:
-        optuna.delete_study(storage=plain, study_name="digits")
-    run_trials(study, 1)
-    with pytest.raises(StorageError, match="must not be deleted"):
-        mirror.flush()
-
-
-@pytest.mark.parametrize("replaced", [False, True])
-def test_a_file_that_is_removed_under_a_run_is_noticed(
-    tmp_path: Path, own: Own, replaced: bool
-) -> None:
-    mirror, study = own(f"sqlite:///{tmp_path}/s.db")
-    run_trials(study, 1)
-    mirror.flush()
-    (tmp_path / "s.db").rename(tmp_path / "away.db")
-    if replaced:
-        shutil.copy(tmp_path / "away.db", tmp_path / "s.db")
-    ask(study)
-    with pytest.raises(StorageFailedError, match=r"was removed or replaced\. Run again"):
-        mirror.flush()
-    with pytest.raises(StorageFailedError):
-        mirror.close()
 
 
 # --- what a flush carries over -------------------------------------------------------------
@@ -542,143 +417,6 @@ def _instant(local: datetime | None) -> datetime:
     return local.astimezone(UTC)
 
 
-# --- the lagged view -----------------------------------------------------------------------
-
-
-@pytest.fixture
-def mixed(sqlite_url: str, own: Own) -> Owner:
-    """Trials 0 COMPLETE 3.0, 1 RUNNING, 2 COMPLETE 1.0, 3 PRUNED, 4 FAIL, 5 WAITING."""
-    mirror, study = own(sqlite_url)
-    trials = [ask(study) for _ in range(5)]
-    for trial in trials:
-        trial.report(0.5, 1)
-    study.tell(trials[0], 3.0)
-    study.tell(trials[2], 1.0)
-    study.tell(trials[3], state=TrialState.PRUNED)
-    study.tell(trials[4], state=TrialState.FAIL)
-    study.enqueue_trial({"alpha": 0.5})
-    return mirror, study
-
-
-@pytest.mark.parametrize(
-    ("last_seen", "states", "best"),
-    [
-        (-1, "RRRRRW", None),
-        (0, "CRRRRW", 0),
-        (1, "CRRRRW", 0),
-        (2, "CRCRRW", 2),
-        (3, "CRCPRW", 2),
-        (9, "CRCPFW", 2),
-    ],
-)
-def test_a_lagged_view_shows_later_results_as_running(
-    mixed: Owner, last_seen: int, states: str, best: int | None
-) -> None:
-    mirror, study = mixed
-    before = plain_study(mirror, "digits")
-    with mirror.showing(last_seen):
-        for deepcopy in (False, True):
-            seen = study.get_trials(deepcopy=deepcopy)
-            assert "".join(trial.state.name[0] for trial in seen) == states
-        assert [mirror.get_trial(trial._trial_id) for trial in seen] == seen
-        for trial in seen:
-            if trial.state == TrialState.RUNNING:
-                assert trial.values is None
-                assert trial.datetime_complete is None
-                assert trial.intermediate_values == {}
-                assert "alpha" in trial.params
-        for state in TrialState:
-            assert mirror.get_n_trials(study._study_id, state) == states.count(state.name[0])
-        if best is None:
-            with pytest.raises(ValueError, match="No trials"):
-                mirror.get_best_trial(study._study_id)
-        else:
-            assert mirror.get_best_trial(study._study_id).number == best
-    assert plain_study(mirror, "digits") == before
-
-
-def test_a_lagged_view_shows_one_trial_whole_to_its_pruner(mixed: Owner) -> None:
-    mirror, study = mixed
-    running = study.get_trials(deepcopy=False)[1]
-    mirror.set_trial_intermediate_value(running._trial_id, 3, 0.5)
-    mirror.set_trial_system_attr(running._trial_id, "completed_rung_0", 0.5)
-    with mirror.showing(3):
-        seen = study.get_trials(deepcopy=False)[1]
-        assert (seen.intermediate_values, seen.system_attrs) == ({}, {})
-    with mirror.showing(3, whole=1):
-        seen = study.get_trials(deepcopy=False)[1]
-        assert seen.intermediate_values[3] == 0.5
-        assert seen.system_attrs == {"completed_rung_0": 0.5}
-        later = study.get_trials(deepcopy=False)[4]
-        assert later.state == TrialState.RUNNING
-
-
-def test_views_nest_and_end_with_an_error(mixed: Owner) -> None:
-    mirror, study = mixed
-    with suppress(ZeroDivisionError), mirror.showing(2):
-        with mirror.showing(0):
-            assert mirror.get_n_trials(study._study_id, TrialState.COMPLETE) == 1
-        assert mirror.get_n_trials(study._study_id, TrialState.COMPLETE) == 2
-        _ = 1 / 0
-    assert mirror.get_n_trials(study._study_id, TrialState.PRUNED) == 1
-
-
-def test_the_best_of_a_maximised_study_follows_the_view(sqlite_url: str, own: Own) -> None:
-    mirror, study = own(sqlite_url, direction="maximize")
-    for value in (1.0, 3.0, 2.0, 9.0):
-        study.tell(ask(study), value)
-    with mirror.showing(2):
-        assert study.best_trial.number == 1
-    assert study.best_trial.number == 3
-
-
-@pytest.mark.parametrize("lagged", [False, True])
-def test_an_ask_in_a_lagged_view_does_not_depend_on_later_results(
-    tmp_path: Path, own: Own, lagged: bool
-) -> None:
-    def asked(finished: int) -> float:
-        mirror, study = own(f"sqlite:///{tmp_path}/{finished}.db")
-        for _ in range(12):
-            trial = ask(study)
-            study.tell(trial, trial.params["alpha"])
-        trials = [ask(study) for _ in range(6)]
-        for trial in trials[:finished]:
-            trial.report(0.25, 1)
-            study.tell(trial, 1e-9)
-        study.sampler = TPESampler(seed=1)
-        with mirror.showing(11 if lagged else 99):
-            return float(ask(study).params["alpha"])
-
-    assert (asked(0) == asked(3) == asked(6)) == lagged
-
-
-def test_a_lagged_view_is_the_same_at_once_as_trial_by_trial(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    rng = np.random.default_rng(0)
-    running: list[Trial] = []
-    for turn in range(60):
-        trial = ask(study)
-        trial.report(0.5, 1)
-        running.append(trial)
-        while running and rng.random() < 0.5:
-            done = running.pop(rng.integers(len(running)))
-            if rng.random() < 0.2:
-                mirror.requeue_trial(done._trial_id)
-            else:
-                state = ENDS[turn % 3]
-                study.tell(done, 1.0 if state == TrialState.COMPLETE else None, state)
-        last, whole = int(rng.integers(-2, turn + 3)), int(rng.integers(turn + 1))
-        with mirror.showing(last, whole):
-            seen = study.get_trials(deepcopy=False)
-            one_by_one = [mirror.get_trial(trial._trial_id) for trial in seen]
-            states = (TrialState.RUNNING,)
-            some = study.get_trials(deepcopy=False, states=states)
-        assert [*map(plain_trial, seen)] == [*map(plain_trial, one_by_one)]
-        assert [t.number for t in some] == [t.number for t in seen if t.state in states]
-        late = [t for t in seen if t.number > last and t.number != whole]
-        assert not any(t.state.is_finished() for t in late)
-
-
 def test_attributes_are_set_together_or_not_at_all(url: str, own: Own) -> None:
     mirror, study = own(url)
     trial = ask(study)
@@ -714,96 +452,6 @@ def test_a_wider_distribution_reaches_every_trial(url: str, own: Own) -> None:
     assert space["alpha"] == wider
     assert study.ask({"alpha": wider}).params["alpha"] == 0.5  # the queue goes on
     assert len(plain_study(mirror, "digits")) == len(before)
-
-
-# --- after a crash -------------------------------------------------------------------------
-
-
-def test_a_trial_that_was_cut_off_is_asked_again(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    run_trials(study, 1)
-    cut_off = ask(study)
-    cut_off.report(0.5, 1)
-    without_params = study.ask()
-    mirror.flush()
-    alpha = cut_off.params["alpha"]
-    abandon(mirror)
-
-    mirror, study = own(url)
-    mirror.reconcile(study._study_id)
-    with plain_reader(url) as reader:
-        assert_mirrored(mirror, reader)
-        assert [trial.state.name for trial in study.trials] == ["COMPLETE", "WAITING", "WAITING"]
-        assert [trial.user_attrs for trial in study.trials[1:]] == [{"attempts": 1}] * 2
-        again, other = ask(study), ask(study)
-        assert (again.number, again.params["alpha"]) == (1, alpha)
-        assert other.number == without_params.number
-        again.report(0.75, 1)
-        study.tell(again, 1.0)
-        mirror.flush()
-        assert_mirrored(mirror, reader)
-    assert study.trials[1].intermediate_values == {1: 0.75}
-    assert len(study.trials) == 3
-
-
-@pytest.mark.parametrize("flushed", [False, True])
-def test_what_a_pruner_noted_of_a_curve_goes_with_it(url: str, own: Own, flushed: bool) -> None:
-    mirror, study = own(url)
-    trial = ask(study)
-    trial.report(0.5, 1)
-    mirror.set_trial_system_attr(trial._trial_id, "completed_rung_0", 0.5)
-    mirror.set_trial_system_attr(trial._trial_id, "completed rung", "another program's")
-    if flushed:
-        mirror.flush()
-    mirror.requeue(study._study_id)
-    assert study.trials[0].intermediate_values == {}
-    with plain_reader(url) as reader:
-        assert_mirrored(mirror, reader)
-        (seen,) = reader.get_all_trials(study._study_id)
-    assert set(seen.system_attrs) == {"completed rung"}
-
-
-def test_reconciling_twice_changes_nothing_more(sqlite_url: str, own: Own) -> None:
-    mirror, study = own(sqlite_url)
-    ask(study)
-    mirror.reconcile(study._study_id)
-    before = plain_study(mirror, "digits")
-    mirror.reconcile(study._study_id)
-    assert plain_study(mirror, "digits") == before
-
-
-def test_a_trial_cut_off_too_often_fails_by_name(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    ask(study)
-    for attempts in (1, 2, 3):
-        mirror.reconcile(study._study_id, max_attempts=3)
-        (trial,) = study.trials
-        assert trial.user_attrs["attempts"] == attempts
-        if attempts < 3:
-            assert trial.state == TrialState.WAITING
-            assert ask(study).number == 0
-    assert trial.state == TrialState.FAIL
-    assert trial.user_attrs["outcome"] == "failed"
-    assert "3 times" in trial.user_attrs["reason"]
-    with plain_reader(url) as reader:
-        assert_mirrored(mirror, reader)
-    assert ask(study).number == 1
-
-
-def test_an_owner_that_stops_in_good_order_counts_no_attempt(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    trials = [ask(study), ask(study)]
-    for trial in trials:
-        trial.report(0.5, 1)
-    mirror.requeue_trial(trials[0]._trial_id)
-    assert [trial.state.name for trial in study.trials] == ["WAITING", "RUNNING"]
-    mirror.requeue(study._study_id)
-    with plain_reader(url) as reader:
-        assert_mirrored(mirror, reader)
-    for stored in study.trials:
-        assert stored.state == TrialState.WAITING
-        assert stored.intermediate_values == {}
-        assert stored.user_attrs == {}
 
 
 def test_a_trial_put_back_into_the_queue_is_found_behind_later_ones(
@@ -884,20 +532,6 @@ def test_an_interrupted_flush_can_be_repeated(sqlite_url: str, own: Own, name: s
         assert_mirrored(mirror, reader)
 
 
-def test_only_a_durable_flush_waits_for_the_disk(sqlite_url: str, own: Own) -> None:
-    mirror, _ = own(sqlite_url)
-    levels: list[int] = []
-
-    def note(connection: Connection) -> None:
-        levels.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
-
-    with on_engines("commit", note):
-        mirror.flush()
-        mirror.flush(durable=True)
-        mirror.flush()
-    assert levels == [1, 2, 1]  # NORMAL, FULL, NORMAL
-
-
 def test_flushes_from_another_thread_miss_nothing(url: str, own: Own) -> None:
     mirror, study = own(url)
     done = threading.Event()
@@ -916,130 +550,6 @@ def test_flushes_from_another_thread_miss_nothing(url: str, own: Own) -> None:
         assert_mirrored(mirror, reader)
 
 
-def test_a_locked_database_is_tried_again(
-    sqlite_url: str, own: Own, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sweep.database.BUSY_S", 0.0)
-    mirror, study = own(sqlite_url)
-    run_trials(study, 2)
-    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr("sweep.storage.RETRY_S", 0.0)
-    with pytest.raises(StorageError, match="locked"):
-        mirror.flush()
-    monkeypatch.setattr("sweep.storage.RETRY_S", 60.0)
-    pauses: list[float] = []
-
-    def let_go(pause_s: float) -> None:
-        pauses.append(pause_s)
-        if len(pauses) == 3:
-            other.execute("COMMIT")
-
-    monkeypatch.setattr("time.sleep", let_go)
-    mirror.flush()
-    assert pauses == sorted(pauses)
-    assert len(pauses) == 3
-    other.close()
-    with plain_reader(sqlite_url) as reader:
-        assert_mirrored(mirror, reader)
-
-
-def test_a_flush_whose_commit_had_an_unknown_outcome_is_harmless(url: str, own: Own) -> None:
-    mirror, study = own(url)
-    run_trials(study, 3)
-    ask(study).report(0.5, 1)
-    lost: list[bool] = []
-
-    def commit_and_lose(connection: Connection) -> None:
-        if not lost:
-            lost.append(True)
-            connection.connection.commit()
-            raise sqlalchemy.exc.OperationalError(
-                "COMMIT", None, OSError("connection lost"), connection_invalidated=True
-            )
-
-    with on_engines("commit", commit_and_lose):
-        mirror.flush()
-    assert lost
-    with plain_reader(url) as reader:
-        assert_mirrored(mirror, reader)
-    run_trials(study, 1)
-    mirror.flush()
-    with plain_reader(url) as reader:
-        assert_mirrored(mirror, reader)
-
-
-def test_killed_connections_are_replaced(postgres_url: str, own: Own) -> None:
-    mirror, study = own(postgres_url)
-    for _ in range(3):
-        run_trials(study, 2)
-        postgres.shared_server().execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname LIKE 'sweep_%' AND pid <> pg_backend_pid()"
-        )
-        mirror.flush()
-    with plain_reader(postgres_url) as reader:
-        assert_mirrored(mirror, reader)
-
-
-def test_a_server_that_restarts_is_waited_for(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = postgres.new_server()
-    url = server.url.render_as_string(hide_password=False)
-    mirror, study = own(url)
-    run_trials(study, 2)
-    mirror.flush()
-    server.stop("immediate")
-    run_trials(study, 2)
-    sleep = time.sleep
-
-    def restart_once(pause_s: float) -> None:
-        monkeypatch.setattr("time.sleep", sleep)
-        server.start()
-
-    monkeypatch.setattr("time.sleep", restart_once)
-    mirror.flush()
-    with plain_reader(url) as reader:
-        assert_mirrored(mirror, reader)
-    mirror.close()
-    server.remove()
-
-
-@pytest.mark.parametrize("tick", ["1", "tick - 1"])
-def test_commits_that_the_database_lost_are_written_again(url: str, own: Own, tick: str) -> None:
-    mirror, study = own(url)
-    study.set_user_attr("spec", {"a": 1})
-    run_trials(study, 3)
-    for _ in range(3):
-        mirror.flush()
-    with plain_reader(url) as reader:
-        execute(  # as after a crash of a server that had lied
-            reader,
-            "DELETE FROM study_user_attributes",
-            "DELETE FROM trial_values",
-            "DELETE FROM trial_params",
-            "UPDATE trials SET state = 'RUNNING', datetime_complete = NULL",
-            f"UPDATE sweep_leases SET tick = {tick}",
-        )
-        run_trials(study, 1)
-        mirror.flush()
-        assert_mirrored(mirror, reader)
-
-
-def test_an_error_of_the_database_gives_the_reason_in_one_line(
-    postgres_url: str, own: Own
-) -> None:
-    mirror, study = own(postgres_url)
-    run_trials(study, 1)
-    with plain_reader(postgres_url) as reader:
-        execute(reader, "ALTER TABLE trial_values RENAME TO hidden")
-        with pytest.raises(StorageError, match="trial_values") as caught:
-            mirror.flush()
-        assert "\n" not in str(caught.value)
-        execute(reader, "ALTER TABLE hidden RENAME TO trial_values")
-        mirror.flush()
-        assert_mirrored(mirror, reader)
-
-
 # --- any order of events -------------------------------------------------------------------
 
 FLOATS = st.floats().map(lambda x: x + 0.0)  # SQLite stores -0.0 as 0.0
@@ -1050,7 +560,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=4,
 )
-ENDS = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
 
 
 class OwnedStudy(RuleBasedStateMachine):
@@ -1192,7 +701,7 @@ class OwnedStudy(RuleBasedStateMachine):
         assert plain_study(self.plain, "digits") == self.saved
         self._open()
         assert plain_study(self.mirror, "digits") == self.saved
-        self.mirror.reconcile(self.study._study_id, attempts)
+        reconcile(self.mirror, self.study._study_id, attempts)
         assert not self._has_running()
         self._note_saved()
         assert_mirrored(self.mirror, self.plain, self.cached)

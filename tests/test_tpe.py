@@ -21,7 +21,7 @@ from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweep import samplers, tpe
+from sweep import recovery, samplers, tpe
 from sweep.samplers import make_sampler, make_space
 from sweep.search import Search
 from sweep.storage import MirroredStorage
@@ -319,7 +319,7 @@ def table(folder: Path, monkeypatch: pytest.MonkeyPatch, made: type[TPESampler])
             sampler=make_sampler(spec.search.sampler),
             load_if_exists=True,
         )
-        mirror.reconcile(study._study_id)
+        recovery.reconcile(mirror, study._study_id)
         asking = Search(mirror, study, spec, make_space(spec, low, 1e-1), epochs=4)
         running: list[tuple[int, Any]] = []
         while (asking.new or 0) < until and asking.wanted:

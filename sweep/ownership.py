@@ -1,0 +1,208 @@
+"""Own studies of a database: hold their leases, and write in transactions that renew these.
+
+Nothing is written to a study that another process has taken over, that another program has
+deleted or added trials to, or whose file is gone. While a connection is lost, it is tried again.
+"""
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from optuna.storages import RDBStorage
+from optuna.storages._in_memory import _StudyInfo
+from optuna.storages._rdb.models import StudyModel
+from optuna.study import StudyDirection
+from sqlalchemy import URL, Connection, select
+from sqlalchemy.exc import DBAPIError
+
+from sweep import changes, lease, trial_ids
+from sweep.changes import Changes
+from sweep.database import begin, find_study, reading
+from sweep.errors import StorageFailedError
+from sweep.faults import legible, may_pass, one_line, storage_error
+from sweep.lease import Lease
+from sweep.schema import TRIALS, check_key
+
+BLOCK = 64  # trial ids reserved at a time
+RETRY_S = 60.0  # how long a lost connection is tried again
+
+T = TypeVar("T")
+
+
+class Ownership:
+    """Hold the right to some studies of a database, and write to them.
+
+    `studies` is what their owner holds of them in memory, by id: it is only read here, and must
+    have every study from the moment that it is owned. `leases` has the studies owned. Calls may
+    come from several threads.
+    """
+
+    def __init__(self, rdb: RDBStorage, studies: Mapping[int, _StudyInfo]) -> None:
+        self.leases: dict[int, Lease] = {}
+        self._rdb = rdb
+        self._studies = studies
+        self._file = _file(rdb.engine.url)
+        self._reserved: defaultdict[int, deque[int]] = defaultdict(deque)
+
+    def take(self, study_name: str, load: Callable[[Connection, int, str], object]) -> None:
+        """Take the lease of a study if it exists, and only then have it loaded.
+
+        `load` gets a connection that reads, the study's id and its name; if it fails, the lease
+        is given back.
+
+        Raises OwnedElsewhereError: another process runs it. StorageError: the database refused,
+        or the study cannot be read.
+        """
+        engine = self._rdb.engine
+        with one_line(engine.url):
+            with engine.begin() as connection:
+                study_id = find_study(connection, study_name)
+                if study_id is None:
+                    return
+                held = lease.acquire(connection, study_id, study_name)
+            try:
+                with legible(self._rdb.url), reading(), engine.begin() as connection:
+                    load(connection, study_id, study_name)
+            except BaseException:
+                with engine.begin() as connection:
+                    lease.release(connection, held)
+                raise
+        self.leases[study_id] = held
+
+    def create(
+        self, directions: Sequence[StudyDirection], study_name: str | None
+    ) -> tuple[int, str]:
+        """Create a study through Optuna's own call and take its lease; return its id and name.
+
+        Raises DuplicatedStudyError: it exists. OwnedElsewhereError: another process was faster.
+        StorageError: the database refused, or could not hold the name.
+        """
+        if study_name is not None:
+            check_key(study_name, "study_name")
+        with one_line(self._rdb.engine.url):
+            study_id = self._rdb.create_new_study(directions, study_name)
+            study_name = self._rdb.get_study_name_from_id(study_id)
+            with self._rdb.engine.begin() as connection:
+                self.leases[study_id] = lease.acquire(connection, study_id, study_name)
+        return study_id, study_name
+
+    def delete(self, study_id: int) -> None:
+        """Give a study's lease back and delete it.
+
+        Raises OwnedElsewhereError, StorageError: see transact.
+        """
+        self.transact(lambda connection: self._let_go(connection, study_id))
+        with one_line(self._rdb.engine.url):
+            self._rdb.delete_study(study_id)
+        del self.leases[study_id]
+        self._reserved.pop(study_id, None)
+
+    def give_back(self) -> None:
+        """Give all leases back; what is still asked of here is refused then, as after a take-over.
+
+        Raises OwnedElsewhereError, StorageError: see transact.
+        """
+        self.transact(lambda connection: self._let_go(connection, *self.leases))
+
+    def next_trial_id(self, study_id: int) -> int:
+        """Return an id that no other trial has or will get.
+
+        Raises OwnedElsewhereError, StorageError: see transact.
+        """
+        ids = self._reserved[study_id]
+        if not ids:
+            last, reserve = self._last_trial_id(study_id), trial_ids.reserve
+            block = self.transact(lambda connection: reserve(connection, study_id, last, BLOCK))
+            ids.extend(block)
+        return ids.popleft()
+
+    def write(self, unwritten: Changes, durable: bool) -> None:
+        """Write changes of the studies that are owned here.
+
+        Raises OwnedElsewhereError, StorageError: see transact.
+        """
+        self.transact(lambda connection: changes.write(connection, unwritten), durable)
+
+    def transact(self, work: Callable[[Connection], T], durable: bool = False) -> T:
+        """Do work in one transaction behind the leases, again while the connection is lost.
+
+        A durable one survives a power loss.
+
+        Raises OwnedElsewhereError: a lease was taken over. StorageFailedError: the database
+        refused, or another program has changed a study that is owned here.
+        """
+        deadline = time.monotonic() + RETRY_S
+        pause_s = 0.05
+        while True:
+            try:
+                return self._attempt(work, durable)
+            except DBAPIError as error:
+                if not may_pass(error) or time.monotonic() + pause_s > deadline:
+                    failed = storage_error(self._rdb.engine.url, error)
+                    raise StorageFailedError(str(failed)) from error
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 2.0)
+
+    def _attempt(self, work: Callable[[Connection], T], durable: bool) -> T:
+        url = self._rdb.engine.url
+        if _file(url) != self._file:  # SQLite would write on into what nobody can open
+            raise StorageFailedError(
+                f"storage {url!r}: its file must stay while a study runs, but it "
+                "was removed or replaced. Run again to go on with what is there now."
+            )
+        with begin(self._rdb.engine, durable) as connection:
+            leases = {
+                study_id: lease.renew(connection, held, self._studies[study_id].name)
+                for study_id, held in list(self.leases.items())
+            }
+            for study_id, held in leases.items():
+                self._check_alone(connection, study_id)
+                if held.tick <= self.leases[study_id].tick:  # acknowledged commits are lost
+                    whole = changes.whole_study(study_id, self._studies[study_id])
+                    changes.write(connection, whole)
+            done = work(connection)
+        self.leases.update(leases)
+        return done
+
+    def _check_alone(self, connection: Connection, study_id: int) -> None:
+        """Notice programs that write without asking for the lease."""
+        last = self._last_trial_id(study_id)
+        studies, trials = StudyModel.__table__, TRIALS
+        name = self._studies[study_id].name
+        foreign = select(trials.c.trial_id).where(
+            trials.c.study_id == study_id, trials.c.trial_id > last
+        )
+        known = select(studies.c.study_id, foreign.limit(1).scalar_subquery().label("foreign"))
+        row = connection.execute(known.where(studies.c.study_id == study_id)).one_or_none()
+        if row is None:
+            raise StorageFailedError(
+                f"study {name!r}: must not be deleted while it runs, but another program did so. "
+                "Stop this run; a new one starts the study over."
+            )
+        if row.foreign is not None:
+            raise StorageFailedError(
+                f"study {name!r}: only its owner may add trials while it runs, but another "
+                f"program added one (trial id {row.foreign}). Stop it, and run again to resume."
+            )
+
+    def _last_trial_id(self, study_id: int) -> int:
+        trials = self._studies[study_id].trials
+        return trials[-1]._trial_id if trials else 0
+
+    def _let_go(self, connection: Connection, *study_ids: int) -> None:
+        for study_id in study_ids:
+            lease.release(connection, self.leases[study_id])
+            trial_ids.remove_placeholders(connection, study_id)
+
+
+def _file(url: URL) -> tuple[int, int] | None:
+    """Tell an SQLite file from another one of its name; None for none, and for a server."""
+    if url.get_backend_name() != "sqlite" or str(url.database).startswith("file:"):
+        return None
+    try:
+        found = Path(str(url.database)).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
