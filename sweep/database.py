@@ -1,32 +1,26 @@
 """Open the database in which Optuna keeps studies, set up so that many can use it at once."""
 
 import importlib.util
-import sqlite3
-import time
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import partial
+from collections.abc import Container
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import alembic.command  # noqa: F401 - Optuna would as it opens a storage, when others may wait
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import StudyModel
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import URL, ColumnElement, Connection, Engine, event, make_url, or_, select, true
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy import URL, ColumnElement, Connection, make_url, or_, select, true
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from sweep import lease, schema, stored
 from sweep.errors import StorageError
-from sweep.faults import one_line
+from sweep.faults import insist, one_line
+from sweep.sqlite import QueryOnly, begin, reading, set_up
 
 BUSY_S = 60.0  # how long SQLite waits for another writer
 MANY_IDS = 10_000  # SQLite takes 32,766 in a query; from here on, reading all trials is as fast
-
-T = TypeVar("T")
 
 
 def open_storage(url: str, *, create: bool = True, read_only: bool = False) -> RDBStorage:
@@ -50,7 +44,7 @@ def open_storage(url: str, *, create: bool = True, read_only: bool = False) -> R
         _make_folder(parsed, create)
         # Processes that create the tables of one new database get in each other's way.
         clashes = ("already exists", "UNIQUE constraint", "unique constraint")
-        return _insist(lambda: _connect(parsed, create, read_only), *clashes)
+        return insist(lambda: _connect(parsed, create, read_only), *clashes)
 
 
 def public_url(url: str) -> str:
@@ -131,35 +125,6 @@ class _Storage(RDBStorage):
             return stored.load_trials(connection, study_id, chosen)
 
 
-_only_reads: ContextVar[bool] = ContextVar("_only_reads", default=False)
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Let transactions begun inside leave SQLite's write lock alone."""
-    token = _only_reads.set(True)
-    try:
-        yield
-    finally:
-        _only_reads.reset(token)
-
-
-@contextmanager
-def begin(engine: Engine, durable: bool) -> Iterator[Connection]:
-    """Begin a transaction; a durable one survives a power loss."""
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":  # obeyed outside a transaction only, so it goes raw
-            level = "FULL" if durable else "NORMAL"
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            try:
-                raw.execute(f"PRAGMA synchronous={level}")
-            except sqlite3.Error as error:  # as SQLAlchemy would, had it been asked
-                raise OperationalError("PRAGMA synchronous", None, error) from error
-        with connection.begin():
-            yield connection
-
-
 def _checked_url(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -202,17 +167,6 @@ def _make_folder(url: URL, create: bool) -> None:
         )
 
 
-class _QueryOnly(sqlite3.Connection):
-    """A connection that writes nothing, from its first statement on, and makes no file."""
-
-    def __init__(self, path: str, *args: Any, **kwargs: Any) -> None:
-        if not path.startswith("file:"):
-            # Not mode=ro: the last such connection would leave SQLite's log lying around.
-            path = f"{Path(path).absolute().as_uri()}?mode=rw"
-        super().__init__(path, *args, **{**kwargs, "uri": True})
-        self.execute("PRAGMA query_only=ON")
-
-
 def _connect(url: URL, create: bool, read_only: bool) -> RDBStorage:
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = (
@@ -221,30 +175,18 @@ def _connect(url: URL, create: bool, read_only: bool) -> RDBStorage:
     if not create:
         options["poolclass"] = NullPool
     if read_only and sqlite:
-        options["connect_args"]["factory"] = _QueryOnly
+        options["connect_args"]["factory"] = QueryOnly
     elif read_only:
         options["execution_options"] = {"postgresql_readonly": True}
     storage = _Storage(url.render_as_string(hide_password=False), options, create)
     try:
         if sqlite:
-            _set_up_sqlite(storage.engine, create, read_only)
+            set_up(storage.engine, create, read_only)
         _check_schema(storage)
     except BaseException:
         storage.engine.dispose()
         raise
     return storage
-
-
-def _insist(action: Callable[[], T], *passing: str) -> T:
-    """Do something again, a few times, after errors that name one of the passing reasons."""
-    for pause_s in (0.1, 0.2, 0.4, 0.8):
-        try:
-            return action()
-        except (DBAPIError, sqlite3.Error) as error:
-            if not any(reason in str(error) for reason in passing):
-                raise
-        time.sleep(pause_s)
-    return action()
 
 
 def _check_schema(storage: RDBStorage) -> None:
@@ -255,30 +197,6 @@ def _check_schema(storage: RDBStorage) -> None:
             f"storage {storage.engine.url!r}: must have Optuna's schema {schema.HEAD}, got "
             f"{version}. Run `optuna storage upgrade`, or use the Optuna that made it."
         )
-
-
-def _set_up_sqlite(engine: Engine, create: bool, read_only: bool) -> None:
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # the driver would begin late, and DEFERRED
-        if not create:
-            return
-        # For the lock under which a database changes to WAL, SQLite does not wait.
-        use_wal = partial(connection.execute, "PRAGMA journal_mode=WAL")
-        (mode,) = _insist(use_wal, "database is locked").fetchone()
-        if mode != "wal":
-            raise StorageError(
-                f"storage {engine.url!r}: must lie where SQLite can write its log (WAL), got mode "
-                f"{mode}. Use a local disk, or PostgreSQL."
-            )
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    @event.listens_for(engine, "begin")
-    def _began(connection: Connection) -> None:
-        reads = read_only or _only_reads.get()
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-    engine.dispose()  # connections made before do not know these listeners
 
 
 def find_study(connection: Connection, study_name: str) -> int | None:

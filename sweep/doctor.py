@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Engine
 
 from sweep import lease
 from sweep.checkup import CHECKS, DEEDS, Finding, Problem, diagnose
-from sweep.database import begin, open_storage, reading
+from sweep.database import open_storage
 from sweep.errors import OwnedElsewhereError, StorageError
 from sweep.faults import one_line
+from sweep.sqlite import begin, reading
 
 __all__ = ["Finding", "Repair", "examine", "repair"]
 

@@ -1,14 +1,18 @@
-"""Say in one line what the layers of a database raise, and whether trying again may help."""
+"""Say in one line what the layers of a database raise, and try again what may pass."""
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from sweep.errors import StorageError
+
+T = TypeVar("T")
 
 # What Optuna's decoders and ours raise on rows that they cannot read.
 UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
@@ -57,6 +61,18 @@ def may_pass(error: DBAPIError) -> bool:
     of_server = not type(error.orig).__module__.startswith("sqlite3")
     lost = error.connection_invalidated or (of_server and isinstance(error, OperationalError))
     return lost or "database is locked" in reason
+
+
+def insist(action: Callable[[], T], *passing: str) -> T:
+    """Do something again, a few times, after errors that name one of the passing reasons."""
+    for pause_s in (0.1, 0.2, 0.4, 0.8):
+        try:
+            return action()
+        except (DBAPIError, sqlite3.Error) as error:
+            if not any(reason in str(error) for reason in passing):
+                raise
+        time.sleep(pause_s)
+    return action()
 
 
 def _next_step(reason: str) -> str:

@@ -19,11 +19,12 @@ from sqlalchemy.exc import DBAPIError
 
 from sweep import changes, lease, trial_ids
 from sweep.changes import Changes
-from sweep.database import begin, find_study, reading
+from sweep.database import find_study
 from sweep.errors import StorageFailedError
 from sweep.faults import legible, may_pass, one_line, storage_error
 from sweep.lease import Lease
 from sweep.schema import TRIALS, check_key
+from sweep.sqlite import begin, reading
 
 BLOCK = 64  # trial ids reserved at a time
 RETRY_S = 60.0  # how long a lost connection is tried again

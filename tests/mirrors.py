@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import Engine
 
 from sweep import lease
+from sweep.database import open_storage
 from sweep.storage import MirroredStorage
 
 ALPHA = FloatDistribution(1e-6, 1.0, log=True)
@@ -96,3 +97,13 @@ def execute(storage: RDBStorage, *statements: str) -> None:
     with storage.engine.begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def opened(url: str, **how: bool) -> Iterator[RDBStorage]:
+    storage = open_storage(url, **how)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()

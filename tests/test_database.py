@@ -25,7 +25,7 @@ from sweep.database import open_storage, rename_study
 from sweep.errors import OwnedElsewhereError, StorageError
 
 from . import postgres
-from .mirrors import Own, assert_mirrored, plain_reader, run_trials
+from .mirrors import Own, assert_mirrored, opened, plain_reader, run_trials
 
 NAN, INF = float("nan"), float("inf")
 
@@ -59,16 +59,6 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_url"))
-
-
-@contextmanager
-def opened(url: str, **how: bool) -> Iterator[RDBStorage]:
-    storage = open_storage(url, **how)
-    try:
-        yield storage
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
 
 
 def test_a_reader_s_mistyped_path_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
@@ -116,15 +106,6 @@ def test_opening_read_only_changes_nothing_of_a_database_that_optuna_made(url: s
         assert not reader.engine.dialect.has_table(connection, "sweep_leases")
 
 
-def test_a_file_that_is_gone_is_not_made_anew(sqlite_url: str, tmp_path: Path) -> None:
-    with opened(sqlite_url, read_only=True) as reader:
-        (tmp_path / "studies.db").unlink()
-        with pytest.raises(StorageInternalError) as refused:
-            reader.get_all_studies()
-        assert "unable to open" in str(refused.value.__cause__)
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_path_with_signs_that_mean_something_in_a_url_is_read(
     tmp_path: Path, of_optuna: Path
 ) -> None:
@@ -155,14 +136,6 @@ def test_a_server_without_studies_is_one_line() -> None:
     ):
         open_storage(url, read_only=True)
     assert "\n" not in str(refused.value)
-
-
-def test_a_read_only_storage_does_not_wait_for_a_writer(sqlite_url: str) -> None:
-    url = sqlite_url
-    with opened(url) as writer, writer.engine.begin() as connection:  # holds the write lock
-        with opened(url, read_only=True) as reader:
-            assert reader.get_all_studies() == []
-        connection.exec_driver_sql("INSERT INTO studies VALUES (1, 'a')")
 
 
 # --- whole studies, read as Optuna reads them
@@ -442,17 +415,6 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
     assert (tmp_path / "studies/out/studies.db").exists()
 
 
-def test_sqlite_is_opened_for_readers_beside_a_writer(sqlite_url: str) -> None:
-    storage = open_storage(sqlite_url)
-    with storage.engine.connect() as connection:
-        pragma = {
-            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "synchronous", "busy_timeout")
-        }
-    storage.engine.dispose()
-    assert pragma == {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 60_000}
-
-
 def test_a_bare_postgresql_url_finds_the_driver(postgres_url: str) -> None:
     storage = open_storage(postgres_url.replace("postgresql+psycopg://", "postgresql://"))
     assert storage.engine.driver == "psycopg"
@@ -475,25 +437,6 @@ def test_a_new_database_can_be_opened_by_several_at_once(new_url: str) -> None:
     assert len(opened) == 4
     for storage in opened:
         storage.engine.dispose()
-
-
-def test_reading_trials_does_not_wait_for_a_writer(sqlite_url: str, own: Own) -> None:
-    mirror, study = own(sqlite_url)
-    run_trials(study, 2)
-    mirror.flush()
-    reader = open_storage(sqlite_url)
-    with mirror._rdb.engine.begin():  # holds the write lock
-        assert len(reader.get_all_trials(study._study_id)) == 2
-    reader.engine.dispose()
-
-
-def test_plain_writers_begin_with_the_write_lock(sqlite_url: str) -> None:
-    storage = open_storage(sqlite_url)
-    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=0.0)
-    with storage.engine.begin(), pytest.raises(sqlite3.OperationalError, match="locked"):
-        other.execute("BEGIN IMMEDIATE")
-    other.close()
-    storage.engine.dispose()
 
 
 def test_optunas_storage_still_reads_all_trials_through_one_method() -> None:

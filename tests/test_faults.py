@@ -1,6 +1,7 @@
 """What the layers of a database raise: one line with a next step, and whether it may pass."""
 
 import sqlite3
+from functools import partial
 
 import pytest
 from optuna.exceptions import StorageInternalError
@@ -8,7 +9,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
 
 from sweep.errors import OwnedElsewhereError, StorageError
-from sweep.faults import UNREADABLE, legible, may_pass, one_line, storage_error
+from sweep.faults import UNREADABLE, insist, legible, may_pass, one_line, storage_error
 
 URL = make_url("postgresql://sweep:secret@host/studies")
 
@@ -95,3 +96,23 @@ def test_a_row_that_cannot_be_read_sends_to_the_doctor(kind: type[Exception]) ->
 )
 def test_lost_connections_and_locks_may_pass(error: DBAPIError, passes: bool) -> None:
     assert may_pass(error) == passes
+
+
+def test_what_passes_is_tried_again_and_no_more_than_five_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+    def act(errors: list[Exception]) -> int:
+        if errors:
+            raise errors.pop(0)
+        return 7
+
+    locked = sqlite3.OperationalError("database is locked")
+    assert insist(partial(act, [locked] * 4), "already exists", "is locked") == 7
+    with pytest.raises(sqlite3.OperationalError, match="is locked"):
+        insist(partial(act, [locked] * 5), "is locked")
+    left = [of_sqlite("I/O error"), locked]
+    with pytest.raises(DBAPIError, match="I/O error"):
+        insist(partial(act, left), "is locked")
+    assert left == [locked]

@@ -27,15 +27,14 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     },
     {
         "search": (
-            "search", "samplers", "tpe", "recovery", "storage", "view", "ownership", "changes", "stored",
-            "trial_ids", "schema", "database", "faults", "lease",
+            "search", "samplers", "tpe", "recovery", "storage", "view", "ownership", "changes",
+            "stored", "trial_ids", "schema", "database", "sqlite", "faults", "lease",
         ),
         "numerics": (
             "cohort", "lanes", "evaluation", "host", "graph", "backprop", "flat", "optim",
-            "penalty", "models",
-            "alpha_max", "problem", "splits", "preprocessing", "data", "draws", "rows", "features",
-            "targets", "sources", "files", "refusals", "own", "stats", "holdout", "machine",
-            "reports",
+            "penalty", "models", "alpha_max", "holdout", "problem", "splits", "preprocessing",
+            "data", "draws", "rows", "features", "targets", "sources", "files", "refusals",
+            "own", "stats", "machine", "reports",
         ),
     },
     {"vocabulary": ("spec", "studyfile", "seeds", "errors")},

@@ -159,20 +159,6 @@ def test_a_file_that_is_removed_under_a_run_is_noticed(
 # --- when the database fails ---------------------------------------------------------------
 
 
-def test_only_a_durable_flush_waits_for_the_disk(sqlite_url: str, own: Own) -> None:
-    mirror, _ = own(sqlite_url)
-    levels: list[int] = []
-
-    def note(connection: Connection) -> None:
-        levels.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
-
-    with on_engines("commit", note):
-        mirror.flush()
-        mirror.flush(durable=True)
-        mirror.flush()
-    assert levels == [1, 2, 1]  # NORMAL, FULL, NORMAL
-
-
 def test_a_locked_database_is_tried_again(
     sqlite_url: str, own: Own, monkeypatch: pytest.MonkeyPatch
 ) -> None:
