@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from sweep.models import ELU, MLP, SiLU, Tensors
+from sweep.sums import sums
 
 
 class Activation(NamedTuple):
@@ -104,7 +105,7 @@ def _backward(
 ) -> None:  # fmt: skip
     """Fill `gradient` from d of the last layer."""
     columns = d
-    torch.sum(columns, 2, out=gradient[f"{layers[-1]}.bias"])
+    sums(columns, out=gradient[f"{layers[-1]}.bias"])
     for index in reversed(range(len(layers))):
         weight = f"{layers[index]}.weight"
         torch.bmm(columns, hs[index], out=gradient[weight])

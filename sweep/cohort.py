@@ -13,12 +13,12 @@ or is stopped there leaves its lanes up to two epochs late, which nothing reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from sweep.host import fetch
+from sweep.host import Fetched
 from sweep.lanes import Lanes, Recipe
 from sweep.models import Factory
 from sweep.problem import Problem
@@ -42,7 +42,7 @@ class _Epoch:
     """An epoch that the lanes were set to train, and what comes of it."""
 
     rounds: dict[int, tuple[_Slot, int]]  # who trained in which slot, in which of its rounds
-    losses: Callable[[], Array]  # waits for the device
+    losses: Fetched
 
 
 class Cohort:
@@ -109,7 +109,7 @@ class Cohort:
                 if self._slots.get(i) is slot and slot.round == n]  # fmt: skip
         if self._lanes.is_asynchronous and not any(map(self._ends, held)):
             self.launch()
-        losses = epoch.losses()
+        losses = epoch.losses.values()
         for index in held:
             self._note(self._slots[index], losses[index * self.lanes_per_slot :])
         self._measure([index for index in held if self._is_over(index)])
@@ -122,7 +122,7 @@ class Cohort:
             self._begin_round(self._new.pop())
         rounds = {index: (slot, slot.round) for index, slot in self._slots.items()}
         self._lanes.train_epoch()
-        return _Epoch(rounds, fetch(self._lanes.validate(self._places)))
+        return _Epoch(rounds, Fetched(self._lanes.validate(self._places)))
 
     @property
     def _places(self) -> range:

@@ -19,13 +19,15 @@ import torch
 from torch import Tensor
 
 from sweep.backprop import outputs
-from sweep.host import fetch
+from sweep.host import Fetched
 from sweep.models import MLP, Stacked, Tensors
 from sweep.penalty import histogram, inputs_used, norm, sparsity
 from sweep.problem import Problem
 from sweep.reports import Measures
+from sweep.sums import sums
 
-ENTRIES = 1 << 22  # of one layer's output at once: 16 MiB in float32
+# Of one layer's output at once: on a CPU as many as its caches hold, on a GPU as keep it busy.
+ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 27}
 
 
 class Evaluation:
@@ -45,7 +47,8 @@ class Evaluation:
     ):  # fmt: skip
         self._problem, self._stacked, self._mlp, self._shape = problem, stacked, mlp, shape
         widest = max(widest, math.prod(problem.feature_shape))
-        self._rows_at_once = max(1, ENTRIES // (max(shape) * widest))
+        entries = ENTRIES[problem.X.device.type]
+        self._rows_at_once = max(1, entries // (max(shape) * widest))
         self._variance = target_variance(problem) if problem.task == "regression" else None
 
     def losses(self, tensors: Tensors, replicates: range) -> Tensor:
@@ -87,8 +90,8 @@ class Evaluation:
         of_weights = (
             norm(weights, l1_ratio), sparsity(weights), inputs_used(inputs), histogram(weights),
         )  # fmt: skip
-        fetched = [fetch(tensor) for tensor in (loss, score, *of_training, *of_weights)]
-        return Measures(*(values() for values in fetched))
+        found = [Fetched(tensor) for tensor in (loss, score, *of_training, *of_weights)]
+        return Measures(*(fetched.values() for fetched in found))
 
     def _scores(
         self, out: Tensor, target: Tensor, sizes: Tensor, loss: Tensor, replicates: range
@@ -166,9 +169,9 @@ def row_losses(out: Tensor, y: Tensor, task: str) -> Tensor:
 def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
     """Average each row of (L, m) over its first `sizes` (L,) columns; over all without. (L,)."""
     if sizes is None:
-        return values.mean(1)
+        return sums(values) / values.shape[1]
     valid = torch.arange(values.shape[1], device=values.device) < sizes[:, None]
-    return torch.where(valid, values, 0).sum(1) / sizes
+    return sums(torch.where(valid, values, 0)) / sizes
 
 
 def target_variance(problem: Problem) -> Tensor:

@@ -19,6 +19,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from sweep.machine import is_out_of_memory
+
 Work = Callable[[], object]
 Replay = Callable[[], None]
 WARM_UPS = 2  # compile, load kernels, make handles of libraries
@@ -47,11 +49,13 @@ def capture(work: Work, state: Sequence[Tensor]) -> Replay | None:
         home, stream = torch.cuda.current_stream(), _stream(device)
         stream.wait_stream(home)
         # Handles of libraries and their memory belong to a stream: it is the one of the capture.
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UPS):
-                work()
-            failure = _failure_without_waits(work)
-        home.wait_stream(stream)
+        try:
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UPS):
+                    work()
+                failure = _failure_without_waits(work)
+        finally:
+            home.wait_stream(stream)
         for tensor, value in zip(state, saved, strict=True):
             tensor.copy_(value)
         if failure is None:
@@ -65,7 +69,10 @@ def capture(work: Work, state: Sequence[Tensor]) -> Replay | None:
                 failure = error
             else:
                 return graph.replay
-    _tell(_cause(failure))
+    began = _began(failure)
+    if is_out_of_memory(began):
+        raise began
+    _tell((str(began).strip() or type(began).__name__).splitlines()[0].rstrip("."))
     return None
 
 
@@ -88,11 +95,11 @@ def _failure_without_waits(work: Work) -> RuntimeError | None:
     return None
 
 
-def _cause(error: BaseException) -> str:
-    """Return the first line of what began it: leaving a capture that failed raises once more."""
+def _began(error: BaseException) -> BaseException:
+    """Return what began it: leaving a capture that failed raises once more."""
     while error.__context__ is not None:
         error = error.__context__
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return error
 
 
 @cache

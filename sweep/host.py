@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,23 +9,26 @@ from torch import Tensor
 from sweep.reports import Array
 
 
-def fetch(tensor: Tensor) -> Callable[[], Array]:
-    """Queue a copy of the values for the host; what is returned waits for it: float64."""
-    values = tensor.double()
-    if values.device.type != "cuda":
-        return lambda: np.asarray(values.cpu())
-    copy = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)  # else it would wait
-    copy.copy_(values, non_blocking=True)
-    copied = torch.cuda.Event()
-    copied.record(torch.cuda.current_stream(values.device))
+class Fetched:
+    """A copy of values for the host, queued on the device; `values` waits for it."""
 
-    def wait() -> Array:
-        copied.synchronize()
-        return np.asarray(copy)
+    def __init__(self, tensor: Tensor):
+        self._copied: torch.cuda.Event | None = None
+        self._values = tensor.double()
+        if tensor.device.type == "cuda":
+            # Not pinned, the copy would wait for the device.
+            copy = torch.empty(tensor.shape, dtype=torch.float64, pin_memory=True)
+            self._values = copy.copy_(self._values, non_blocking=True)
+            self._copied = torch.cuda.Event()
+            self._copied.record(torch.cuda.current_stream(tensor.device))
 
-    return wait
+    def values(self) -> Array:
+        """Return the values as float64."""
+        if self._copied:
+            self._copied.synchronize()
+        return np.asarray(self._values)
 
 
 def on_host(tensor: Tensor) -> Array:
     """Wait for the device and return the values as float64."""
-    return fetch(tensor)()
+    return Fetched(tensor).values()

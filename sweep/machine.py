@@ -47,6 +47,8 @@ def keep_freed_memory() -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell an allocation that failed; on the CPU torch raises a plain RuntimeError."""
-    if isinstance(error, MemoryError) or "t allocate" in str(error):
+    # torch's own kind by its name, since the owner of workers does without torch; CUDA's libraries
+    # raise others.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return type(error).__name__ == "OutOfMemoryError"  # torch's, which may not be imported here
+    return any(words in str(error) for words in ("t allocate", "out of memory", "ALLOC_FAILED"))

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sweep.flat import Flat
 from sweep.reports import LARGEST, N_BINS
+from sweep.sums import sums
 
 
 def add_l2_gradient(gradient: Flat, params: Flat, alpha: Tensor, l1_ratio: Tensor) -> None:
@@ -38,7 +39,7 @@ def soft_threshold(weights: Tensor, threshold: Tensor) -> None:
 def norm(weights: Tensor, l1_ratio: Tensor) -> Tensor:
     """Return r‖W‖₁ + (1 − r)‖W‖₂² of each lane, (L,), in float64."""
     weights, ratio = weights.double(), l1_ratio.double()
-    return (ratio * weights.abs() + (1 - ratio) * weights.square()).sum(1)
+    return sums(ratio * weights.abs() + (1 - ratio) * weights.square())
 
 
 def sparsity(weights: Tensor) -> Tensor:
@@ -54,9 +55,9 @@ def inputs_used(weights: Tensor) -> Tensor:
     weights are all zero uses none.
     """
     weights = weights.double()
-    squares = weights.square().sum(2)
-    used = weights.abs().sum(2).square() / squares
-    return torch.where(squares > 0, used, 0).mean(1)
+    squares = sums(weights.square())
+    used = sums(weights.abs()).square() / squares
+    return sums(torch.where(squares > 0, used, 0)) / weights.shape[1]
 
 
 def histogram(weights: Tensor) -> Tensor:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
-import resource
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -37,6 +36,7 @@ def planned(spec: StudySpec) -> Plan:
 def make_cohort(plan: Plan, width: int) -> Cohort:
     """Make a cohort of so many lanes, with what is left of a former one's memory."""
     if torch.cuda.is_available():
+        gc.collect()  # compiled steps are held in cycles
         torch.cuda.empty_cache()
     return Cohort(plan.problem, plan.factory, plan.recipe, width)
 
@@ -47,6 +47,7 @@ def lead(spec: StudySpec, pipes: Sequence[Connection], signals: Sequence[signal.
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     torch.set_num_threads(1)
+    inherited = _open_files()
     answer: Outline | Exception
     try:
         plan = planned(spec)
@@ -54,11 +55,15 @@ def lead(spec: StudySpec, pipes: Sequence[Connection], signals: Sequence[signal.
     except Exception as error:
         answer = sendable(error)
     sys.stdout.flush()  # what the user's own code has said
-    _keep_only(pipes)  # not before: that code may read what the owner has open
+    # The owner's sockets and pipes would outlive it here: not closed before, since the user's code
+    # may read them, nor with what planning has opened, such as a GPU.
+    for descriptor in inherited - {pipe.fileno() for pipe in pipes}:
+        with suppress(OSError):
+            os.close(descriptor)
     if isinstance(answer, Exception):
         pipes[0].send(answer)
         return
-    others = [pid for pipe in pipes[1 : plan.workers] if (pid := _fork(plan, pipe))]
+    others = [_fork(plan, pipe, pipes) for pipe in pipes[1 : plan.workers]]
     for pipe in pipes[1:]:
         pipe.close()
     try:
@@ -69,11 +74,13 @@ def lead(spec: StudySpec, pipes: Sequence[Connection], signals: Sequence[signal.
             os.waitpid(pid, 0)
 
 
-def _fork(plan: Plan, pipe: Connection) -> int:
+def _fork(plan: Plan, pipe: Connection, pipes: Sequence[Connection]) -> int:
     pid = os.fork()
     if not pid:
         try:
-            _keep_only([pipe])
+            for other in pipes:
+                if other is not pipe:
+                    other.close()
             _serve(plan, pipe)
         finally:
             os._exit(0)
@@ -90,12 +97,18 @@ def sendable(error: Exception) -> Exception:
     return read
 
 
-def _keep_only(pipes: Sequence[Connection]) -> None:
-    """Close what the owner has open: sockets and other pipes would outlive it here."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    kept = sorted(pipe.fileno() for pipe in pipes)
-    for low, high in pairwise([2, *kept, min(limit, 2**16)]):
-        os.closerange(low + 1, high)
+def _open_files() -> set[int]:
+    """Return the files that are open, but for the standard ones (Linux)."""
+    listed = map(int, os.listdir("/proc/self/fd"))  # the one it is read by among them
+    return {descriptor for descriptor in listed if descriptor > 2 and _is_open(descriptor)}
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _serve(plan: Plan, pipe: Connection) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from sweep.cohort import Cohort
+from sweep.evaluation import ENTRIES
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam, FusedAdam, Optimizer
@@ -313,19 +314,18 @@ def asynchronous(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         events.append("train")
         train(lanes)
 
-    def fetched(tensor: torch.Tensor) -> Callable[[], np.ndarray]:
-        values = tensor.double().clone()
+    class Fetched:
+        def __init__(self, tensor: torch.Tensor):
+            self._values = tensor.double().clone()
 
-        def wait() -> np.ndarray:
+        def values(self) -> np.ndarray:
             events.append("wait")
-            return values.numpy()
-
-        return wait
+            return self._values.numpy()
 
     monkeypatch.setattr(Lanes, "is_asynchronous", True)
     monkeypatch.setattr(Lanes, "same_in_any_number", False)
     monkeypatch.setattr(Lanes, "train_epoch", launched)
-    monkeypatch.setattr("sweep.cohort.fetch", fetched)
+    monkeypatch.setattr("sweep.cohort.Fetched", Fetched)
     return events
 
 
@@ -468,7 +468,7 @@ def test_rows_beyond_one_evaluation_are_evaluated_in_parts(
 ) -> None:
     problem = problem_of(dtype=torch.float64)
     want = alone(Cohort(problem, mlp(problem), ADAM, 16), HEALTHY)
-    monkeypatch.setattr("sweep.evaluation.ENTRIES", 150)
+    monkeypatch.setitem(ENTRIES, "cpu", 150)
     assert_close(alone(Cohort(problem, mlp(problem), ADAM, 16), HEALTHY), want, 1e-12)
 
 

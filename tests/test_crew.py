@@ -222,6 +222,24 @@ def test_what_a_user_s_own_code_says_and_raises_reaches_the_owner(
     assert capfd.readouterr().out.count("reading") == 1
 
 
+def test_workers_hold_open_what_planning_opened_and_nothing_of_their_owner_s(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own_net.py").write_text(
+        "import os\nfrom torch import nn\n\nHELD = os.open(os.devnull, os.O_RDONLY)\n\n"
+        "def net(n, c):\n    os.fstat(HELD)  # raises where it was closed\n"
+        "    return nn.Linear(n, c)\n"
+    )
+    end, other_end = os.pipe()
+    spec = tiny(tmp_path, training__workers=2, model={"source": "python:own_net:net"})
+    with hired(spec) as crew:
+        assert crew.outline.workers == 2
+        assert crew.cohort(spec.n_replicates * 2).n_slots == 2  # which calls the function again
+        os.close(other_end)
+        assert os.read(end, 1) == b""  # the end of the file: nobody else could write
+    os.close(end)
+
+
 def test_an_owner_that_gives_up_does_not_wait_for_the_plan(tmp_path: Path) -> None:
     (tmp_path / "slow_rows.py").write_text("import time\n\ndef load(): time.sleep(600)\n")
     data = {"source": "python:slow_rows:load"}

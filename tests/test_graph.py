@@ -485,11 +485,15 @@ def test_a_capture_that_fails_leaves_the_state_and_says_why_once(
     ]
 
 
-def test_an_error_that_is_the_work_s_own_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    Streams(monkeypatch)
+@pytest.mark.parametrize("fails_in", ["default", "error", "capture"])
+def test_full_memory_is_raised_wherever_it_is_met(
+    monkeypatch: pytest.MonkeyPatch, fails_in: str
+) -> None:
+    streams = Streams(monkeypatch)
 
     def work() -> None:
-        raise RuntimeError("out of memory")
+        if streams.mode == fails_in:
+            raise RuntimeError("CUDA error: out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
         graph.capture(work, [torch.zeros(1)])

@@ -31,7 +31,7 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
             "stored", "trial_ids", "schema", "database", "sqlite", "faults", "lease",
         ),
         "numerics": (
-            "cohort", "lanes", "evaluation", "host", "graph", "backprop", "flat", "optim",
+            "cohort", "lanes", "evaluation", "sums", "host", "graph", "backprop", "flat", "optim",
             "penalty", "models", "alpha_max", "holdout", "problem", "splits", "preprocessing",
             "data", "draws", "rows", "features", "targets", "sources", "files", "refusals",
             "own", "stats", "machine", "reports",

@@ -40,6 +40,8 @@ def test_an_error_that_cannot_be_read_arrives_by_name() -> None:
 @pytest.mark.parametrize(
     "error",
     [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"),
+     RuntimeError("CUDA error: out of memory"),
+     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
      RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte")],
 )  # fmt: skip
 def test_memory_that_was_short_is_told_as_that(error: Exception) -> None:
