@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from tests.benchmarks import gpu, peers
+from tests.benchmarks.comparison import Outcome
+from tests.benchmarks.job import Trial
+from tests.benchmarks.timing import Run, timed
+from tests.benchmarks.workloads import ENSEMBLE, PLAIN, Program, Workload
 
 
 def run(output: Path, module: str, *options: str) -> dict[str, Any]:
@@ -42,3 +50,48 @@ def test_the_floor_is_measured(tmp_path: Path) -> None:
     for row in run(tmp_path / "floor.json", ".floor", "--runs", "1")["rows"]:
         assert 0 < row["share_of_floor"] < row["share_of_floor_in_steps"]
         assert sum(row["shares"].values()) == pytest.approx(1)
+
+
+def test_a_job_that_hangs_is_killed() -> None:
+    with pytest.raises(SystemExit, match="failed with -9"):
+        timed([sys.executable, "-c", "import time; time.sleep(600)"], limit_s=0.2)
+
+
+def test_a_stage_that_fails_leaves_what_it_found_and_where_it_failed(tmp_path: Path) -> None:
+    def stage() -> Iterator[Any]:
+        yield [1]
+        raise RuntimeError("no more\nbut this")
+
+    found: dict[str, Any] = {}
+    gpu.run("it", stage, found, tmp_path / "gpu.json")
+    assert found["it"] == [1]
+    assert found["it_error"] == "RuntimeError: no more … but this"
+    assert "test_benchmarks.py" in found["it_traceback"]
+    assert json.loads((tmp_path / "gpu.json").read_text()) == found
+    assert [path.name for path in tmp_path.iterdir()] == ["gpu.json"]
+
+
+def test_a_program_that_fails_costs_none_of_what_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+
+    def run_once(program: Program, work: Workload) -> Outcome:
+        done.append(program.name)
+        third = program.name == ENSEMBLE.name and done.count(program.name) == 3
+        if program.name == PLAIN.name or third:
+            raise SystemExit("failed with 1")
+        trials = [Trial(10.0**-k, 1.0 + k, 0.0, 1.0 + k) for k in range(1, 5)]
+        return Outcome(Run(0.0, 10.0, 1.0, ""), 1, trials, [0.5] * 4)
+
+    monkeypatch.setattr(peers, "run_once", run_once)
+    told: list[list[dict[str, Any]]] = []
+    with pytest.raises(RuntimeError) as raised:
+        told.extend(peers.whole_jobs(torch.device("cpu"), 2, True, float("inf")))
+    assert len(str(raised.value).splitlines()) == 2
+    made = {(row["work"], row["program"]): len(row["seconds"]["runs"]) for row in told[-1]}
+    one, other = (work.name for work in peers.workloads(torch.device("cpu"), True))
+    assert made == {
+        (one, "sweep"): 2, (one, ENSEMBLE.name): 1,
+        (other, "sweep"): 2, (other, ENSEMBLE.name): 2,
+    }  # fmt: skip

@@ -82,12 +82,14 @@ class Comparison:
         return [row(program, self.work, self._found) for program in self._programs]
 
 
-def done(program: Program, work: Workload, folder: Path, quick: bool) -> Outcome:
-    """Run a program once."""
+def done(
+    program: Program, work: Workload, folder: Path, quick: bool, limit_s: float | None = None
+) -> Outcome:
+    """Run a program once, for so many seconds at most."""
     trials = work.trials_of(program)
     if quick:
         work, trials = replace(work, sets=(*work.sets, *QUICK)), 4
-    run = timed(program.command(work, folder, trials), program.threads)
+    run = timed(program.command(work, folder, trials), program.threads, limit_s)
     _, found, written = run.output.rpartition('{"trials": ')
     if found:
         trials_made = [Trial(*trial) for trial in json.loads(found + written)["trials"]]

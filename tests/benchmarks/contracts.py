@@ -23,22 +23,27 @@ from sweep.reports import Report, Setting
 
 ROWS, VALID, FEATURES, CLASSES, REPLICATES, BATCH = 300, 180, 64, 10, 8, 50
 ROUNDING = 1e-9  # in float64
+PROBE, CALM = Setting(1e-3, 5e-2, 0.0, 0.9), Setting(1e-2, 1e-2, 0.0, 0.9)
+WILD = Setting(0.0, 1e30, 0.0, 0.9)  # diverges in its first epoch
 
 
-def problem(device: torch.device, dtype: torch.dtype, valid: int = VALID) -> Problem:
+def problem(
+    device: torch.device, dtype: torch.dtype, valid: int = VALID, rows: int = ROWS,
+    replicates: int = REPLICATES,
+) -> Problem:  # fmt: skip
     """Make random rows of the default study's shapes."""
     generator = torch.Generator().manual_seed(0)
-    n = ROWS + valid
+    n = rows + valid
     x = torch.rand(n, FEATURES, generator=generator)
     y = (x @ torch.randn(FEATURES, CLASSES, generator=generator)).argmax(1)
-    orders = [torch.randperm(n, generator=generator) for _ in range(REPLICATES)]
+    orders = [torch.randperm(n, generator=generator) for _ in range(replicates)]
     return Problem(
         X=x, y=y, y_clean=y,
-        train=torch.stack([order[:ROWS] for order in orders]),
-        val=torch.stack([order[ROWS:] for order in orders]),
-        val_size=torch.tensor([valid - r % 2 for r in range(REPLICATES)]),
-        y_scale=torch.ones(REPLICATES),
-        replicates=tuple((r, 0) for r in range(REPLICATES)),
+        train=torch.stack([order[:rows] for order in orders]),
+        val=torch.stack([order[rows:] for order in orders]),
+        val_size=torch.tensor([valid - r % 2 for r in range(replicates)]),
+        y_scale=torch.ones(replicates),
+        replicates=tuple((r, 0) for r in range(replicates)),
         task="classification", n_outputs=CLASSES, feature_shape=(FEATURES,),
     ).to(device, dtype)  # fmt: skip
 
@@ -127,21 +132,23 @@ def fused_is_serial(device: torch.device, cuda_graph: bool = False) -> Iterator[
 def slots_are_bitwise_equal(
     device: torch.device, cuda_graph: bool = False
 ) -> Iterator[dict[str, float]]:
-    """Move a trial to other slots, beside other neighbours, some of them diverging: float32."""
+    """Move a trial to other slots, beside other neighbours, some of them diverging: float32.
+
+    Rows of 129 losses and of 287 slopes, 5 of each a slot, begin at every place of a vector of 4.
+    """
     found = {}
-    for valid in (128, 129, VALID):
-        data = problem(device, torch.float32, valid)
-        recipe = Recipe(SGD(), epochs=6, batch_size=BATCH, cuda_graph=cuda_graph)
-        probe, calm = Setting(1e-3, 5e-2, 0.0, 0.9), Setting(1e-2, 1e-2, 0.0, 0.9)
-        wild = Setting(0.0, 1e30, 0.0, 0.9)
-        first = trained(Cohort(data, net(32), recipe, 13 * REPLICATES), {0: [("probe", probe)]})
-        for where in (1, 6, 12):
-            before = [(f"n{i}", wild if i % 2 else calm) for i in range(where)]
-            moved = trained(
-                Cohort(data, net(32), recipe, 13 * REPLICATES),
-                {0: before, 3: [("late", calm)] if where < 12 else []} | {1: [("probe", probe)]},
-            )
-            found[f"{valid} rows, slot {where}"] = largest_difference(
+    for valid, rows, batch, n in (
+        (VALID, ROWS, BATCH, REPLICATES), (128, ROWS, BATCH, REPLICATES), (129, 287, None, 5),
+    ):  # fmt: skip
+        data = problem(device, torch.float32, valid, rows, n)
+        recipe = Recipe(SGD(), epochs=6, batch_size=batch, cuda_graph=cuda_graph)
+        first = trained(Cohort(data, net(32), recipe, 13 * n), {0: [("probe", PROBE)]})
+        for where in (1, 2, 3, 6, 12):
+            before = [(f"n{i}", WILD if i % 2 else CALM) for i in range(where)]
+            cohort = Cohort(data, net(32), recipe, 13 * n)
+            late = {3: [("late", CALM)]} if where > 1 else {}  # in the slot of one that diverged
+            moved = trained(cohort, {0: [*before, ("probe", PROBE)], **late})
+            found[f"{valid} rows to validate on, slot {where}"] = largest_difference(
                 first["probe"], moved["probe"]
             )
         yield found

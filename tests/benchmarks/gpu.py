@@ -5,33 +5,42 @@
 | stage | what it finds |
 |---|---|
 | fused_is_serial, slots_are_bitwise_equal, no_step_waits | the contracts (contracts.py) |
-| the same with `_graphs`, replay_is_eager | the contracts of epochs that are CUDA graphs |
 | step_times | a training step over lanes × hidden units (steps.py) |
-| graph_times | a step without and with graphs, compiled and not; capturing and compiling |
 | launch_bound | the lanes from which a step takes 1.5 times that of the fewest lanes, or more |
 | floor | rates of a large product and a large copy, and the steps' share of the least time |
-| profiles | kernels and calls of a step, time on host and device, the longest operators |
 | trainings_alone, parts, whole_jobs | the plain loop, torch.func and `sweep` (peers.py) |
+| the contracts with `_graphs`, replay_is_eager | those of epochs that are CUDA graphs |
+| graph_times | a step without and with graphs, compiled and not; capturing and compiling |
+| profiles | kernels and calls of a step, time on host and device, the longest operators |
 
 Needs torch, optuna, pandas, scikit-learn, pydantic, sqlalchemy, ruamel.yaml, scipy and this
 checkout on the path. `--device cpu --quick` rehearses it on one core, in about a minute, all but
 what is about graphs.
 The JSON file is written anew after every stage and within long ones, so that a run cut short
-leaves what it has. A stage that fails leaves what it found and its error, in one line, under
-`<stage>_error`; the others run, and the exit code is 1.
+leaves what it has. A stage that fails leaves what it found, its error in one line under
+`<stage>_error` and where it was raised under `<stage>_traceback`; the others run, and the exit
+code is 1. What may harm the process, captures and the profiler, comes last.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
+import gc
 import json
+import logging
+import os
 import platform
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("TEARDOWN_CUPTI", "0")  # read by torch: a second profile may fail otherwise
 
 import torch
 
@@ -42,6 +51,8 @@ from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.peers import has_command_line
 
 Stage = Callable[[], Iterator[Any]]
+RESERVE_S = 150.0  # for the stages after the whole jobs
+TOLD = 6000  # characters of a traceback
 HIDDEN, LANES = (32, 128, 512), (8, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 PROFILES = ((32, 104), (32, 1024), (128, 104), (128, 1024))
 GRAPH_HIDDEN, GRAPH_LANES = (32, 128), (104, 512, 1024)
@@ -85,19 +96,19 @@ def stages(args: argparse.Namespace, found: dict[str, Any]) -> dict[str, Stage]:
         "fused_is_serial": lambda: contracts.fused_is_serial(device),
         "slots_are_bitwise_equal": lambda: contracts.slots_are_bitwise_equal(device),
         "no_step_waits": lambda: contracts.no_step_waits(device),
+        "step_times": lambda: steps.step_times(device, hidden, lanes),
+        "launch_bound": launch_bound,
+        "floor": floor,
+        "trainings_alone": lambda: peers.trainings_alone(device, runs, quick, rate or None),
+        "parts": lambda: peers.parts(device, runs, quick),
+        "whole_jobs": lambda: peers.whole_jobs(device, runs, quick, deadline - RESERVE_S),
         "replay_is_eager": on_cuda(lambda: contracts.replay_is_eager(device)),
         "fused_is_serial_graphs": on_cuda(lambda: contracts.fused_is_serial(device, True)),
         "slots_are_bitwise_equal_graphs": on_cuda(
             lambda: contracts.slots_are_bitwise_equal(device, True)
         ),
         "graph_times": on_cuda(graph_times),
-        "step_times": lambda: steps.step_times(device, hidden, lanes),
-        "launch_bound": launch_bound,
-        "floor": floor,
         "profiles": lambda: steps.profiles(device, QUICK_PROFILES if quick else PROFILES),
-        "trainings_alone": lambda: peers.trainings_alone(device, runs, quick, rate or None),
-        "parts": lambda: peers.parts(device, runs, quick),
-        "whole_jobs": lambda: peers.whole_jobs(device, runs, quick, deadline),
     }
 
 
@@ -105,13 +116,16 @@ def run(name: str, stage: Stage, found: dict[str, Any], output: Path) -> None:
     """Run a stage, and write what is found whenever there is more."""
     begin = time.perf_counter()
     try:
-        torch.cuda.empty_cache()  # what one stage has kept, the next, or its processes, may need
+        gc.collect()  # what one stage has kept, the next, or its processes, may need
+        with suppress(RuntimeError):
+            torch.cuda.empty_cache()
         for figures in stage():
             found[name] = figures
             write(found, output)
     except (Exception, SystemExit) as error:
         found.setdefault(name, None)
         found[f"{name}_error"] = one_line(error)
+        found[f"{name}_traceback"] = traceback.format_exc()[-TOLD:]
         print(f"{name}: {found[f'{name}_error']}", file=sys.stderr)
     found[f"{name}_s"] = round(time.perf_counter() - begin, 2)
     write(found, output)
@@ -126,7 +140,20 @@ def one_line(error: BaseException) -> str:
 
 
 def write(found: dict[str, Any], output: Path) -> None:
-    output.write_text(json.dumps(found, indent=1) + "\n")
+    part = output.with_name(f".{output.name}.part")
+    part.write_text(json.dumps(found, indent=1) + "\n")
+    part.replace(output)
+
+
+class _Kept(logging.Handler):
+    """Keep what the package logs: why work could not be captured, for one."""
+
+    def __init__(self, found: dict[str, Any]):
+        super().__init__()
+        self._lines: list[str] = found.setdefault("log", [])
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
 
 
 def about(device: torch.device) -> dict[str, Any]:
@@ -153,9 +180,9 @@ def clocks() -> dict[str, str]:
     command = ["nvidia-smi", f"--query-gpu={','.join(asked)}", "--format=csv,noheader"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
+        return dict(zip(asked, told.stdout.splitlines()[0].split(", "), strict=True))
+    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
         return {}
-    return dict(zip(asked, told.stdout.splitlines()[0].split(", "), strict=True))
 
 
 def table(found: dict[str, Any]) -> str:
@@ -248,7 +275,9 @@ def main() -> None:
         parser.error("--device: there is no usable GPU, got cuda. Use --device cpu --quick")
     args.runs = args.runs or (1 if args.quick else 3)
     torch.set_num_threads(1)  # as in the jobs
+    faulthandler.dump_traceback_later(60 * args.minutes + RESERVE_S, exit=True)  # it hangs
     found = about(args.device)
+    logging.getLogger("sweep").addHandler(_Kept(found))
     write(found, args.output)
     todo = stages(args, found)
     for name, stage in todo.items():

@@ -10,6 +10,7 @@ from typing import Any
 
 import sweep.lanes
 from sweep import backprop, runner, workers
+from sweep.host import Fetched
 from sweep.lanes import Lanes
 from sweep.optim import Adam, FusedAdam
 from sweep.search import Search
@@ -26,6 +27,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("optimiser", FusedAdam, "step"),
     ("evaluation", Lanes, "validate"),
     ("evaluation", Lanes, "measure"),
+    ("evaluation", Fetched, "values"),
     ("Optuna", Search, "ask"),
     ("Optuna", Search, "report"),
     ("Optuna", Search, "tell"),

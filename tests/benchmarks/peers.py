@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -34,10 +35,21 @@ from tests.benchmarks.floor import flops_and_bytes, seconds
 from tests.benchmarks.job import Job, read_job
 from tests.benchmarks.machine import STUDIES
 from tests.benchmarks.parts import run_timed
-from tests.benchmarks.workloads import DIGITS, ENSEMBLE, PLAIN, QUICK, RANGE, Program, Workload
+from tests.benchmarks.workloads import (
+    DIGITS,
+    ENSEMBLE,
+    PLAIN,
+    QUICK,
+    RANGE,
+    SWEEP,
+    Program,
+    Workload,
+)  # fmt: skip
 
 Row = dict[str, Any]
 AT_ONCE, MANY, BY_PLAIN = 128, 512, 3  # trials
+JOB_S = 150.0  # that a program may take
+GRAPHS = ("training.cuda_graph=true",)
 NOT_TRAINING = ("data and plan", "Optuna", "storage")
 
 
@@ -52,22 +64,23 @@ def workloads(device: torch.device, quick: bool) -> tuple[Workload, ...]:
     """Return the default study with 128 trials, all at once, and with 512, 128 at once."""
     at_once, many, by_plain = (8, 16, 2) if quick else (AT_ONCE, MANY, BY_PLAIN)
     sets = (*RANGE, f"search.in_flight={at_once}", *(QUICK if quick else ()))
+    module = "sweep" if has_command_line() else "inside"
     ours, loop, functional = (
-        Program(name, module, device=str(device))
-        for name, module in (
-            ("sweep", "sweep" if has_command_line() else "inside"),
-            (PLAIN.name, PLAIN.module),
-            (ENSEMBLE.name, ENSEMBLE.module),
+        Program(name, made, device=str(device))
+        for name, made in (
+            (SWEEP.name, module), (PLAIN.name, PLAIN.module), (ENSEMBLE.name, ENSEMBLE.module),
         )
-    )
+    )  # fmt: skip
+    graphs = Program(f"{SWEEP.name}, graphs", module, device=str(device), sets=GRAPHS)
+    ours_all = (ours, graphs) if device.type == "cuda" else (ours,)
     return (
         Workload(
             f"default study, {at_once} trials at once", DIGITS, sets, at_once,
-            (ours, loop, functional), {PLAIN.name: by_plain},
+            (*ours_all, loop, functional), {PLAIN.name: by_plain},
         ),
         Workload(
             f"default study, {many} trials, {at_once} at once", DIGITS, sets, many,
-            (ours, functional),
+            (*ours_all, functional),
         ),
     )  # fmt: skip
 
@@ -83,7 +96,7 @@ def has_command_line() -> bool:
 def whole_jobs(
     device: torch.device, runs: int, quick: bool, deadline: float
 ) -> Iterator[list[Row]]:
-    """Run the programs in turn; one that fails is left out and told of at the end.
+    """Run the programs in turn; one that fails is told of at the end, and is not run again.
 
     Args:
         device: what they train on.
@@ -100,30 +113,36 @@ def whole_jobs(
         begin = time.monotonic()
         if turn and begin + turn_s > deadline:
             break
-        for work in works:
-            for program in work.programs:
-                if (work.name, program.name) in failed:
-                    continue
-                try:
-                    outcome = run_once(program, work)
-                except (Exception, SystemExit) as error:
-                    failed[work.name, program.name] = str(error)
-                else:
-                    found[work.name][program.name].append(outcome)
+        for work, program in [(each, program) for each in works for program in each.programs]:
+            if (work.name, program.name) in failed:
+                continue
+            try:
+                outcome = run_once(program, work)
+            except (Exception, SystemExit) as error:
+                failed[work.name, program.name] = str(error)
+            else:
+                found[work.name][program.name].append(outcome)
+                yield [row for each in works for row in side_by_side(each, found[each.name])]
         turn_s = time.monotonic() - begin
-        yield [
-            row(program, work, found[work.name])
-            for work in works
-            for program in work.programs
-            if not {(work.name, program.name), (work.name, program.sweep)} & failed.keys()
-        ]
-    for (work_name, program_name), message in failed.items():
-        raise RuntimeError(f"{work_name}: {program_name} {message}")
+    if failed:
+        told = (f"{work}: {program} {message}" for (work, program), message in failed.items())
+        raise RuntimeError("\n".join(told))
+
+
+def side_by_side(work: Workload, found: dict[str, list[Outcome]]) -> list[Row]:
+    """Return the figures of a workload's programs, of the turns that each made beside `sweep`."""
+    rows = []
+    for program in work.programs:
+        turns = min(len(found[program.name]), len(found[program.sweep]))
+        if turns:
+            pairs = {name: found[name][:turns] for name in (program.name, program.sweep)}
+            rows.append(row(program, work, pairs))
+    return rows
 
 
 def run_once(program: Program, work: Workload) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
-        outcome = done(program, work, Path(folder), quick=False)
+        outcome = done(program, work, Path(folder), quick=False, limit_s=JOB_S)
     print(f"  {work.name}: {program.name} {outcome.run.seconds:.1f} s", file=sys.stderr)
     return outcome
 
@@ -154,6 +173,9 @@ def trainings_alone(
             work.trials * work.replicates,
         ),
     }
+    if device.type == "cuda":
+        graphs = replace(plan, recipe=replace(plan.recipe, cuda_graph=True))
+        ways["sweep, graphs"] = Way(lambda: fused(graphs, job), work.trials * work.replicates)
     torch.manual_seed(0)
     spent: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(runs + 1):

@@ -34,6 +34,7 @@ from tests.benchmarks.workloads import RANGE
 Row = dict[str, Any]
 BOUND = 1.5
 SAMPLES, SAMPLE_S = 5, 0.05  # medians of so many; a sample is an epoch or more, to last so long
+WARM_S = 0.3  # of epochs on a GPU before they are timed: its clocks rise with its work
 PROFILED = 20  # steps
 QUEUED = 5  # steps that fit the device's queue of launches, so that the host need not wait
 TOP = 8
@@ -73,7 +74,8 @@ def step_time(device: torch.device, width: int, hidden: int, **options: bool) ->
     """Time a step; options are those of `made`.
 
     Compiling is timed by the first step and capturing by the first epoch, which come to more:
-    a step, and the warm-up with a replay.
+    a step, and the warm-up with a replay. What the process has compiled before of the same shapes
+    is not compiled again.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -86,7 +88,10 @@ def step_time(device: torch.device, width: int, hidden: int, **options: bool) ->
     if options.get("cuda_graph"):
         once["capture_s"] = first
     check_captured(trained)
-    epochs = max(1, min(10, int(SAMPLE_S / seconds(device, trained.train_epoch))))
+    begin = time.perf_counter()
+    while device.type == "cuda" and time.perf_counter() - begin < WARM_S:
+        seconds(device, trained.train_epoch)
+    epochs = max(1, min(500, int(SAMPLE_S / seconds(device, trained.train_epoch))))
 
     def sample() -> None:
         for _ in range(epochs):

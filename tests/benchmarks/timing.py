@@ -34,11 +34,11 @@ class Run:
     output: str
 
 
-def timed(command: Sequence[str], threads: int = 1) -> Run:
+def timed(command: Sequence[str], threads: int = 1, limit_s: float | None = None) -> Run:
     """Run a command with so many OpenMP threads.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: it failed, or was killed after `limit_s` seconds.
     """
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
@@ -48,7 +48,11 @@ def timed(command: Sequence[str], threads: int = 1) -> Run:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     memory = _Memory(process.pid)
-    output, errors = process.communicate()
+    try:
+        output, errors = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
     seconds = time.perf_counter() - begin
     peak = memory.stop()
     if process.returncode:

@@ -25,6 +25,7 @@ class Program:
         cores: how many it may use.
         threads: OpenMP threads of each of its processes.
         device: what it trains on; none: the CPU, or for `sweep` what the study says.
+        sets: keys of the study that it changes.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Program:
     cores: int = 1
     threads: int = 1
     device: str | None = None
+    sets: tuple[str, ...] = ()
 
     @property
     def sweep(self) -> str:
@@ -39,7 +41,7 @@ class Program:
         return SWEEP.name if self.cores == 1 else SWEEP_ALL.name
 
     def command(self, work: Workload, folder: Path, trials: int) -> list[str]:
-        sets = [part for key in work.sets for part in ("--set", key)]
+        sets = [part for key in (*work.sets, *self.sets) for part in ("--set", key)]
         sets += ["--device", self.device] if self.device else []
         study = str(STUDIES / work.study)
         if self.module == "sweep":
