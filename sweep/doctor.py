@@ -12,10 +12,11 @@ from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import Connection, Engine
 
 from sweep import lease
-from sweep.checkup import CHECKS, DEEDS, Finding, Problem, diagnose
+from sweep.checkup import CHECKS, diagnose
 from sweep.database import open_storage
 from sweep.errors import OwnedElsewhereError, StorageError
 from sweep.faults import one_line
+from sweep.finding import DEEDS, Finding, Problem
 from sweep.sqlite import begin, reading
 
 __all__ = ["Finding", "Repair", "examine", "repair"]

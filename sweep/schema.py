@@ -19,6 +19,8 @@ HEAD = "v3.2.0.a"
 OF_PRUNERS = "completed_rung_"  # system attributes that pruners derive from intermediate values
 STEP_LIMIT = 2**31  # PostgreSQL's INTEGER
 
+STUDIES: Table = models.StudyModel.__table__
+DIRECTIONS: Table = models.StudyDirectionModel.__table__
 STUDY_USER_ATTRS: Table = models.StudyUserAttributeModel.__table__
 STUDY_SYSTEM_ATTRS: Table = models.StudySystemAttributeModel.__table__
 TRIALS: Table = models.TrialModel.__table__
@@ -27,8 +29,9 @@ REPORTS: Table = models.TrialIntermediateValueModel.__table__
 PARAMS: Table = models.TrialParamModel.__table__
 USER_ATTRS: Table = models.TrialUserAttributeModel.__table__
 SYSTEM_ATTRS: Table = models.TrialSystemAttributeModel.__table__
+HEARTBEATS: Table = models.TrialHeartbeatModel.__table__
 
-# Table -> (key columns, other columns); a parent comes before its children.
+# Table of what a run changes -> (key columns, other columns); parents before their children.
 COLUMNS: dict[Table, tuple[list[str], list[str]]] = {
     STUDY_USER_ATTRS: (["study_id", "key"], ["value_json"]),
     STUDY_SYSTEM_ATTRS: (["study_id", "key"], ["value_json"]),

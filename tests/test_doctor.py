@@ -20,10 +20,10 @@ from optuna.trial import TrialState
 from sqlalchemy import Engine, Table
 
 from sweep import doctor, lease
-from sweep.checkup import DEEDS
 from sweep.database import open_storage
 from sweep.doctor import Finding, examine, repair
 from sweep.errors import OwnedElsewhereError, StorageError
+from sweep.finding import DEEDS
 from sweep.storage import MirroredStorage
 from tests import postgres
 

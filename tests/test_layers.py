@@ -15,8 +15,9 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {
         "outcomes": (
             "selection", "verdict", "export", "config", "report", "figures", "refit", "result",
-            "overview", "doctor", "checkup", "dashboard", "retrain", "fitted", "weights", "card",
-            "board", "closeups", "comparison", "drawing", "marks", "points", "tables",
+            "overview", "doctor", "checkup", "contents", "finding", "dashboard", "retrain",
+            "fitted", "weights", "card", "board", "closeups", "comparison", "drawing", "marks",
+            "points", "tables",
         )
     },
     {
