@@ -25,7 +25,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sweep.models import ELU, MLP, SiLU, Tensors
+from sweep.layout import Tensors
+from sweep.models import ELU, MLP, SiLU
 from sweep.sums import sums
 
 

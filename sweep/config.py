@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sweep.errors import UsageError
 from sweep.export import read_config
-from sweep.models import is_weight
+from sweep.layout import is_weight
 from sweep.spec import AdamSpec, AdamWSpec, SgdSpec, StudySpec
 from sweep.studyfile import parse_spec
 

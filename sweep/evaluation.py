@@ -20,10 +20,12 @@ from torch import Tensor
 
 from sweep.backprop import outputs
 from sweep.host import Fetched
-from sweep.models import MLP, Stacked, Tensors
+from sweep.layout import Tensors
+from sweep.models import MLP
 from sweep.penalty import histogram, inputs_used, norm, sparsity
 from sweep.problem import Problem
 from sweep.reports import Measures
+from sweep.stacked import Stacked
 from sweep.sums import sums
 
 # Of one layer's output at once: on a CPU as many as its caches hold, on a GPU as keep it busy.

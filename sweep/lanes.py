@@ -29,21 +29,13 @@ from torch import Tensor
 from sweep import graph
 from sweep.backprop import write_gradient
 from sweep.evaluation import Evaluation, gather, row_losses
-from sweep.models import (
-    MLP,
-    CounterDropout,
-    Factory,
-    Layout,
-    Stacked,
-    Tensors,
-    build,
-    dropout_key,
-    stack_buffers,
-)
+from sweep.layout import Layout, Tensors
+from sweep.models import MLP, CounterDropout, Factory, build, dropout_key
 from sweep.optim import Columns, Optimizer
 from sweep.problem import Problem
 from sweep.reports import Measures, Setting
 from sweep.seeds import derive
+from sweep.stacked import Stacked, stack_buffers
 
 # MKL picks a kernel by the address of each matrix, so that the last bit of a product would depend
 # on the slot. In this mode, read at its first call, it does not, at about the same speed.

@@ -17,11 +17,13 @@ from sweep.alpha_max import alpha_max
 from sweep.data import Dataset, load_dataset
 from sweep.errors import UsageError
 from sweep.lanes import Recipe
-from sweep.models import MLP, Factory, Layout, build, check_model
+from sweep.layout import Layout
+from sweep.models import MLP, Factory, build
 from sweep.outline import Outline, Range
 from sweep.own import load_function
 from sweep.problem import Problem, make_problem
 from sweep.spec import AdamSpec, MlpSpec, SgdSpec, StudySpec
+from sweep.stacked import check_model
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave
 # the caches. A step that autograd differentiates has the larger fixed cost.

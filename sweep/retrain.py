@@ -22,8 +22,8 @@ from sweep.errors import SweepError
 from sweep.fitted import Row
 from sweep.host import on_host
 from sweep.lanes import Lanes
+from sweep.layout import Tensors
 from sweep.machine import is_out_of_memory
-from sweep.models import Tensors
 from sweep.plan import Plan
 from sweep.reports import Array, Setting
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sweep.models import Tensors
+from sweep.layout import Tensors
 from sweep.plan import Plan
 from sweep.spec import MlpSpec
 

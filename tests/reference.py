@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sweep.models import CounterDropout, Factory, build, dropout_key, is_weight
+from sweep.layout import is_weight
+from sweep.models import CounterDropout, Factory, build, dropout_key
 from sweep.problem import Problem
 from sweep.seeds import derive
 

@@ -11,8 +11,10 @@ from torch import Tensor
 import sweep.backprop
 from sweep.backprop import ACTIVATIONS, write_gradient
 from sweep.evaluation import row_losses
+from sweep.layout import Layout, Tensors
 from sweep.models import ACTIVATIONS as MODULES
-from sweep.models import MLP, Layout, Stacked, Tensors, build
+from sweep.models import MLP, build
+from sweep.stacked import Stacked
 
 LANES, ROWS, FEATURES, CLASSES = 3, 7, 5, 4
 TASKS = ("classification", "regression")

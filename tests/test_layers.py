@@ -33,9 +33,9 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
         ),
         "numerics": (
             "cohort", "lanes", "evaluation", "sums", "host", "graph", "backprop", "flat", "optim",
-            "penalty", "models", "alpha_max", "holdout", "problem", "splits", "preprocessing",
-            "data", "draws", "rows", "features", "targets", "sources", "files", "refusals",
-            "own", "stats", "machine", "reports",
+            "penalty", "models", "layout", "stacked", "alpha_max", "holdout", "problem", "splits",
+            "preprocessing", "data", "draws", "rows", "features", "targets", "sources", "files",
+            "refusals", "own", "stats", "machine", "reports",
         ),
     },
     {"vocabulary": ("spec", "studyfile", "seeds", "errors")},

@@ -1,0 +1,100 @@
+"""How the tensors of one network lie in a lane: those that are penalised come first.
+
+| symbol | meaning | shape |
+|---|---|---|
+| L | lanes | |
+| P | entries of all parameters of one network | |
+| w | penalised entries: they come first in a lane | w ≤ P |
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from sweep.flat import Flat
+
+Tensors = dict[str, Tensor]  # by name
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one tensor lies in a lane."""
+
+    name: str
+    shape: torch.Size
+    penalised: bool
+
+    @property
+    def size(self) -> int:
+        """Entries."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """In which order a network's parameters lie in a lane: penalised ones first."""
+
+    places: tuple[Place, ...]
+
+    @classmethod
+    def of(cls, module: nn.Module, exempt: Sequence[str] = ()) -> Layout:
+        """Lay out the trainable parameters of `module`."""
+        named = [(n, p.shape) for n, p in module.named_parameters() if p.requires_grad]
+        weights = {name for name, _ in named if is_weight(module, name, exempt)}
+        named.sort(key=lambda item: item[0] not in weights)
+        return cls(tuple(Place(name, shape, name in weights) for name, shape in named))
+
+    @property
+    def size(self) -> int:
+        """P, entries in a lane."""
+        return sum(place.size for place in self.places)
+
+    @property
+    def n_weights(self) -> int:
+        """w, penalised entries."""
+        return sum(place.size for place in self.places if place.penalised)
+
+    @property
+    def penalised(self) -> tuple[str, ...]:
+        """Names of the penalised tensors."""
+        return tuple(place.name for place in self.places if place.penalised)
+
+    @property
+    def exempt(self) -> tuple[str, ...]:
+        """Names of the tensors that are never penalised."""
+        return tuple(place.name for place in self.places if not place.penalised)
+
+    def flat(self, rows: Tensor, places: int = 1) -> Flat:
+        """Lay out lanes given as rows (L, P), of which so many make a slot."""
+        sizes, n_penalised = [place.size for place in self.places], len(self.penalised)
+        parts = [part.reshape(-1) for part in rows.split(sizes, 1)]
+        return Flat(torch.cat(parts), sizes, n_penalised, places)
+
+    def views(self, flat: Flat) -> Tensors:
+        """View lanes as tensors by name, each (L, *shape)."""
+        pairs = zip(self.places, flat.parts, strict=True)
+        return {place.name: part.view(-1, *place.shape) for place, part in pairs}
+
+    def row(self, module: nn.Module) -> Tensor:
+        """Read the parameters of one module as a row (P,)."""
+        parameters = dict(module.named_parameters())
+        return torch.cat([parameters[place.name].detach().flatten() for place in self.places])
+
+
+def is_weight(module: nn.Module, name: str, exempt: Sequence[str] = ()) -> bool:
+    """Tell whether a parameter is a penalised weight.
+
+    Weights have two dimensions or more and are no bias, no part of a norm layer and
+    not matched by `exempt`. Ask on the unstacked module: stacked, a bias has two.
+    """
+    parent, _, leaf = name.rpartition(".")
+    owner = type(module.get_submodule(parent)).__name__
+    spared = leaf.endswith("bias") or "Norm" in owner
+    spared = spared or any(fnmatch.fnmatch(name, pattern) for pattern in exempt)
+    return module.get_parameter(name).ndim >= 2 and not spared

@@ -1,0 +1,120 @@
+"""What is a weight, and how the tensors of a network lie in a lane."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from sweep.layout import Layout, is_weight
+from tests.networks import Tied
+from tests.problems import generator
+
+
+def mixed() -> nn.Module:
+    return nn.ModuleDict(
+        {
+            "linear": nn.Linear(3, 4),
+            "conv": nn.Conv2d(1, 2, 3),
+            "embedding": nn.Embedding(5, 2),
+            "layer": nn.LayerNorm([2, 3]),
+            "batch": nn.BatchNorm1d(4),
+            "group": nn.GroupNorm(2, 4),
+            "rms": nn.RMSNorm([2, 3]),
+        }
+    )
+
+
+# --- what is a weight
+
+
+@pytest.mark.parametrize(
+    ("name", "weight"),
+    [
+        ("linear.weight", True),
+        ("linear.bias", False),
+        ("conv.weight", True),
+        ("conv.bias", False),
+        ("embedding.weight", True),
+        ("layer.weight", False),
+        ("layer.bias", False),
+        ("batch.weight", False),
+        ("batch.bias", False),
+        ("group.weight", False),
+        ("rms.weight", False),
+    ],
+)
+def test_weights_are_penalised_and_biases_and_norms_are_not(name: str, weight: bool) -> None:
+    assert is_weight(mixed(), name) is weight
+
+
+@pytest.mark.parametrize(
+    ("pattern", "spared"),
+    [
+        ("linear.weight", {"linear.weight"}),
+        ("conv.*", {"conv.weight"}),
+        ("*.weight", {"linear.weight", "conv.weight", "embedding.weight"}),
+        ("weight", set()),
+    ],
+)
+def test_patterns_exempt_weights_by_their_full_name(pattern: str, spared: set[str]) -> None:
+    module = mixed()
+    weights = {name for name, _ in module.named_parameters() if is_weight(module, name)}
+    left = {name for name in weights if is_weight(module, name, [pattern])}
+    assert weights - left == spared
+
+
+def test_a_bias_of_two_dimensions_is_still_a_bias() -> None:
+    module = nn.Module()
+    module.bias = nn.Parameter(torch.zeros(2, 2))
+    module.matrix = nn.Parameter(torch.zeros(2, 2))
+    assert not is_weight(module, "bias")
+    assert is_weight(module, "matrix")
+
+
+# --- the layout
+
+
+def test_penalised_tensors_come_first_in_a_lane() -> None:
+    layout = Layout.of(mixed(), exempt=("conv.*",))
+    assert layout.penalised == ("linear.weight", "embedding.weight")
+    assert layout.n_weights == 12 + 10
+    assert layout.size == sum(p.numel() for p in mixed().parameters())
+    assert [place.penalised for place in layout.places[:2]] == [True, True]
+    assert not any(place.penalised for place in layout.places[2:])
+    assert layout.exempt == tuple(place.name for place in layout.places[2:])
+
+
+def test_a_row_of_a_lane_holds_the_modules_own_tensors() -> None:
+    module = mixed()
+    layout = Layout.of(module)
+    views = layout.views(layout.flat(layout.row(module)[None]))
+    assert views.keys() == dict(module.named_parameters()).keys()
+    for name, parameter in module.named_parameters():
+        torch.testing.assert_close(views[name][0], parameter.detach(), rtol=0, atol=0)
+
+
+def test_views_write_through_and_join_to_the_whole() -> None:
+    layout = Layout.of(mixed())
+    rows = torch.randn(3, layout.size, generator=generator(0))
+    flat = layout.flat(rows)
+    assert torch.equal(torch.cat(flat.parts, 1), rows)
+    assert [part.shape[1] for part in flat.weights] == [12, 18, 10]
+    views = layout.views(flat)
+    assert views["linear.weight"].shape == (3, 4, 3)
+    assert all(view.is_contiguous() for view in views.values())
+    views["linear.weight"][1] = 7
+    assert int((flat.whole == 7).sum()) == 12
+    ordered = [views[place.name].flatten() for place in layout.places]
+    assert torch.equal(torch.cat(ordered), flat.whole)
+
+
+def test_frozen_parameters_have_no_place_in_a_lane() -> None:
+    module = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    module[0].requires_grad_(False)
+    assert Layout.of(module).penalised == ("1.weight",)
+    assert Layout.of(module).exempt == ("1.bias",)
+
+
+def test_tied_weights_have_one_place_in_a_lane() -> None:
+    assert "second.weight" not in {place.name for place in Layout.of(Tied()).places}
