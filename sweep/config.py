@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from sweep.errors import UsageError
 from sweep.export import read_config
 from sweep.layout import is_weight
-from sweep.spec import AdamSpec, AdamWSpec, SgdSpec, StudySpec
+from sweep.sections import AdamSpec, AdamWSpec, SgdSpec
+from sweep.spec import StudySpec
 from sweep.studyfile import parse_spec
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.reports import Setting
-from sweep.spec import SgdSpec, StudySpec
+from sweep.sections import SgdSpec
+from sweep.spec import StudySpec
 
 
 @dataclass(frozen=True)

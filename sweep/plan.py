@@ -22,7 +22,8 @@ from sweep.models import MLP, Factory, build
 from sweep.outline import Outline, Range
 from sweep.own import load_function
 from sweep.problem import Problem, make_problem
-from sweep.spec import AdamSpec, MlpSpec, SgdSpec, StudySpec
+from sweep.sections import AdamSpec, MlpSpec, SgdSpec
+from sweep.spec import StudySpec
 from sweep.stacked import check_model
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave

@@ -21,7 +21,8 @@ from sweep.holdout import (
 from sweep.machine import keep_freed_memory, use_one_thread
 from sweep.plan import Plan, make_plan
 from sweep.retrain import Trained, train_seeds
-from sweep.spec import OwnModelSpec, StudySpec
+from sweep.sections import OwnModelSpec
+from sweep.spec import StudySpec
 from sweep.studyfile import parse_spec
 from sweep.weights import Network
 

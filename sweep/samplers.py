@@ -16,7 +16,8 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from sweep.errors import UsageError
-from sweep.spec import PrunerSpec, SamplerSpec, StudySpec
+from sweep.search_spec import PrunerSpec, SamplerSpec
+from sweep.spec import StudySpec
 from sweep.tpe import TPE
 
 Space = dict[str, FloatDistribution]

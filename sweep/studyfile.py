@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sweep.errors import UsageError
-from sweep.spec import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec, StudySpec
+from sweep.sections import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec
+from sweep.spec import StudySpec
 
 
 def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = ()) -> StudySpec:

@@ -12,7 +12,7 @@ import pytest
 
 from sweep.errors import UsageError
 from sweep.rows import Rows, read_rows
-from sweep.spec import DataSpec
+from sweep.sections import DataSpec
 
 X = np.arange(24.0).reshape(8, 3)
 Y = np.array([0, 1] * 4)

@@ -1,10 +1,13 @@
-"""Small studies on real data, for tests that run whole ones."""
+"""Study files for tests: a small one on real data, and any that is given as plain data."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from sweep.errors import UsageError
 from sweep.spec import StudySpec
-from sweep.studyfile import load_spec
+from sweep.studyfile import load_spec, parse_spec
 
 TINY = """
 study_name: tiny
@@ -26,3 +29,16 @@ def tiny(folder: Path, **overrides: Any) -> StudySpec:
     given = {key.replace("__", "."): value for key, value in overrides.items()}
     given.setdefault("storage", f"sqlite:///{folder}/studies.db")
     return load_spec(path, given)
+
+
+def parse(**tree: Any) -> StudySpec:
+    """Check the study `x` with these keys."""
+    return parse_spec({"study_name": "x", **tree}, "x.yaml", Path("."))
+
+
+def refused(**tree: Any) -> str:
+    """Return the one line that refuses the study `x` with these keys."""
+    with pytest.raises(UsageError) as error:
+        parse(**tree)
+    assert "x.yaml" in str(error.value) and "\n" not in str(error.value)
+    return str(error.value)

@@ -38,7 +38,7 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
             "refusals", "own", "stats", "machine", "reports",
         ),
     },
-    {"vocabulary": ("spec", "studyfile", "seeds", "errors")},
+    {"vocabulary": ("spec", "sections", "search_spec", "studyfile", "seeds", "errors")},
 )  # fmt: skip
 LEVEL = {m: depth for depth, rows in enumerate(LEVELS) for names in rows.values() for m in names}
 ROW = {m: row for rows in LEVELS for row, names in rows.items() for m in names}

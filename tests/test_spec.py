@@ -1,4 +1,4 @@
-"""What may stand in a study file, and what makes two studies the same."""
+"""What a study file may say as a whole, and what makes two studies the same."""
 
 import json
 from pathlib import Path
@@ -8,16 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 import sweep
-from sweep.errors import UsageError
 from sweep.spec import StudySpec, schema
-from sweep.studyfile import parse_spec
+from tests.studies import parse, refused
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))
 Tree = dict[str, Any]
-
-
-def parse(**tree: Any) -> StudySpec:
-    return parse_spec({"study_name": "x", **tree}, "x.yaml", Path("."))
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -55,20 +50,6 @@ def test_asks_of_samplers_that_learn_wait_for_results(sampler: str, in_flight: i
     assert parse(search={"sampler": {"type": sampler}, "in_flight": 3}).in_flight == 3
 
 
-@pytest.mark.parametrize(
-    ("penalty", "ratio"),
-    [
-        ({}, 0.0),
-        ({"norm": "l1"}, 1.0),
-        ({"norm": "elastic"}, 0.5),
-        ({"norm": "elastic", "l1_ratio": 0.0}, 0.0),
-        ({"norm": "elastic", "l1_ratio": 0.3}, 0.3),
-    ],
-)
-def test_the_share_of_l1(penalty: Tree, ratio: float) -> None:
-    assert parse(penalty=penalty).penalty.ratio == ratio
-
-
 def test_adamw_searches_weight_decay() -> None:
     assert parse(training={"optimizer": "adamw"}).strength == "weight_decay"
 
@@ -86,30 +67,7 @@ RULES: list[tuple[Tree, str, str]] = [
     ({"study_name": "../x"}, "study_name", "got '../x'"),
     ({"study_name": ""}, "study_name", "got ''"),
     ({"device": "gpu"}, "device", "must be auto, cpu, cuda or cuda:N, got 'gpu'"),
-    ({"data": {"task": "regresion"}}, "data.task", "got 'regresion'"),
-    ({"data": {"label_noise": 1.0}}, "data.label_noise", "less than 1, got 1.0"),
-    ({"data": {"label_noise": 0.1, "task": "regression"}}, "data.label_noise",
-     "must be 0 for regression, got 0.1"),
-    ({"data": {"test_fraction": -0.1}}, "data.test_fraction", "got -0.1"),
-    ({"data": {"train_rows": 0}}, "data.train_rows", "greater than or equal to 1, got 0"),
-    ({"model": {"hidden": [0]}}, "model.hidden.0", "greater than or equal to 1, got 0"),
-    ({"model": {"hidden": 32}}, "model.hidden", "got 32"),
-    ({"model": {"source": "own_model.py"}}, "model.source", "must be python:module:function"),
-    ({"training": {"epochs": 0}}, "training.epochs", "greater than or equal to 1, got 0"),
-    ({"training": {"epochs": 1.5}}, "training.epochs", "got 1.5"),
-    ({"training": {"epochs": True}}, "training.epochs", "got True"),
-    ({"training": {"lr": 0.0}}, "training.lr", "greater than 0, got 0.0"),
-    ({"training": {"lr": "fast"}}, "training.lr", "got 'fast'"),
-    ({"training": {"lr": float("nan")}}, "training.lr", "finite"),
-    ({"training": {"lr": float("inf")}}, "training.lr", "finite"),
-    ({"training": {"batch_size": "half"}}, "training.batch_size", "got 'half'"),
     ({"training": {"optimizer": "lion"}}, "training.optimizer", "got 'lion'"),
-    ({"training": {"optimizer": "sgd", "nesterov": True}}, "training.nesterov",
-     "needs momentum > 0 and dampening 0"),
-    ({"training": {"optimizer": "sgd", "momentum": 1.0}}, "training.momentum", "less than 1"),
-    ({"training": {"betas": [0.9]}}, "training.betas.1", "must be given"),
-    ({"penalty": {"l1_ratio": 0.5}}, "penalty.l1_ratio", "only norm elastic has one, got 0.5"),
-    ({"penalty": {"norm": "L2"}}, "penalty.norm", "got 'L2'"),
     ({"penalty": {"norm": "l1"}, "training": {"optimizer": "adamw"}}, "penalty.norm",
      "must be l2 with optimizer adamw, got l1"),
     ({"penalty": {"norm": "elastic"}, "training": {"optimizer": "adamw"}}, "penalty.norm",
@@ -125,21 +83,6 @@ RULES: list[tuple[Tree, str, str]] = [
     ({"search": {"space": {"momentum": {"low": 0.0, "high": 0.9}}},
       "training": {"optimizer": "sgd", "momentum": 0.5, "nesterov": True}},
      "search.space.momentum.low", "must be > 0 with nesterov, got 0.0"),
-    ({"search": {"space": {"alpha": {"low": 0.0}}}}, "search.space.alpha.low",
-     "Use auto, or a number > 0"),
-    ({"search": {"space": {"alpha": {"low": -1e-3}}}}, "search.space.alpha.low", "got -0.001"),
-    ({"search": {"space": {"alpha": {"low": 1.0, "high": 0.1}}}}, "search.space.alpha.low",
-     "must be < high, got low 1.0, high 0.1"),
-    ({"search": {"space": {"lr": {"low": 0.1, "high": 0.1}}}}, "search.space.lr.low",
-     "must be < high"),
-    ({"search": {"n_trials": 0}}, "search.n_trials", "greater than or equal to 1, got 0"),
-    ({"search": {"timeout_s": 0}}, "search.timeout_s", "greater than 0, got 0"),
-    ({"search": {"sampler": {"type": "bayes"}}}, "search.sampler.type", "got 'bayes'"),
-    ({"search": {"sampler": {"seed": -1}}}, "search.sampler.seed", "got -1"),
-    ({"search": {"pruner": {"type": "asha"}}}, "search.pruner.type", "got 'asha'"),
-    ({"replicates": {"n_folds": 0}}, "replicates.n_folds", "got 0"),
-    ({"replicates": {"holdout": 1.0}}, "replicates.holdout", "less than 1, got 1.0"),
-    ({"objective": {"metric": "accuracy"}}, "objective.metric", "got 'accuracy'"),
     ({"objective": {"metric": "val_error"}, "data": {"task": "regression"}}, "objective.metric",
      "must be val_loss for regression"),
     ({"selection": "min"}, "selection", "got 'min'"),
@@ -150,27 +93,13 @@ RULES: list[tuple[Tree, str, str]] = [
 
 @pytest.mark.parametrize(("tree", "key", "rule"), RULES, ids=[rule[1] for rule in RULES])
 def test_a_broken_rule_is_one_line(tree: Tree, key: str, rule: str) -> None:
-    with pytest.raises(UsageError) as error:
-        parse(**tree)
-    message = str(error.value)
+    message = refused(**tree)
     assert message.startswith(f"{key}: ")
-    assert rule in message and "x.yaml" in message and "\n" not in message
+    assert rule in message
 
 
-@pytest.mark.parametrize(
-    "tree",
-    [
-        {"training": {"lr": 1}},  # a whole number is a number
-        {"search": {"timeout_s": 60}},
-        {"training": {"optimizer": "adamw"}, "search": {"space": {"alpha": {}}}},
-        {"search": {"sampler": {"n_startup_trials": 3}, "pruner": {"n_min_trials": 1}}},
-        {"training": {"batch_size": "full", "width": "auto"}, "device": "cuda:1"},
-        {"search": {"space": {"alpha": {"low": "auto", "high": 1}}}},
-        {"model": {"source": "python:pack.module:make"}},
-    ],
-)
-def test_what_is_allowed(tree: Tree) -> None:
-    parse(**tree)
+def test_adamw_may_name_alpha_without_a_range() -> None:
+    parse(training={"optimizer": "adamw"}, search={"space": {"alpha": {}}})
 
 
 # --- identity

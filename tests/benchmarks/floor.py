@@ -40,7 +40,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
 import torch
 
 from sweep.plan import Plan, make_plan
-from sweep.spec import MlpSpec, StudySpec
+from sweep.sections import MlpSpec
+from sweep.spec import StudySpec
 from sweep.studyfile import load_spec
 from tests.benchmarks.machine import HERE, STUDIES, machine
 from tests.benchmarks.parts import NAMES, run_timed

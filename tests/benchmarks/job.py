@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from sweep.data import load_dataset
 from sweep.problem import Problem, make_problem
-from sweep.spec import MlpSpec
+from sweep.sections import MlpSpec
 from sweep.studyfile import load_spec
 
 
