@@ -115,3 +115,11 @@ def test_the_tables_shown_are_those_of_the_last_runs() -> None:
     floor_told = floor.table(json.loads((folder / "floor.json").read_text()))
     assert storage_told in README and jobs_told in README and floor_told in README
     assert regret_told.split("\n\n")[0] in README
+
+
+def test_the_modules_that_a_reader_is_sent_to_exist() -> None:
+    rows = README[README.index("| layer |") :].splitlines()[2:]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert len(named) > 30
+    for name in named:
+        assert (ROOT / "sweep" / f"{name}.py").exists(), name
