@@ -211,6 +211,10 @@ def bounds(low: st.SearchStrategy[Any], high: st.SearchStrategy[Any]) -> st.Sear
     return st.fixed_dictionaries({"low": low, "high": high})
 
 
+def n_folds(tree: Tree) -> int:
+    return int(tree.get("replicates", {}).get("n_folds", 8))
+
+
 training = {
     "lr": positive, "batch_size": count | st.just("full"), "epochs": count,
     "schedule": st.sampled_from(["constant", "cosine"]), "fused": st.booleans(),
@@ -242,7 +246,7 @@ trees = st.fixed_dictionaries(
         "replicates": some(n_folds=count, n_seeds=count, holdout=st.floats(0.01, 0.99)),
         "selection": st.sampled_from(["best", "1se"]),
     },
-)  # fmt: skip
+).filter(lambda tree: tree.get("selection") != "1se" or n_folds(tree) > 2)  # fmt: skip
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
