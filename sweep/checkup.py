@@ -16,8 +16,8 @@ from sweep import contents, lease, stored
 from sweep.faults import UNREADABLE
 from sweep.finding import (
     NO_STUDY,
-    Problem,
-    Problems,
+    Defect,
+    Defects,
     Step,
     StudyKey,
     by_study,
@@ -46,21 +46,21 @@ OF_STUDY = (DIRECTIONS, STUDY_USER_ATTRS, STUDY_SYSTEM_ATTRS)
 OF_TRIAL = (VALUES, REPORTS, PARAMS, USER_ATTRS, SYSTEM_ATTRS, HEARTBEATS)
 
 
-def diagnose(connection: Connection) -> list[Problem]:
+def diagnose(connection: Connection) -> list[Defect]:
     """Run every check; a file that SQLite itself finds broken is not looked into further.
 
     Raises SQLAlchemyError: the database refused to read.
     """
-    problems = list(_broken_file(connection))
-    if problems:
-        return problems
+    defects = list(_broken_file(connection))
+    if defects:
+        return defects
     for check in CHECKS:
-        problems += check(connection)
-    damaged = {one.study_id for one in problems if one.finding.severity == "damage"}
-    return problems + list(_unreadable(connection, damaged))
+        defects += check(connection)
+    damaged = {one.study_id for one in defects if one.finding.severity == "damage"}
+    return defects + list(_unreadable(connection, damaged))
 
 
-def _broken_file(connection: Connection) -> Problems:
+def _broken_file(connection: Connection) -> Defects:
     if connection.dialect.name != "sqlite":
         return
     try:
@@ -70,10 +70,10 @@ def _broken_file(connection: Connection) -> Problems:
     if lines != ["ok"]:
         said = f"the file must be a whole SQLite database, got: {line('; '.join(lines))}. "
         step = "Restore a backup, or save what is left with `sqlite3 FILE .recover`"
-        yield Problem.of("file", NO_STUDY, said + step)
+        yield Defect.of("file", NO_STUDY, said + step)
 
 
-def _unreadable(connection: Connection, damaged: set[int | None]) -> Problems:
+def _unreadable(connection: Connection, damaged: set[int | None]) -> Defects:
     """Read every other study as a run does, in case no check knows what is wrong."""
     for study_id, name in _names(connection).items():
         directions = select(DIRECTIONS).where(DIRECTIONS.c.study_id == study_id)
@@ -83,10 +83,10 @@ def _unreadable(connection: Connection, damaged: set[int | None]) -> Problems:
                 connection.execute(directions).all()
         except UNREADABLE as error:
             message = f"a row cannot be read ({line(repr(error)):.120}). Restore a backup"
-            yield Problem.of("unreadable", StudyKey(study_id, name), message)
+            yield Defect.of("unreadable", StudyKey(study_id, name), message)
 
 
-def _leases(connection: Connection) -> Problems:
+def _leases(connection: Connection) -> Defects:
     if not lease.has_table(connection):
         return
     names = _names(connection)
@@ -98,10 +98,10 @@ def _leases(connection: Connection) -> Problems:
         about = "" if study.name else f", of study id {study_id}, which does not exist,"
         message = f"the lease of pid {held.pid} on {held.host}{about} was never given back"
         steps = deleting(lease.LEASES.c.study_id, [study_id])
-        yield Problem.of("lease", study, message, steps, "note")
+        yield Defect.of("lease", study, message, steps, "note")
 
 
-def _placeholders(connection: Connection) -> Problems:
+def _placeholders(connection: Connection) -> Defects:
     names = _names(connection)
     query = select(TRIALS.c.trial_id, TRIALS.c.number).where(_is_placeholder())
     for trial_id, study_id in connection.execute(query).all():
@@ -111,19 +111,19 @@ def _placeholders(connection: Connection) -> Problems:
                 f"trial id {trial_id} reserves ids for study id {study_id}, which nobody runs"
             )
             steps = _deleting_trials([trial_id])
-            yield Problem.of("placeholder", study, message, steps, "note")
+            yield Defect.of("placeholder", study, message, steps, "note")
 
 
-def _lost_trials(connection: Connection) -> Problems:
+def _lost_trials(connection: Connection) -> Defects:
     missing = ~select(STUDIES).where(STUDIES.c.study_id == TRIALS.c.study_id).exists()
     query = select(TRIALS.c.trial_id).where(missing, ~_is_placeholder())
     trial_ids = connection.execute(query.order_by(TRIALS.c.trial_id)).scalars().all()
     if trial_ids:
         message = f"{len(trial_ids)} trials belong to no study ({some_ids(trial_ids)})"
-        yield Problem.of("orphan", NO_STUDY, message, _deleting_trials(trial_ids))
+        yield Defect.of("orphan", NO_STUDY, message, _deleting_trials(trial_ids))
 
 
-def _orphans(connection: Connection) -> Problems:
+def _orphans(connection: Connection) -> Defects:
     parents = {**dict.fromkeys(OF_STUDY, STUDIES), **dict.fromkeys(OF_TRIAL, TRIALS)}
     for table, parent in parents.items():
         key = next(iter(parent.primary_key)).name
@@ -131,10 +131,10 @@ def _orphans(connection: Connection) -> Problems:
         count = connection.execute(select(func.count()).select_from(table).where(missing)).scalar()
         if count:
             message = f"{count} rows of {table.name} belong to no row of {parent.name}"
-            yield Problem.of("orphan", NO_STUDY, message, [(table.delete().where(missing), [])])
+            yield Defect.of("orphan", NO_STUDY, message, [(table.delete().where(missing), [])])
 
 
-def _numbers(connection: Connection) -> Problems:
+def _numbers(connection: Connection) -> Defects:
     rank = func.row_number().over(partition_by=TRIALS.c.study_id, order_by=TRIALS.c.trial_id)
     ranked = select(TRIALS.c.trial_id, (rank - 1).label("rank")).subquery()
     query = of_trials(TRIALS.c.number, ranked.c.rank)
@@ -147,10 +147,10 @@ def _numbers(connection: Connection) -> Problems:
         step = TRIALS.update().where(TRIALS.c.trial_id == bindparam("one"))
         numbers = [{"one": trial_id, "new": new} for trial_id, _, new in rows]
         steps: list[Step] = [(step.values(number=bindparam("new")), numbers)]
-        yield Problem.of("number", study, message, steps)
+        yield Defect.of("number", study, message, steps)
 
 
-def _directions(connection: Connection) -> Problems:
+def _directions(connection: Connection) -> Defects:
     ours = _sweep_studies(connection)
     some = select(DIRECTIONS).where(DIRECTIONS.c.study_id == STUDIES.c.study_id).exists()
     for study, _ in by_study(connection, of_studies().where(~some)):
@@ -159,10 +159,10 @@ def _directions(connection: Connection) -> Problems:
         message = "the study has no direction"
         message += "" if known else ", and only the program that made it knows which"
         steps: list[Step] = [(DIRECTIONS.insert(), [row])] if known else []
-        yield Problem.of("direction", study, message, steps)
+        yield Defect.of("direction", study, message, steps)
 
 
-def _running(connection: Connection) -> Problems:
+def _running(connection: Connection) -> Defects:
     ours = _sweep_studies(connection)
     query = of_trials().where(TRIALS.c.state == TrialState.RUNNING)
     for study, rows in by_study(connection, query):
@@ -170,12 +170,12 @@ def _running(connection: Connection) -> Problems:
             what = "the study is another program's, which may be at it"
             what = "the next `sweep run` trains them again" if study.id in ours else what
             message = f"{len(rows)} trials are RUNNING, and nobody holds the study's lease: {what}"
-            yield Problem.of("running", study, message, severity="note")
+            yield Defect.of("running", study, message, severity="note")
 
 
 # Notes on owners come first: to repair a study its lease is taken. What belongs to nobody goes
 # next, and contents before what counts rows.
-CHECKS: tuple[Callable[[Connection], Problems], ...] = (
+CHECKS: tuple[Callable[[Connection], Defects], ...] = (
     _leases, _placeholders, _lost_trials, _orphans, *contents.CHECKS, _numbers, _directions,
     _running,
 )  # fmt: skip

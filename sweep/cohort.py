@@ -83,7 +83,7 @@ class Cohort:
         return [slot.trial for slot in self._slots.values()]
 
     def start(self, trial: Hashable, setting: Setting) -> None:
-        """Put a trial into a free slot, where its training begins with the next `advance`."""
+        """Put a trial into a free slot, where it trains from the next epoch on that begins."""
         index = min(set(range(self.n_slots)) - set(self._slots))
         losses = np.full((self._epochs, len(self._replicates)), np.nan)
         self._slots[index] = _Slot(trial, setting, losses, self._epochs)
@@ -97,17 +97,17 @@ class Cohort:
             self._new.remove(index)
 
     def launch(self) -> None:
-        """Set the lanes of the trials that have a slot to train an epoch, if they are not yet."""
-        if not self._launched:
+        """Set a GPU to train the next epoch, if it is not at one; a CPU trains in `advance`."""
+        if self._lanes.is_asynchronous and not self._launched:
             self._launched = self._train()
 
     def advance(self) -> list[Report]:
-        """Train one epoch on every lane and report on the trials that had a slot."""
+        """Wait for an epoch of every lane, and report on the trials that trained in it."""
         epoch, self._launched = self._launched or self._train(), None
         # A slot may have been left, or be in its next round, since.
         held = [i for i, (slot, n) in epoch.rounds.items()
                 if self._slots.get(i) is slot and slot.round == n]  # fmt: skip
-        if self._lanes.is_asynchronous and not any(map(self._ends, held)):
+        if not any(map(self._ends, held)):
             self.launch()
         losses = epoch.losses.values()
         for index in held:

@@ -28,8 +28,8 @@ from sqlalchemy import (
 
 from sweep.faults import UNREADABLE
 from sweep.finding import (
-    Problem,
-    Problems,
+    Defect,
+    Defects,
     Step,
     by_study,
     deleting,
@@ -64,23 +64,23 @@ _NUMBER = {  # table -> its float, and the mark that says how to read that
 }
 
 
-def _states(connection: Connection) -> Problems:
+def _states(connection: Connection) -> Defects:
     unknown = cast(TRIALS.c.state, String).not_in([state.name for state in TrialState])
     for study, rows in by_study(connection, of_trials().where(unknown)):
         message = f"{len(rows)} trials have a state unknown to Optuna ({some_of(rows)})"
-        yield Problem.of("state", study, message, _failing(rows, "its stored state was unknown"))
+        yield Defect.of("state", study, message, _failing(rows, "its stored state was unknown"))
 
 
-def _values(connection: Connection) -> Problems:
+def _values(connection: Connection) -> Defects:
     complete = TRIALS.c.state == TrialState.COMPLETE
     query = of_trials(complete).join(VALUES).where(_is_poisoned(VALUES)).distinct()
     for study, rows in by_study(connection, query):
         message = f"{len(rows)} trials have a value that is no number ({some_of(rows)})"
         steps = _dropping_values(rows, "its value was no number")
-        yield Problem.of("value", study, message, steps)
+        yield Defect.of("value", study, message, steps)
 
 
-def _missing_values(connection: Connection) -> Problems:
+def _missing_values(connection: Connection) -> Defects:
     complete, stored = TRIALS.c.state == TrialState.COMPLETE, func.count(VALUES.c.trial_value_id)
     wanted = select(func.count()).where(DIRECTIONS.c.study_id == TRIALS.c.study_id)
     too_few = and_(complete, or_(stored == 0, stored < wanted.scalar_subquery()))
@@ -89,30 +89,30 @@ def _missing_values(connection: Connection) -> Problems:
     for study, rows in by_study(connection, query.having(or_(gap, too_few))):
         message = f"{len(rows)} trials lack a value for an objective ({some_of(rows)})"
         steps = _dropping_values(rows, "it had not all its values")
-        yield Problem.of("value", study, message, steps)
+        yield Defect.of("value", study, message, steps)
 
 
-def _reports(connection: Connection) -> Problems:
+def _reports(connection: Connection) -> Defects:
     number, mark, marks = _NUMBER[REPORTS]
     query = of_trials().join(REPORTS).where(_is_poisoned(REPORTS))
     for study, rows in by_study(connection, query):
         message = f"{len(rows)} intermediate values are no numbers ({some_of(rows)})"
         step = REPORTS.update().where(_is_poisoned(REPORTS))
         step = step.values({number: null(), mark: marks["NAN"]})
-        yield Problem.of("intermediate_value", study, message, [(step, [])])
+        yield Defect.of("intermediate_value", study, message, [(step, [])])
 
 
-def _marks(connection: Connection) -> Problems:
+def _marks(connection: Connection) -> Defects:
     for table, (number, mark, marks) in _NUMBER.items():
         both = and_(mark.in_([m for m in marks if m.name != "FINITE"]), number.is_not(None))
         for study, rows in by_study(connection, of_trials().join(table).where(both)):
             what = "marked infinite or NaN, and hold a number too"
             message = f"{len(rows)} rows of {table.name} are {what} ({some_of(rows)})"
             step = table.update().where(both).values({number: null()})
-            yield Problem.of("mark", study, message, [(step, [])])
+            yield Defect.of("mark", study, message, [(step, [])])
 
 
-def _params(connection: Connection) -> Problems:
+def _params(connection: Connection) -> Defects:
     decode = functools.cache(json_to_distribution)  # thousands of rows share a distribution
 
     def reads(value: float, text: str) -> bool:
@@ -126,10 +126,10 @@ def _params(connection: Connection) -> Problems:
         message = f"{len(rows)} params cannot be read ({names}; {some_of(rows)})"
         steps = deleting(PARAMS.c.param_id, [row[1] for row in rows])
         steps += _failing(rows, f"a param could not be read: {names}")
-        yield Problem.of("param", study, message, steps)
+        yield Defect.of("param", study, message, steps)
 
 
-def _attrs(connection: Connection) -> Problems:
+def _attrs(connection: Connection) -> Defects:
     def reads(text: str) -> bool:
         json.loads(text)
         return True
@@ -152,14 +152,14 @@ def _attrs(connection: Connection) -> Problems:
                 keys = listed(dict.fromkeys(line(str(row[-3])) for row in found))
                 message = f"{len(found)} rows of {table.name} are not JSON (key {keys})"
                 if needed:
-                    yield Problem.of("attr", study, f"{message}. Restore a backup")
+                    yield Defect.of("attr", study, f"{message}. Restore a backup")
                 else:
                     steps = deleting(primary, [row[-2] for row in found])
-                    yield Problem.of("attr", study, message, steps)
+                    yield Defect.of("attr", study, message, steps)
 
 
 # Values that are no numbers go before those that are left are counted.
-CHECKS: tuple[Callable[[Connection], Problems], ...] = (
+CHECKS: tuple[Callable[[Connection], Defects], ...] = (
     _states, _values, _missing_values, _reports, _marks, _params, _attrs,
 )  # fmt: skip
 

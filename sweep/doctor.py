@@ -16,7 +16,7 @@ from sweep.checkup import CHECKS, diagnose
 from sweep.database import open_storage
 from sweep.errors import OwnedElsewhereError, StorageError
 from sweep.faults import one_line
-from sweep.finding import DEEDS, Finding, Problem
+from sweep.finding import DEEDS, Defect, Finding
 from sweep.sqlite import begin, reading
 
 __all__ = ["Finding", "Repair", "examine", "repair"]
@@ -77,7 +77,7 @@ def _opened(url: str, read_only: bool = False) -> Iterator[Engine]:
 
 def _examine(engine: Engine) -> list[Finding]:
     with reading(), begin(engine, durable=False) as connection:
-        found = [problem.finding for problem in diagnose(connection)]
+        found = [defect.finding for defect in diagnose(connection)]
         found += _long_wal(connection)
         connection.rollback()  # see _mend_all
         return found
@@ -85,18 +85,18 @@ def _examine(engine: Engine) -> list[Finding]:
 
 def _mend_all(engine: Engine) -> tuple[str | None, list[str]]:
     with begin(engine, durable=True) as connection:
-        problems = diagnose(connection)
-        if not any(problem.steps for problem in problems):
+        defects = diagnose(connection)
+        if not any(defect.steps for defect in defects):
             connection.rollback()  # even an empty commit is refused by a broken file
             return None, []
         lease.create_table(connection)  # a storage of Optuna's alone has none
-        _refuse_owned(connection, problems)
+        _refuse_owned(connection, defects)
         with _backed_up(connection) as backup:
             return backup, list(_mend(connection))
 
 
-def _refuse_owned(connection: Connection, problems: list[Problem]) -> None:
-    for finding, study_id, _ in problems:
+def _refuse_owned(connection: Connection, defects: list[Defect]) -> None:
+    for finding, study_id, _ in defects:
         owner = None if study_id is None else lease.owner(connection, study_id)
         if owner is not None and finding.severity == "damage":
             raise OwnedElsewhereError(

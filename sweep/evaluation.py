@@ -29,7 +29,7 @@ from sweep.stacked import Stacked
 from sweep.sums import sums
 
 # Of one layer's output at once: on a CPU as many as its caches hold, on a GPU as keep it busy.
-ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 27}
+ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 25}
 
 
 class Evaluation:
@@ -41,17 +41,18 @@ class Evaluation:
         mlp: their module, where it is an MLP trained fused: evaluated by products alone.
         shape: slots and places, (S, G).
         widest: entries of the largest layer's output for one row.
+        variance: of each replicate's validation targets (R,), where R² is to be measured.
     """
 
     def __init__(
         self, problem: Problem, stacked: Stacked, mlp: MLP | None, shape: tuple[int, int],
-        widest: int,
+        widest: int, variance: Tensor | None,
     ):  # fmt: skip
         self._problem, self._stacked, self._mlp, self._shape = problem, stacked, mlp, shape
         widest = max(widest, math.prod(problem.feature_shape))
         entries = ENTRIES[problem.X.device.type]
         self._rows_at_once = max(1, entries // (max(shape) * widest))
-        self._variance = target_variance(problem) if problem.task == "regression" else None
+        self._variance = variance
 
     def losses(self, tensors: Tensors, replicates: range) -> Tensor:
         """Return every lane's mean validation loss, (L,).

@@ -59,7 +59,7 @@ NO_STUDY = StudyKey(None, None)
 Step = tuple[Executable, list[dict[str, Any]]]  # a statement, once for each of these parameters
 
 
-class Problem(NamedTuple):
+class Defect(NamedTuple):
     """A finding with the id of its study and the steps that mend it."""
 
     finding: Finding
@@ -80,7 +80,7 @@ class Problem(NamedTuple):
         return cls(Finding(kind, study.name, message, bool(steps), severity), study.id, steps)
 
 
-Problems = Iterator[Problem]
+Defects = Iterator[Defect]
 
 
 def of_studies(*columns: ColumnElement[Any]) -> Select[Any]:

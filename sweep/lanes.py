@@ -28,7 +28,7 @@ from torch import Tensor
 
 from sweep import graph
 from sweep.backprop import write_gradient
-from sweep.evaluation import Evaluation, gather, row_losses
+from sweep.evaluation import Evaluation, gather, row_losses, target_variance
 from sweep.layout import Layout, Tensors
 from sweep.models import MLP, CounterDropout, Factory, build, dropout_key
 from sweep.optim import Columns, Optimizer
@@ -81,6 +81,7 @@ class Lanes:
         }
         self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
         self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
+        self._variance = target_variance(problem) if problem.task == "regression" else None
         self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
         if recipe.compile:
             self._compile()
@@ -116,7 +117,9 @@ class Lanes:
     def _allocate(self, slots: int, places: int) -> None:
         self.shape, lanes = (slots, places), slots * places
         widest = max(place.shape[0] for place in self.layout.places if place.shape)
-        self._evaluation = Evaluation(self.problem, self._stacked, self._mlp, self.shape, widest)
+        self._evaluation = Evaluation(
+            self.problem, self._stacked, self._mlp, self.shape, widest, self._variance
+        )
         self._params = self.layout.flat(self._initial[:1].expand(lanes, -1), places)
         self._grad = self._params.zeros_like()
         self._tensors = self.layout.views(self._params)

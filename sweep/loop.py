@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -46,7 +45,6 @@ class Loop:
         self.standing = Standing(study, plan.spec.strength)
         self.cohort = self._make_cohort(plan.width)
         self.running: dict[int | str, Params] = {}  # trials by number, controls by name
-        self.asked: deque[tuple[int, Params]] = deque()  # that have no slot yet
         self.epochs: dict[int | str, int] = {}
         self._flushed = time.monotonic()
         self._publish_at = self._flushed + PUBLISH_S
@@ -59,36 +57,35 @@ class Loop:
     ) -> Ending:
         """Train until all is done, the time is over, or it is told to stop; see `run_study`."""
         deadline = time.monotonic() + (self.plan.spec.search.timeout_s or float("inf"))
-        ended: list[bool] = []  # of the trials that reported last
+        ended: list[bool] | None = None  # whether each trial has that reported last
         while True:
             self._fill(asking=time.monotonic() <= deadline)
             if self.running and not self._launch():
                 continue
-            if ended:  # A GPU, or the workers, train meanwhile.
+            if ended is not None:  # a GPU, or the workers, train meanwhile
                 self._store(any(ended), publish)
                 on_progress(self._progress())
             if not self.running:
                 return "timeout" if self.search.wanted else "done"
             if should_stop():
                 return "interrupted"
-            self._ask_ahead(deadline)
+            if time.monotonic() <= deadline:
+                self._ask_ahead()
             ended = [self._take(report) for report in self._advance()]
 
     def _fill(self, asking: bool) -> None:
         """Put controls that are due, and trials, into free slots."""
-        while self.asked and not asking:
-            self.search.give_back(self.asked.popleft()[0])
-        under_way = self.asked or any(isinstance(trial, int) for trial in self.running)
-        due = self.controls.due(
-            self.widening.span, bool(self.search.wanted or under_way), self.running
-        )
+        searching = self.search.wanted or any(isinstance(trial, int) for trial in self.running)
+        due = self.controls.due(self.widening.span, searching, self.running)
         for name, params in due.items():
             if self.cohort.free:
                 self._start(name, params)
-        while self.cohort.free and (self.asked or (asking and self.search.ready)):
-            self._start(*(self.asked.popleft() if self.asked else self._ask()))
+        while asking and self.cohort.free and self.search.ready:
+            if not self.search.has_waiting:
+                self.widening.before_ask()
+            self._start(*self.search.ask())
 
-    def _ask_ahead(self, deadline: float) -> None:
+    def _ask_ahead(self) -> None:
         """Ask for trials before there is a slot for them, where they depend on no later result.
 
         A few at a time, so that no epoch is kept waiting, and as many as there are slots by the
@@ -96,14 +93,9 @@ class Loop:
         """
         slots = self.cohort.n_slots
         for _ in range(-(-slots // self.plan.spec.training.epochs)):
-            late = time.monotonic() > deadline
-            if late or len(self.asked) >= slots or not self.search.ready:
-                break
-            self.asked.append(self._ask())
-
-    def _ask(self) -> tuple[int, Params]:
-        self.widening.before_ask()
-        return self.search.ask()
+            if self.search.ready_ahead(slots):
+                self.widening.before_ask()
+                self.search.ask_ahead()
 
     def _start(self, trial: int | str, params: Params) -> None:
         self.running[trial], self.epochs[trial] = params, 0
@@ -119,7 +111,10 @@ class Loop:
         return self._while_memory_suffices(lambda: self.cohort.advance()) or []
 
     def _while_memory_suffices(self, train: Callable[[], T]) -> T | None:
-        """Train; where memory does not suffice, begin again at half the width."""
+        """Train; where memory does not suffice, begin again at half the width.
+
+        `train` must not hold the cohort, whose memory the next one needs.
+        """
         try:
             return train()
         except (RuntimeError, MemoryError) as error:

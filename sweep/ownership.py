@@ -36,7 +36,7 @@ class Ownership:
     """Hold the right to some studies of a database, and write to them.
 
     `studies` is what their owner holds of them in memory, by id: it is only read here, and must
-    have every study from the moment that it is owned. `leases` has the studies owned. Calls may
+    have every study that is owned by the next call. `leases` has the studies owned. Calls may
     come from several threads.
     """
 

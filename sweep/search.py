@@ -51,21 +51,33 @@ class Search:
     @property
     def ready(self) -> bool:
         """Whether another trial is wanted and its ask has all the results it depends on."""
-        if not self.wanted:
-            return False
+        return self.wanted and self._has_results_for(self._next)
+
+    def ready_ahead(self, n_waiting: int) -> bool:
+        """Whether fewer than so many trials wait, and the next new one could be asked for."""
+        asked = self.n_results + len(self._trials) + len(self._waiting)
+        wanted = asked < self._spec.search.n_trials and len(self._waiting) < n_waiting
+        return wanted and self._has_results_for(self._n)
+
+    def _has_results_for(self, number: int) -> bool:
         while self._n_settled in self._finished:
             self._n_settled += 1
         ahead = self._spec.in_flight
-        return ahead is None or self._next - ahead < self._n_settled
+        return ahead is None or number - ahead < self._n_settled
 
     @property
     def _next(self) -> int:
         return self._waiting[0] if self._waiting else self._n
 
     @property
-    def new(self) -> int | None:
-        """The number of the next trial, where that is one never asked before."""
-        return None if self._waiting else self._n
+    def new(self) -> int:
+        """The number of the next trial that was never asked for."""
+        return self._n
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether `ask` returns one that was asked for before, or enqueued."""
+        return bool(self._waiting)
 
     def known_to(self, number: int) -> list[FrozenTrial]:
         """Return the trials whose results an ask may depend on."""
@@ -81,24 +93,33 @@ class Search:
         self.study.sampler = make_sampler(self._spec.search.sampler)
 
     def ask(self) -> tuple[int, Params]:
-        """Return the next trial's number and params."""
+        """Return the next trial's number and params; those that wait come first."""
         number = self._next
+        if self._waiting:
+            self._waiting.pop(0)
+        trial = self._trials[number] = self._proposed(number)
+        return number, {name: float(value) for name, value in trial.params.items()}
+
+    def ask_ahead(self) -> None:
+        """Ask for the next new trial before its turn: it waits, with its params, for `ask`."""
+        number = self._n
+        self._trials[number] = self._proposed(number)
+        self.give_back(number)
+
+    def _proposed(self, number: int) -> Trial:
         if self._spec.search.sampler.type == "gp":  # it would start from its last fit
             self.study.sampler = make_sampler(self._spec.search.sampler)
         reseed(self.study.sampler, derive(self._spec.seed, "ask", number) % 2**32)
         if isinstance(self.study.sampler, QMC):
             self.study.sampler.number = number
-        if self._waiting:
-            self._waiting.pop(0)
-        else:
+        if number == self._n:
             self._n += 1
             if number in self._design:
                 self.study.enqueue_trial(self._design[number])
-        with self._storage.showing(self._seen_by(number)):
+        with self._storage.showing(self._seen_by(number), offered=number):
             trial = self.study.ask(self._space)  # type: ignore[arg-type]
         assert trial.number == number, "another process asks this study"
-        self._trials[number] = trial
-        return number, {name: float(value) for name, value in trial.params.items()}
+        return trial
 
     def report(self, number: int, epoch: int, loss: float) -> bool:
         """Store an intermediate value; return whether the pruner gives the trial up."""

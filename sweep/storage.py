@@ -108,9 +108,11 @@ class MirroredStorage(InMemoryStorage):
                     value = distribution.to_internal_repr(trial.params[name])
                     self._changes.add_param(trial._trial_id, name, value, distribution)
 
-    def showing(self, last_seen: int, whole: int | None = None) -> AbstractContextManager[None]:
+    def showing(
+        self, last_seen: int, whole: int | None = None, offered: int | None = None
+    ) -> AbstractContextManager[None]:
         """Show results of trials 0…last_seen only, and trial number `whole` as it is: see View."""
-        return self._view.showing(last_seen, whole)
+        return self._view.showing(last_seen, whole, offered)
 
     def close(self) -> None:
         """Flush durably, give the leases back and let the database go. Harmless when repeated.
@@ -261,7 +263,9 @@ class MirroredStorage(InMemoryStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Return the trials of a study, as `showing` allows."""
-        if self._view.last_seen is None or states == (TrialState.WAITING,):
+        if states == (TrialState.WAITING,):
+            return self._view.waiting(super().get_all_trials(study_id, deepcopy, states))
+        if self._view.last_seen is None:
             return super().get_all_trials(study_id, deepcopy, states)
         with self._lock:
             self._check_study_id(study_id)

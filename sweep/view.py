@@ -17,21 +17,26 @@ class View:
     def __init__(self) -> None:
         self.last_seen: int | None = None  # None: everything is shown
         self._whole_trial: int | None = None
+        self._offered: int | None = None
         self._settled: dict[int, int] = {}
 
     @contextmanager
-    def showing(self, last_seen: int, whole: int | None = None) -> Iterator[None]:
+    def showing(
+        self, last_seen: int, whole: int | None = None, offered: int | None = None
+    ) -> Iterator[None]:
         """Show results of trials 0…last_seen only.
 
-        Finished trials after `last_seen` look RUNNING, without values; running ones have no
-        intermediate values, and none of them what pruners noted, but for trial number `whole`.
-        It holds for all threads: one asks, at a time.
+        Finished trials after `last_seen` look RUNNING, without values, and so do those that wait
+        with their params; running ones have no intermediate values, and none of them what pruners
+        noted, but for trial number `whole`. Of trials that wait to be asked for, number `offered`
+        is offered alone. It holds for all threads: one asks, at a time.
         """
-        before, self.last_seen, self._whole_trial = self.last_seen, last_seen, whole
+        before = self.last_seen, self._whole_trial, self._offered
+        self.last_seen, self._whole_trial, self._offered = last_seen, whole, offered
         try:
             yield
         finally:
-            self.last_seen, self._whole_trial = before, None
+            self.last_seen, self._whole_trial, self._offered = before
 
     def trial(self, trial: FrozenTrial) -> FrozenTrial:
         """Return one trial as it may be seen."""
@@ -39,7 +44,8 @@ class View:
             return trial
         late = trial.number > self.last_seen and trial.state.is_finished()
         under_way = trial.state == TrialState.RUNNING and trial.intermediate_values
-        if not late and not under_way:
+        queued = trial.state == TrialState.WAITING and trial.params
+        if not late and not under_way and not queued:
             return trial
         shown = copy.copy(trial)
         shown.state = TrialState.RUNNING
@@ -55,6 +61,12 @@ class View:
             return [*trials]
         whole = min(self._n_settled(study_id, trials), max(0, self.last_seen + 1))
         return [*trials[:whole], *map(self.trial, trials[whole:])]
+
+    def waiting(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those of the trials that wait which an ask may take."""
+        if self._offered is None:
+            return [*trials]
+        return [trial for trial in trials if trial.number == self._offered]
 
     def forget(self, study_id: int) -> None:
         """Forget a study that was deleted: its id may come again."""

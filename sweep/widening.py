@@ -33,7 +33,7 @@ class Widening:
             self._look_further(move)
 
     def before_ask(self) -> None:
-        """Move an end, if it is time to and the results say so."""
+        """Move an end, if it is time to and the results say so, before the next new trial."""
         spec, number = self._spec, self._search.new
         if not number or number % EVERY or not may_widen(spec):
             return

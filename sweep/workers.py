@@ -57,8 +57,9 @@ def lead(spec: StudySpec, pipes: Sequence[Connection], signals: Sequence[signal.
     sys.stdout.flush()  # what the user's own code has said
     # The owner's sockets and pipes would outlive it here: not closed before, since the user's code
     # may read them, nor with what planning has opened, such as a GPU.
-    for descriptor in inherited - {pipe.fileno() for pipe in pipes}:
-        with suppress(OSError):
+    kept = {pipe.fileno() for pipe in pipes}
+    for descriptor, file in _open_files().items():
+        if inherited.get(descriptor) == file and descriptor not in kept:
             os.close(descriptor)
     if isinstance(answer, Exception):
         pipes[0].send(answer)
@@ -97,18 +98,14 @@ def sendable(error: Exception) -> Exception:
     return read
 
 
-def _open_files() -> set[int]:
-    """Return the files that are open, but for the standard ones (Linux)."""
-    listed = map(int, os.listdir("/proc/self/fd"))  # the one it is read by among them
-    return {descriptor for descriptor in listed if descriptor > 2 and _is_open(descriptor)}
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
+def _open_files() -> dict[int, tuple[int, int]]:
+    """Return what every descriptor but the standard ones stands for: device and inode (Linux)."""
+    found = {}
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):  # the one that was read by is closed again
+            status = os.fstat(descriptor)
+            found[descriptor] = status.st_dev, status.st_ino
+    return {descriptor: file for descriptor, file in found.items() if descriptor > 2}
 
 
 def _serve(plan: Plan, pipe: Connection) -> None:

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from sweep.database import open_storage
 from sweep.finding import (
     NO_STUDY,
+    Defect,
     Finding,
-    Problem,
     StudyKey,
     by_study,
     deleting,
@@ -52,9 +52,9 @@ def test_rows_are_deleted_by_ids_of_any_number(url: str) -> None:
 
 def test_a_problem_can_be_mended_if_it_has_steps() -> None:
     steps = deleting(TRIALS.c.trial_id, [1])
-    mendable = Problem.of("state", StudyKey(3, "a"), "is wrong", steps)
+    mendable = Defect.of("state", StudyKey(3, "a"), "is wrong", steps)
     assert mendable == (Finding("state", "a", "is wrong", mendable=True), 3, steps)
-    assert Problem.of("file", NO_STUDY, "is broken", severity="note") == (
+    assert Defect.of("file", NO_STUDY, "is broken", severity="note") == (
         Finding("file", None, "is broken", mendable=False, severity="note"), None, []
     )  # fmt: skip
 

@@ -191,3 +191,33 @@ def test_a_study_that_comes_again_under_its_id_is_seen_anew() -> None:
         assert view.trials(2, ended) == ended
     view.forget(7)  # nothing was seen of it
     assert view.trials(1, running) == running
+
+
+def test_a_trial_that_waits_with_its_params_looks_as_under_way(mixed: Owner) -> None:
+    mirror, study = mixed
+    mirror.requeue_trial(study.trials[1]._trial_id)
+
+    def states() -> str:
+        return "".join(trial.state.name[0] for trial in study.trials)
+
+    assert states() == "CWCPFW"
+    with mirror.showing(9):
+        assert states() == "CRCPFW"  # the last one was enqueued, and never asked for
+        assert study.trials[1].params
+
+
+def test_of_trials_that_wait_one_may_be_offered(mixed: Owner) -> None:
+    mirror, study = mixed
+    mirror.requeue_trial(study.trials[1]._trial_id)
+
+    def waiting() -> list[int]:
+        trials = mirror.get_all_trials(study._study_id, states=(TrialState.WAITING,))
+        return [trial.number for trial in trials]
+
+    assert waiting() == [1, 5]
+    with mirror.showing(9, offered=5):
+        assert waiting() == [5]
+        with mirror.showing(9, offered=7):
+            assert waiting() == []
+        assert waiting() == [5]
+    assert waiting() == [1, 5]
