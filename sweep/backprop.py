@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from sweep.layout import Tensors
 from sweep.models import ELU, MLP, SiLU
+from sweep.products import affine, product
 from sweep.sums import sums
 
 
@@ -93,10 +94,10 @@ def _forward(
     hs, zs = [x], []
     for layer in layers[:-1]:
         weight, bias = params[f"{layer}.weight"], params[f"{layer}.bias"]
-        zs.append(torch.baddbmm(bias[:, None], hs[-1], weight.mT))
+        zs.append(affine(bias[:, None], hs[-1], weight.mT))
         hs.append(activation.forward(zs[-1]))
     weight, bias = params[f"{layers[-1]}.weight"], params[f"{layers[-1]}.bias"]
-    zs.append(torch.baddbmm(bias[..., None], weight, hs[-1].mT))
+    zs.append(affine(bias[..., None], weight, hs[-1].mT))
     return hs, zs
 
 
@@ -109,9 +110,9 @@ def _backward(
     sums(columns, out=gradient[f"{layers[-1]}.bias"])
     for index in reversed(range(len(layers))):
         weight = f"{layers[index]}.weight"
-        torch.bmm(columns, hs[index], out=gradient[weight])
+        product(columns, hs[index], out=gradient[weight])
         if index:
-            d = torch.bmm(columns.mT, params[weight])
+            d = product(columns.mT, params[weight])
             d = activation.backward(d, zs[index - 1], hs[index])
             torch.sum(d, 1, out=gradient[f"{layers[index - 1]}.bias"])
             columns = d.mT

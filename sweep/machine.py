@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+CPUS = Path("/proc/cpuinfo")  # Linux
 
 
 @contextmanager
@@ -20,6 +23,19 @@ def importing() -> Iterator[None]:
         gc.enable()
 
 
+@cache
+def is_amd_with_avx512() -> bool:
+    """Whether this is an AMD CPU with AVX-512, of which MKL makes no use (Linux)."""
+    try:
+        with CPUS.open(encoding="ascii", errors="replace") as file:
+            first = file.read(1 << 13).split("\n\n")[0]  # of many CPUs alike
+    except OSError:
+        return False
+    told = dict(line.split(":", 1) for line in first.splitlines() if ":" in line)
+    fields = {name.strip(): value.split() for name, value in told.items()}
+    return fields.get("vendor_id") == ["AuthenticAMD"] and "avx512f" in fields.get("flags", [])
+
+
 def use_one_thread() -> None:
     """Train on one CPU thread unless the user asked for more.
 
@@ -28,8 +44,13 @@ def use_one_thread() -> None:
     """
     import torch  # here: the owner of a run does without
 
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
+    if "OMP_NUM_THREADS" in os.environ:
+        return
+    torch.set_num_threads(1)
+    if is_amd_with_avx512():
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1, user_api="blas")  # of numpy: see `products`
 
 
 def keep_freed_memory() -> None:
@@ -38,6 +59,8 @@ def keep_freed_memory() -> None:
     A step's temporaries would be mapped anew in the next step, at hundreds of page faults
     each time: up to a third of a step.
     """
+    import ctypes
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:  # glibc; the numbers are of its malloc.h
         trim_threshold, mmap_threshold = -1, -3

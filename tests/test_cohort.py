@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from sweep import products
 from sweep.cohort import Cohort
 from sweep.evaluation import ENTRIES
 from sweep.lanes import Lanes, Recipe
@@ -143,6 +144,13 @@ def conv_net() -> nn.Module:
     )
 
 
+@pytest.fixture(params=["torch", "numpy"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Multiply matrices by the one or the other, whatever the CPU."""
+    monkeypatch.setattr(products, "by_numpy", lambda: request.param == "numpy")
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("batch_size", [None, 10, 7])
 @pytest.mark.parametrize("hidden", [[], [7], [32], [9, 5]])
 @pytest.mark.parametrize("n_features", [5, 30])
@@ -206,6 +214,7 @@ def test_compiled_steps_report_the_same_bits_in_any_slot_and_company(net: str) -
     assert_bitwise(alone(first, HEALTHY), crowded(second, HEALTHY))
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("hidden", [[], [7], [32], [9, 5]])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "silu", "elu"])
 def test_a_trial_reports_the_same_bits_among_any_number_of_slots(

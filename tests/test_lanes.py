@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import sweep.lanes
-from sweep import optim
+from sweep import optim, products
 from sweep.evaluation import row_losses
 from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe
@@ -188,6 +188,18 @@ def test_lanes_train_as_torch_optim_does(
 ) -> None:
     case = make_case(optimizer, norm, schedule, problem=made_up(task))
     assert case.gap(side_by_side(settings(optimizer, norm))) < 1e-9
+
+
+@pytest.mark.parametrize("by_numpy", [True, False])
+@pytest.mark.parametrize("hidden", [[], [4], [5, 3]])
+def test_both_libraries_of_products_train_as_torch_optim_does(
+    monkeypatch: pytest.MonkeyPatch, hidden: list[int], by_numpy: bool
+) -> None:
+    monkeypatch.setattr(products, "by_numpy", lambda: by_numpy)
+    problem = made_up("classification")
+    case = make_case("adam", "elastic", "cosine", problem=problem)
+    case = replace(case, factory=mlp(problem, hidden))
+    assert case.gap(eventful("adam", "elastic")) < 1e-9
 
 
 def in_one_pass(case: Case) -> Case:

@@ -32,7 +32,8 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
             "stored", "trial_ids", "schema", "database", "sqlite", "faults", "lease",
         ),
         "numerics": (
-            "cohort", "lanes", "evaluation", "sums", "host", "graph", "backprop", "flat", "optim",
+            "cohort", "lanes", "evaluation", "products", "sums", "host", "graph", "backprop",
+            "flat", "optim",
             "penalty", "models", "layout", "stacked", "alpha_max", "holdout", "problem", "splits",
             "preprocessing", "data", "draws", "rows", "features", "targets", "sources", "files",
             "refusals", "own", "stats", "machine", "reports",

@@ -40,6 +40,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
 import torch
 
 from sweep.plan import Plan, make_plan
+from sweep.products import product
 from sweep.sections import MlpSpec
 from sweep.spec import StudySpec
 from sweep.studyfile import load_spec
@@ -87,9 +88,9 @@ def rates(device: torch.device) -> dict[str, float]:
     def warm(call: Callable[[], Any]) -> float:
         return median([seconds(device, call) for _ in range(8)][1:])
 
-    product = warm(lambda: torch.mm(a, b, out=out))
+    multiply = warm(lambda: product(a[None], b[None], out[None]))
     copy = warm(lambda: target.copy_(source))
-    return {"flop_s": 2 * n**3 / product, "byte_s": 2 * 4 * entries / copy}
+    return {"flop_s": 2 * n**3 / multiply, "byte_s": 2 * 4 * entries / copy}
 
 
 def measure(work: Workload, runs: int, quick: bool) -> dict[str, Any]:

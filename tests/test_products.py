@@ -1,0 +1,110 @@
+"""Products of matrices, lane by lane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from threadpoolctl import threadpool_info
+from torch import Tensor
+
+from sweep import machine, products
+from sweep.products import AVX512_KERNELS, affine, product
+
+AMD = "vendor_id\t: AuthenticAMD\nflags\t\t: fpu sse avx2 "
+
+
+@pytest.fixture(params=[True, False], ids=["numpy", "torch"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Multiply by the one or the other, whatever the CPU."""
+    monkeypatch.setattr(products, "by_numpy", lambda: request.param)
+    return bool(request.param)
+
+
+def matrices(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    a, b = (
+        torch.rand(shape, generator=generator, dtype=dtype) for shape in ((3, 5, 7), (3, 7, 4))
+    )
+    return a, b
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "laid", [lambda t: t, lambda t: t.mT.contiguous().mT, lambda t: t[:1].expand(3, -1, -1)],
+    ids=["rows", "columns", "one of all lanes"],
+)  # fmt: skip
+def test_each_lane_is_multiplied(laid: Callable[[Tensor], Tensor], dtype: torch.dtype) -> None:
+    a, b = matrices(dtype)
+    a, b = laid(a), laid(b)
+    want = torch.stack([a[lane] @ b[lane] for lane in range(3)])
+    torch.testing.assert_close(product(a, b), want)
+    out = torch.empty_like(want)
+    assert product(a, b, out=out) is out
+    torch.testing.assert_close(out, want)
+    bias = torch.rand(3, 1, 4, dtype=dtype)
+    torch.testing.assert_close(affine(bias, a, b), want + bias)
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("shape", [(50, 64, 32), (50, 128, 128), (7, 5, 3), (180, 64, 10)])
+def test_a_lane_has_the_same_bits_wherever_it_lies(shape: tuple[int, int, int]) -> None:
+    n, k, m = shape
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.rand(n, k, generator=generator), torch.rand(k, m, generator=generator)
+    want = product(a[None], b[None])[0]
+    for lanes, shift in ((2, 1), (5, 3), (13, 7)):
+        many_a = torch.zeros(lanes * n * k + shift)[shift:].view(lanes, n, k)
+        many_b = torch.zeros(lanes * k * m + shift)[shift:].view(lanes, k, m)
+        many_a[-1], many_b[-1] = a, b
+        many_a[0] = float("nan")
+        assert torch.equal(product(many_a, many_b)[-1], want)
+
+
+def test_what_is_compiled_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> bool:
+        raise AssertionError("numpy was asked")
+
+    monkeypatch.setattr(products, "by_numpy", refuse)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    a, b = matrices(torch.float32)
+    torch.testing.assert_close(product(a, b), a @ b)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "is_one"),
+    [
+        (f"{AMD}avx512f\n\nvendor_id\t: other\n", True),
+        (f"{AMD}\n\nflags : avx512f\n", False),
+        (f"{AMD}avx512f\n".replace("AuthenticAMD", "GenuineIntel"), False),
+        ("Processor : an ARM\n", False),
+        (None, False),
+    ],
+)
+def test_an_amd_cpu_with_avx512_is_known_by_its_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: str | None, is_one: bool
+) -> None:
+    if cpu is not None:
+        (tmp_path / "cpuinfo").write_text(cpu)
+    monkeypatch.setattr(machine, "CPUS", tmp_path / "cpuinfo")
+    machine.is_amd_with_avx512.cache_clear()
+    try:
+        assert machine.is_amd_with_avx512() is is_one
+    finally:
+        machine.is_amd_with_avx512.cache_clear()
+
+
+def test_numpy_is_asked_which_kernels_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = {
+        library["architecture"]
+        for library in threadpool_info()
+        if library["internal_api"] == "openblas" and "numpy" in library["filepath"]
+    }
+    for amd in (True, False):
+        monkeypatch.setattr(products, "is_amd_with_avx512", lambda amd=amd: amd)
+        products.by_numpy.cache_clear()
+        assert products.by_numpy() == (amd and bool(kernels & set(AVX512_KERNELS)))
+    products.by_numpy.cache_clear()
