@@ -7,8 +7,8 @@ noticing; a slot that nobody uses is trained along and never read, or left out w
 behind the last one and that changes no bit. One thread owns a cohort.
 
 A GPU is given the next epoch before the losses of the last one are read, so that it never waits
-for the host: not past the end of a trial, whose lanes are measured first. So a trial that diverges
-or is stopped there leaves its lanes up to two epochs late, which nothing reads.
+for the host: not past the end of a trial, whose lanes are measured first. So the lanes of a trial
+that diverges or is stopped there train an epoch more, which nothing reads.
 """
 
 from __future__ import annotations

@@ -346,6 +346,17 @@ def test_the_next_epoch_is_under_way_before_the_losses_of_the_last_are_read(
     assert asynchronous == ["train", *["train", "wait"] * 4, "wait"]  # 5 epochs and no more
 
 
+def test_a_trial_that_diverges_trains_one_epoch_too_many(asynchronous: list[str]) -> None:
+    problem = problem_of()
+    cohort = Cohort(problem, mlp(problem), ADAM, 8)
+    assert [epoch for epoch, _ in alone(cohort, DIVERGING).losses] == [1]
+    assert asynchronous == ["train", "train", "wait"]
+    asynchronous.clear()
+    told = alone(cohort, HEALTHY)  # which begins after it
+    assert [epoch for epoch, _ in told.losses] == [1, 2, 3, 4, 5]
+    assert asynchronous.count("train") == 5
+
+
 def test_lanes_go_on_without_waiting_for_a_trial_to_be_started(asynchronous: list[str]) -> None:
     problem = problem_of()
     cohort, told = Cohort(problem, mlp(problem), ADAM, 16), dict[Hashable, Told]()
