@@ -2,7 +2,7 @@
 
 | symbol | meaning | shape |
 |---|---|---|
-| L, B | lanes, rows of a batch | |
+| L, B | lanes, rows of a batch; lanes may be slots and places, (S, G, …), in `outputs` | |
 | W, b | weight and bias of a layer | (L, out, in), (L, out) |
 | h | a layer's input, as rows | (L, B, in) |
 | z | its output before the activation: rows, of the last layer columns | (L, B, out), (L, C, B) |
@@ -14,7 +14,8 @@ in little more than half of its operators, which a step of small networks takes 
 for; and each gradient is written where it belongs, instead of being made elsewhere and copied.
 
 The last layer has the rows of the batch as its fast axis, since it has few units: its product
-and the softmax are faster than along those.
+and the softmax are faster than along those. The first layer's weight lies as (in, out), which its
+product forward reads twice as fast; a layer behind it would lose going back what it gains.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from sweep.layout import Tensors
 from sweep.models import ELU, MLP, SiLU
 from sweep.products import affine, product
 from sweep.sums import sums
+
+TRANSPOSED = ("layers.0.weight",)  # parameters that best lie so
 
 
 class Activation(NamedTuple):
@@ -61,7 +64,7 @@ def outputs(model: MLP, params: Tensors, x: Tensor) -> Tensor:
     Args:
         model: the template; its own tensors are not used.
         params: each layer's weight and bias, stacked over the lanes.
-        x: rows of the lanes; a lane's may be those of another.
+        x: rows of the lanes; of slots and places, (1, G, B, F) are those of all slots.
     """
     _, zs = _forward(_layers(model), ACTIVATIONS[type(model.activation)], params, x)
     return zs[-1]
@@ -94,7 +97,7 @@ def _forward(
     hs, zs = [x], []
     for layer in layers[:-1]:
         weight, bias = params[f"{layer}.weight"], params[f"{layer}.bias"]
-        zs.append(affine(bias[:, None], hs[-1], weight.mT))
+        zs.append(affine(bias[..., None, :], hs[-1], weight.mT))
         hs.append(activation.forward(zs[-1]))
     weight, bias = params[f"{layers[-1]}.weight"], params[f"{layers[-1]}.bias"]
     zs.append(affine(bias[..., None], weight, hs[-1].mT))

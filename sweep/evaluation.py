@@ -50,8 +50,8 @@ class Evaluation:
     ):  # fmt: skip
         self._problem, self._stacked, self._mlp, self._shape = problem, stacked, mlp, shape
         widest = max(widest, math.prod(problem.feature_shape))
-        entries = ENTRIES[problem.X.device.type]
-        self._rows_at_once = max(1, entries // (max(shape) * widest))
+        at_once = math.prod(shape) if mlp else max(shape)  # see `_evaluate`
+        self._rows_at_once = max(1, ENTRIES[problem.X.device.type] // (at_once * widest))
         self._variance = variance
 
     def losses(self, tensors: Tensors, replicates: range) -> Tensor:
@@ -121,36 +121,24 @@ class Evaluation:
     def _outputs(self, held: Tensors, rows: Tensor) -> Tensor:
         """Evaluate every lane on its place's rows (G, m): outputs (L, C, m).
 
-        Lanes at the same place hold the same replicate and share its rows: one large product
-        a place; or, of fewer slots than places, one batched product a slot.
+        Lanes at the same place hold the same replicate and share its rows.
         """
-        slots, places = self._shape
         tensors = {name: tensor.unflatten(0, self._shape) for name, tensor in held.items()}
-        by_slot, outs = slots < places, []
-        for part in rows.split(self._rows_at_once, 1):
-            if by_slot:
-                x = gather(self._problem.X, part)
-                of = [{n: t[slot] for n, t in tensors.items()} for slot in range(slots)]
-                outs.append(torch.stack([self._evaluate(lanes, x) for lanes in of]))
-            else:
-                of = [{n: t[:, place] for n, t in tensors.items()} for place in range(places)]
-                xs = [self._problem.X.index_select(0, place) for place in part]
-                pairs = zip(of, xs, strict=True)
-                outs.append(torch.stack([self._evaluate_shared(*pair) for pair in pairs], 1))
-        out = outs[0] if len(outs) == 1 else torch.cat(outs, 3)
-        return out.flatten(0, 1)
+        outs = [self._evaluate(tensors, part) for part in rows.split(self._rows_at_once, 1)]
+        return (outs[0] if len(outs) == 1 else torch.cat(outs, 3)).flatten(0, 1)
 
-    def _evaluate(self, tensors: Tensors, x: Tensor) -> Tensor:
-        """Map each lane's rows (L, m, *features) to outputs (L, C, m)."""
+    def _evaluate(self, tensors: Tensors, rows: Tensor) -> Tensor:
+        """Map each place's rows (G, m) by tensors (S, G, …) to outputs (S, G, C, m)."""
+        slots, places = self._shape
+        x = gather(self._problem.X, rows)
         if self._mlp:
-            return outputs(self._mlp, tensors, x)
-        return self._stacked.evaluate(tensors, x).mT
-
-    def _evaluate_shared(self, tensors: Tensors, x: Tensor) -> Tensor:
-        """Map rows (m, *features) shared by all lanes to outputs (L, C, m)."""
-        if self._mlp:
-            return outputs(self._mlp, tensors, x.expand(self._shape[0], *x.shape))
-        return self._stacked.evaluate_shared(tensors, x).mT
+            return outputs(self._mlp, tensors, x[None])
+        if slots < places:
+            of = [{n: t[slot] for n, t in tensors.items()} for slot in range(slots)]
+            return torch.stack([self._stacked.evaluate(lanes, x) for lanes in of]).mT
+        of = [{n: t[:, place] for n, t in tensors.items()} for place in range(places)]
+        pairs = zip(of, x, strict=True)
+        return torch.stack([self._stacked.evaluate_shared(*pair) for pair in pairs], 1).mT
 
     def _mean_losses(self, out: Tensor, target: Tensor, sizes: Tensor | None) -> Tensor:
         """Average the data loss of outputs (L, C, m) over targets (G, m): (L,)."""

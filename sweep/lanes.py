@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from sweep import graph
-from sweep.backprop import write_gradient
+from sweep.backprop import TRANSPOSED, write_gradient
 from sweep.evaluation import Evaluation, gather, row_losses, target_variance
 from sweep.layout import Layout, Tensors
 from sweep.models import MLP, CounterDropout, Factory, build, dropout_key
@@ -66,7 +66,9 @@ class Lanes:
         self.problem, self.recipe = problem, recipe
         replicates = range(len(problem.replicates))
         modules = [build(factory, self._seed("weights", r)) for r in replicates]
-        self.layout = Layout.of(modules[0], recipe.exempt)
+        self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
+        transposed = TRANSPOSED if self._mlp else ()
+        self.layout = Layout.of(modules[0], recipe.exempt, transposed)
         self._stacked = Stacked(modules[0], fused=recipe.fused)
         self._dropouts = [
             f"{name}.key" if name else "key"
@@ -82,7 +84,6 @@ class Lanes:
         self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
         self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
         self._variance = target_variance(problem) if problem.task == "regression" else None
-        self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
         if recipe.compile:
             self._compile()
         self._allocate(slots, places)
@@ -269,4 +270,7 @@ class Lanes:
 
     def tensors(self, lane: int) -> Tensors:
         """Copy what one lane's network holds, parameters and buffers by name, to the host."""
-        return {n: held[lane].detach().cpu().clone() for n, held in self._networks.items()}
+        return {
+            name: held[lane].detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, held in self._networks.items()
+        }

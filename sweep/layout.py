@@ -29,11 +29,22 @@ class Place:
     name: str
     shape: torch.Size
     penalised: bool
+    transposed: bool = False  # lies as its transpose does
 
     @property
     def size(self) -> int:
         """Entries."""
         return prod(self.shape)
+
+    def view(self, part: Tensor) -> Tensor:
+        """View entries (L, size) as they lie as tensors, (L, *shape)."""
+        return (
+            part.view(-1, *self.shape[::-1]).mT if self.transposed else part.view(-1, *self.shape)
+        )
+
+    def entries(self, tensor: Tensor) -> Tensor:
+        """Return the entries (size,) of a tensor as they lie."""
+        return (tensor.mT if self.transposed else tensor).flatten()
 
 
 @dataclass(frozen=True)
@@ -43,12 +54,16 @@ class Layout:
     places: tuple[Place, ...]
 
     @classmethod
-    def of(cls, module: nn.Module, exempt: Sequence[str] = ()) -> Layout:
-        """Lay out the trainable parameters of `module`."""
+    def of(
+        cls, module: nn.Module, exempt: Sequence[str] = (), transposed: Sequence[str] = ()
+    ) -> Layout:
+        """Lay out the trainable parameters of `module`, some matrices as their transposes."""
         named = [(n, p.shape) for n, p in module.named_parameters() if p.requires_grad]
         weights = {name for name, _ in named if is_weight(module, name, exempt)}
         named.sort(key=lambda item: item[0] not in weights)
-        return cls(tuple(Place(name, shape, name in weights) for name, shape in named))
+        return cls(
+            tuple(Place(name, shape, name in weights, name in transposed) for name, shape in named)
+        )
 
     @property
     def size(self) -> int:
@@ -79,12 +94,12 @@ class Layout:
     def views(self, flat: Flat) -> Tensors:
         """View lanes as tensors by name, each (L, *shape)."""
         pairs = zip(self.places, flat.parts, strict=True)
-        return {place.name: part.view(-1, *place.shape) for place, part in pairs}
+        return {place.name: place.view(part) for place, part in pairs}
 
     def row(self, module: nn.Module) -> Tensor:
         """Read the parameters of one module as a row (P,)."""
         parameters = dict(module.named_parameters())
-        return torch.cat([parameters[place.name].detach().flatten() for place in self.places])
+        return torch.cat([place.entries(parameters[place.name].detach()) for place in self.places])
 
 
 def is_weight(module: nn.Module, name: str, exempt: Sequence[str] = ()) -> bool:

@@ -17,6 +17,7 @@ from torch import Tensor
 from sweep.machine import is_amd_with_avx512
 
 AVX512_KERNELS = ("SkylakeX", "Cooperlake")  # of OpenBLAS
+FEW_ROWS = 64  # so that a copy of them costs less than it saves
 
 
 def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
@@ -24,24 +25,63 @@ def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
 
     Args:
         a, b: of each matrix one of the two strides is 1.
-        out: where to, contiguous.
+        out: where to, contiguous or as its transpose.
     """
-    if not _is_for_numpy(a):
-        return torch.bmm(a, b, out=out)
-    if out is None:
-        out = a.new_empty(len(a), a.shape[1], b.shape[2])
-    with np.errstate(all="ignore"):  # a lane may diverge
-        np.matmul(a.numpy(), b.numpy(), out=out.numpy())
-    return out
+    if out is not None and not out.is_contiguous():
+        product(b.mT, a.mT, out=out.mT)
+        return out
+    if a.shape[2] == 1:  # for which either library takes longer
+        return torch.mul(a, b, out=out)
+    if _is_for_numpy(a):
+        return _multiply(a, b, a.new_empty(len(a), a.shape[1], b.shape[2]) if out is None else out)
+    return torch.bmm(a, b, out=out)
 
 
 def affine(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return bias + product(a, b); the bias is broadcast to (L, n, m)."""
-    return product(a, b).add_(bias) if _is_for_numpy(a) else torch.baddbmm(bias, a, b)
+    """Return bias + a·b, of which the bias is broadcast to the matrices of the product.
+
+    Args:
+        bias, a, b: of lanes, (L, …) as in `product`; or of slots and places, (S, G, …), where
+            what all slots share is (1, G, …), which is not copied.
+    """
+    if _is_for_numpy(a):
+        lanes = max(a.shape[:-2], b.shape[:-2])
+        return _multiply(a, b, a.new_empty(*lanes, a.shape[-2], b.shape[-1])).add_(bias)
+    return torch.baddbmm(bias, a, b) if a.ndim == 3 else _by_slots_or_places(bias, a, b)
+
+
+def _multiply(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    with np.errstate(all="ignore"):  # a lane may diverge
+        np.matmul(_as_read_fastest(a, b).numpy(), b.numpy(), out=out.numpy())
+    return out
+
+
+def _as_read_fastest(a: Tensor, b: Tensor) -> Tensor:
+    """Return `a` as its product with `b` is fastest by OpenBLAS, which may be a copy.
+
+    For rows by rows, a·cᵀ, there is a kernel for small matrices up to 1,200 results alone; above
+    it they are multiplied at half the rate of others, at a third if `a` has few rows. (OpenBLAS's
+    sgemm_small_kernel_permit_skylakex.c, which names it TN.)
+    """
+    n, k, m = *a.shape[-2:], b.shape[-1]
+    is_slow = a.stride(-1) == 1 and b.stride(-1) != 1 and n * m > 1200 and n * k * m <= 1e6
+    return a.mT.contiguous().mT if is_slow and n <= FEW_ROWS else a
+
+
+def _by_slots_or_places(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Call torch once a slot or a place, of which there are fewer: it takes one axis of lanes."""
+    lanes = max(a.shape[:-2], b.shape[:-2])
+    axis = 0 if lanes[0] < lanes[1] else 1
+    out = a.new_empty(*lanes, a.shape[-2], b.shape[-1])
+    operands = (t.expand(*lanes, -1, -1).unbind(axis) for t in (bias, a, b))
+    for part, *of_part in zip(out.unbind(axis), *operands, strict=True):
+        torch.baddbmm(*of_part, out=part)
+    return out
 
 
 def _is_for_numpy(a: Tensor) -> bool:
-    return a.device.type == "cpu" and not torch.compiler.is_compiling() and by_numpy()
+    is_wanted = a.device.type == "cpu" and not torch.compiler.is_compiling() and by_numpy()
+    return is_wanted and a.shape[-1] > 1  # else numpy does without its library, slowly
 
 
 @cache

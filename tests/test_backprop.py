@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 import sweep.backprop
-from sweep.backprop import ACTIVATIONS, write_gradient
+from sweep.backprop import ACTIVATIONS, TRANSPOSED, outputs, write_gradient
 from sweep.evaluation import row_losses
 from sweep.layout import Layout, Tensors
 from sweep.models import ACTIVATIONS as MODULES
@@ -23,7 +24,9 @@ TASKS = ("classification", "regression")
 class Lanes:
     """Networks of one shape and rows for each."""
 
-    def __init__(self, hidden: list[int], activation: str, task: str):
+    def __init__(
+        self, hidden: list[int], activation: str, task: str, transposed: Sequence[str] = TRANSPOSED
+    ):
         self.task, outputs = task, CLASSES if task == "classification" else 1
         generator = torch.Generator().manual_seed(0)
         modules = [
@@ -31,7 +34,7 @@ class Lanes:
             for seed in range(LANES)
         ]
         self.model = modules[0]
-        self.layout = Layout.of(self.model)
+        self.layout = Layout.of(self.model, transposed=transposed)
         self.params = self.layout.flat(torch.stack([self.layout.row(m) for m in modules]))
         x = torch.randn(LANES, ROWS, FEATURES, generator=generator, dtype=torch.float64)
         classes = torch.randint(CLASSES, (LANES, ROWS), generator=generator)
@@ -54,7 +57,30 @@ class Lanes:
         out = Stacked(self.model).train(leaves, self.x)
         loss = row_losses(out, self.y, self.task).mean(1).sum()
         grads = torch.autograd.grad(loss, [leaves[place.name] for place in self.layout.places])
-        return torch.cat([grad.flatten(1) for grad in grads], 1)
+        laid = [
+            grad.mT if place.transposed else grad
+            for place, grad in zip(self.layout.places, grads, strict=True)
+        ]
+        return torch.cat([grad.flatten(1) for grad in laid], 1)
+
+
+@pytest.mark.parametrize("transposed", [(), TRANSPOSED, ("layers.0.weight", "layers.1.weight")])
+def test_it_is_the_same_however_the_weights_lie(transposed: Sequence[str]) -> None:
+    lanes = Lanes([6, 4], "tanh", "classification", transposed)
+    assert not transposed or not lanes.tensors[transposed[0]].is_contiguous()
+    torch.testing.assert_close(lanes.written(), lanes.of_autograd(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("hidden", [[], [6], [6, 4]], ids=str)
+def test_the_rows_of_a_place_are_shared_by_all_slots(hidden: list[int]) -> None:
+    lanes = Lanes(hidden, "relu", "classification")
+    assert isinstance(lanes.model, MLP)
+    by_lane = outputs(lanes.model, lanes.tensors, lanes.x)
+    one_slot = {name: tensor[None] for name, tensor in lanes.tensors.items()}
+    two_slots = {name: tensor.expand(2, *tensor.shape[1:]) for name, tensor in one_slot.items()}
+    for tensors in (one_slot, two_slots):
+        out = outputs(lanes.model, tensors, lanes.x[None])
+        torch.testing.assert_close(out, by_lane.expand_as(out), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("task", TASKS)

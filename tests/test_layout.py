@@ -109,6 +109,21 @@ def test_views_write_through_and_join_to_the_whole() -> None:
     assert torch.equal(torch.cat(ordered), flat.whole)
 
 
+def test_a_matrix_may_lie_as_its_transpose() -> None:
+    module = mixed()
+    layout = Layout.of(module, transposed=("linear.weight",))
+    weight = module.get_parameter("linear.weight").detach()
+    flat = layout.flat(layout.row(module)[None])
+    views = layout.views(flat)
+    for name, parameter in module.named_parameters():
+        assert torch.equal(views[name][0], parameter)
+    place = next(p for p in layout.places if p.name == "linear.weight")
+    part = flat.parts[layout.places.index(place)]
+    assert torch.equal(part[0], weight.T.flatten()) and not torch.equal(part[0], weight.flatten())
+    views["linear.weight"][0] = 7
+    assert bool((part == 7).all())
+
+
 def test_frozen_parameters_have_no_place_in_a_lane() -> None:
     module = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     module[0].requires_grad_(False)

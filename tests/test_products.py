@@ -50,18 +50,50 @@ def test_each_lane_is_multiplied(laid: Callable[[Tensor], Tensor], dtype: torch.
 
 
 @pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(("n", "k", "m"), [(5, 7, 4), (5, 1, 4), (10, 32, 180), (70, 32, 180)])
+@pytest.mark.parametrize("by", ["rows", "columns"])
+def test_results_go_where_they_belong_however_all_is_laid(n: int, k: int, m: int, by: str) -> None:
+    a, b = torch.rand(3, n, k), torch.rand(3, m, k).mT
+    out = torch.full((3, n, m), torch.nan)
+    out = out if by == "rows" else out.mT.contiguous().mT
+    assert product(a, b, out=out) is out
+    torch.testing.assert_close(out, torch.matmul(a, b))
+    torch.testing.assert_close(product(a, b), torch.matmul(a, b))
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("slots", [1, 2, 6])
+@pytest.mark.parametrize("k", [1, 7])
+def test_slots_share_what_lies_at_a_place(slots: int, k: int) -> None:
+    shared, bias = torch.rand(1, 3, 5, k), torch.rand(slots, 3, 1, 4)
+    weights = torch.rand(slots, 3, 4, k).mT
+    torch.testing.assert_close(affine(bias, shared, weights), bias + shared @ weights)
+    want = bias.mT + weights.mT @ shared.mT
+    torch.testing.assert_close(affine(bias.mT, weights.mT, shared.mT), want)
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("shape", [(50, 64, 32), (50, 128, 128), (7, 5, 3), (180, 64, 10)])
 def test_a_lane_has_the_same_bits_wherever_it_lies(shape: tuple[int, int, int]) -> None:
     n, k, m = shape
     generator = torch.Generator().manual_seed(0)
     a, b = torch.rand(n, k, generator=generator), torch.rand(k, m, generator=generator)
-    want = product(a[None], b[None])[0]
-    for lanes, shift in ((2, 1), (5, 3), (13, 7)):
-        many_a = torch.zeros(lanes * n * k + shift)[shift:].view(lanes, n, k)
-        many_b = torch.zeros(lanes * k * m + shift)[shift:].view(lanes, k, m)
-        many_a[-1], many_b[-1] = a, b
-        many_a[0] = float("nan")
-        assert torch.equal(product(many_a, many_b)[-1], want)
+    a_columns, b_columns = a.mT.contiguous().mT, b.mT.contiguous().mT
+    for one_a, one_b in ((a, b), (a_columns, b), (a, b_columns), (a_columns, b_columns)):
+        want = product(one_a[None], one_b[None])[0]
+        for lanes, shift in ((2, 1), (5, 3), (13, 7)):
+            many_a, many_b = (laid_as(one, lanes, shift) for one in (one_a, one_b))
+            many_a[0] = float("nan")
+            assert torch.equal(product(many_a, many_b)[-1], want)
+
+
+def laid_as(matrix: Tensor, lanes: int, shift: int) -> Tensor:
+    """Put a matrix into the last of so many lanes, at an odd address, in its own order."""
+    by_rows = matrix.is_contiguous()
+    rows = matrix if by_rows else matrix.mT
+    many = torch.zeros(lanes * rows.numel() + shift)[shift:].view(lanes, *rows.shape)
+    many[-1] = rows
+    return many if by_rows else many.mT
 
 
 def test_what_is_compiled_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
