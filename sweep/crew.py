@@ -75,6 +75,11 @@ class Crew:
 
         return make_cohort(self._plan, width)
 
+    def dismiss(self) -> None:
+        """Have the workers end, if there are any: nothing is trained any more."""
+        for pipe in self._pipes:
+            pipe.close()
+
     @cached_property
     def _plan(self) -> Plan:
         with importing():

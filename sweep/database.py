@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import alembic.command  # noqa: F401 - Optuna would as it opens a storage, when others may wait
+import sqlalchemy.dialects.sqlite  # noqa: F401 - as above
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import StudyModel
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL, ColumnElement, Connection, make_url, or_, select, true
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import configure_mappers
 from sqlalchemy.pool import NullPool
 
 from sweep import lease, schema, stored
@@ -19,6 +21,7 @@ from sweep.errors import StorageError
 from sweep.faults import insist, one_line
 from sweep.sqlite import QueryOnly, begin, reading, set_up
 
+configure_mappers()  # likewise: else with the first query
 BUSY_S = 60.0  # how long SQLite waits for another writer
 MANY_IDS = 10_000  # SQLite takes 32,766 in a query; from here on, reading all trials is as fast
 

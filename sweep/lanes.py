@@ -23,6 +23,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -190,6 +191,7 @@ class Lanes:
         (self._graphs[name] or work)()
 
     @torch.no_grad()
+    @np.errstate(all="ignore")  # a lane may diverge: see `products`
     def train_epoch(self) -> None:
         """Train every lane through the next epoch of its own."""
         self._run("training", self._train_epoch)
@@ -237,6 +239,7 @@ class Lanes:
         return row_losses(out, y, self.problem.task).mean(1).sum()
 
     @torch.no_grad()
+    @np.errstate(all="ignore")
     def validate(self, replicates: range) -> Tensor:
         """Return every lane's mean validation loss, (L,).
 
@@ -250,6 +253,7 @@ class Lanes:
         self._losses.copy_(self._evaluation.losses(self._networks, replicates))
 
     @torch.no_grad()
+    @np.errstate(all="ignore")
     def measure(self, replicates: range) -> Measures:
         """Measure every lane on all rows of its replicate."""
         weights = torch.cat(self._params.weights, 1)
@@ -259,6 +263,7 @@ class Lanes:
         )
 
     @torch.no_grad()
+    @np.errstate(all="ignore")
     def predict(self, replicates: range) -> Tensor:
         """Return every lane's outputs on its place's validation rows, (L, m, C)."""
         return self._evaluation.predictions(self._networks, replicates)

@@ -23,6 +23,8 @@ FEW_ROWS = 64  # so that a copy of them costs less than it saves
 def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
     """Multiply (L, n, k) by (L, k, m) to (L, n, m); no gradient goes through it.
 
+    A lane that diverges makes numpy warn: call it under `np.errstate`.
+
     Args:
         a, b: of each matrix one of the two strides is 1.
         out: where to, contiguous or as its transpose.
@@ -51,8 +53,7 @@ def affine(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _multiply(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    with np.errstate(all="ignore"):  # a lane may diverge
-        np.matmul(_as_read_fastest(a, b).numpy(), b.numpy(), out=out.numpy())
+    np.matmul(_as_read_fastest(a, b).numpy(), b.numpy(), out=out.numpy())
     return out
 
 
@@ -63,8 +64,10 @@ def _as_read_fastest(a: Tensor, b: Tensor) -> Tensor:
     it they are multiplied at half the rate of others, at a third if `a` has few rows. (OpenBLAS's
     sgemm_small_kernel_permit_skylakex.c, which names it TN.)
     """
+    if b.stride(-1) == 1 or a.stride(-1) != 1:
+        return a
     n, k, m = *a.shape[-2:], b.shape[-1]
-    is_slow = a.stride(-1) == 1 and b.stride(-1) != 1 and n * m > 1200 and n * k * m <= 1e6
+    is_slow = n * m > 1200 and n * k * m <= 1e6
     return a.mT.contiguous().mT if is_slow and n <= FEW_ROWS else a
 
 

@@ -78,6 +78,7 @@ def _run(
         try:
             with _heartbeat(storage):
                 ending = Loop(plan, storage, study, crew).run(on_progress, should_stop, publish)
+                crew.dismiss()  # they take their time to end
                 publish(study)
                 return ending
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from threadpoolctl import threadpool_info
@@ -84,7 +85,8 @@ def test_a_lane_has_the_same_bits_wherever_it_lies(shape: tuple[int, int, int]) 
         for lanes, shift in ((2, 1), (5, 3), (13, 7)):
             many_a, many_b = (laid_as(one, lanes, shift) for one in (one_a, one_b))
             many_a[0] = float("nan")
-            assert torch.equal(product(many_a, many_b)[-1], want)
+            with np.errstate(all="ignore"):
+                assert torch.equal(product(many_a, many_b)[-1], want)
 
 
 def laid_as(matrix: Tensor, lanes: int, shift: int) -> Tensor:
