@@ -13,6 +13,7 @@ import itertools
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -154,6 +155,7 @@ class Team:
         self._pipes, self._number = pipes, next(TEAMS)
         self._where: dict[Hashable, int] = {}
         self._resting = set(range(len(pipes)))
+        self._told: list[deque[list[Report]]] = [deque() for _ in pipes]  # epochs, yet to be taken
         each = -(-(width // n_replicates) // len(pipes)) * n_replicates
         # Fewer lanes than all need for one trial each: trials are trained in rounds.
         shapes = self._make(each or -(-width // len(pipes)))
@@ -189,7 +191,7 @@ class Team:
         """Take an epoch's reports from all, in the order in which their trials started."""
         self.launch()
         busy = sorted(set(self._where.values()))
-        answers = [(place, self._receive(place)) for place in busy]  # of all, before one is raised
+        answers = [(place, self._hear(place)) for place in busy]  # of all, before one is raised
         reports: list[Report] = []
         for place, answer in answers:
             if isinstance(answer, Exception) or any(report.ended for report in answer):
@@ -215,6 +217,16 @@ class Team:
             if isinstance(answer, Exception):
                 raise answer
         return answers
+
+    def _hear(self, place: int) -> list[Report] | Exception:
+        """Take a worker's next epoch, of which several may come at once."""
+        told = self._told[place]
+        if not told:
+            answer: list[list[Report]] | Exception = self._receive(place)
+            if isinstance(answer, Exception):
+                return answer
+            told.extend(answer)
+        return told.popleft()
 
     def _send(self, place: int, *call: Any) -> None:
         with _alive():

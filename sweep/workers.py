@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +20,10 @@ from sweep.cohort import Cohort
 from sweep.machine import keep_freed_memory, use_one_thread
 from sweep.outline import Outline
 from sweep.plan import Plan, make_plan
+from sweep.reports import Report
 from sweep.spec import StudySpec
+
+REPORT_S = 0.05  # how long a report may wait for others, where no pruner waits for it
 
 
 def planned(spec: StudySpec) -> Plan:
@@ -118,12 +122,15 @@ def _answer(plan: Plan, pipe: Connection) -> None:
     """Answer with the number of the team that asked: it may have made way for another."""
     cohort: Any = None
     number, training = 0, False
+    told: list[list[Report]] = []  # of epochs that the owner has yet to hear of
+    patience = 0.0 if plan.spec.search.pruner.type != "none" else REPORT_S
+    sent = time.monotonic()
     while True:
         try:
             while not training or pipe.poll():
                 name, *args = pipe.recv()
                 if name == "make":
-                    cohort, training = None, False  # first: there may be no memory for both
+                    cohort, training, told = None, False, []  # there may be no memory for both
                     number, width = args
                     cohort = make_cohort(plan, width)
                     pipe.send((number, (cohort.width, cohort.free)))
@@ -132,11 +139,15 @@ def _answer(plan: Plan, pipe: Connection) -> None:
                 elif name == "stop" and args[0] in cohort.trials:  # else it has ended meanwhile
                     cohort.stop(*args)
                 training = bool(cohort.trials) and (training or name == "train")
-            reports = cohort.advance()
-            training = not any(report.ended for report in reports)
-            pipe.send((number, reports))
+            told.append(cohort.advance())
+            training = not any(report.ended for report in told[-1])
+            if not training or time.monotonic() - sent > patience:
+                pipe.send((number, told))
+                told, sent = [], time.monotonic()
         except (EOFError, OSError):
             raise
         except Exception as error:
-            training = False
+            if told:
+                pipe.send((number, told))
+            training, told = False, []
             pipe.send((number, sendable(error)))
