@@ -1,7 +1,12 @@
 """Open the database in which Optuna keeps studies, set up so that many can use it at once."""
 
 import importlib.util
+import os
+import secrets
+import sqlite3
 from collections.abc import Container
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL, ColumnElement, Connection, make_url, or_, select, true
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from sweep import lease, schema, stored
 from sweep.errors import StorageError
@@ -44,10 +49,20 @@ def open_storage(url: str, *, create: bool = True, read_only: bool = False) -> R
     parsed = _checked_url(url)
     create = create and not read_only
     with one_line(parsed):
-        _make_folder(parsed, create)
+        _make_file(parsed, create)
         # Processes that create the tables of one new database get in each other's way.
         clashes = ("already exists", "UNIQUE constraint", "unique constraint")
         return insist(lambda: _connect(parsed, create, read_only), *clashes)
+
+
+def prepare(url: str) -> None:
+    """Do, while others are waited for, what opening a new database takes longest at.
+
+    Nothing is written. Raises StorageError: the URL or its driver will not do.
+    """
+    path = _file(_checked_url(url))
+    if path and not path.exists():
+        _blank()
 
 
 def public_url(url: str) -> str:
@@ -157,17 +172,43 @@ def _checked_url(url: str) -> URL:
     return parsed
 
 
-def _make_folder(url: URL, create: bool) -> None:
-    path = Path(str(url.database))
-    if url.get_backend_name() != "sqlite" or str(path).startswith("file:"):
+def _file(url: URL) -> Path | None:
+    """Return the file of an SQLite database, None where it is none, or a URI names it."""
+    is_file = url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:")
+    return Path(str(url.database)) if is_file else None
+
+
+def _make_file(url: URL, create: bool) -> None:
+    """Make the file of a new database whole at once, where that can be done."""
+    path = _file(url)
+    if path is None or path.exists():
         return
-    if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    elif not path.exists():
+    if not create:
         raise StorageError(
             f"storage {url!r}: must exist to be read, got no file {path}. "
             "Run a study first, or give another --storage."
         )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    # Else Optuna makes it, or says why not; another process may have been faster.
+    with suppress(OSError):
+        try:
+            part.write_bytes(_blank())
+            os.link(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@cache
+def _blank() -> bytes:
+    """Return what the file of a database without studies holds."""
+    storage = _Storage("sqlite://", {"poolclass": StaticPool}, create=True)
+    try:
+        raw = storage.engine.raw_connection().driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        return raw.serialize()
+    finally:
+        storage.engine.dispose()
 
 
 def _connect(url: URL, create: bool, read_only: bool) -> RDBStorage:

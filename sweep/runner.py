@@ -11,7 +11,7 @@ import optuna
 
 from sweep import recovery
 from sweep.crew import Crew, hired
-from sweep.database import rename_study
+from sweep.database import prepare, rename_study
 from sweep.errors import SweepError
 from sweep.loop import Ending, Loop
 from sweep.progress import Progress
@@ -58,6 +58,7 @@ def _run(
     on_progress: Callable[[Progress], None], should_stop: Callable[[], bool],
     publish: Callable[[optuna.Study], None],
 ) -> Ending:  # fmt: skip
+    prepare(spec.storage)
     plan = crew.outline
     check_search(spec, (plan.span.low, plan.span.high))
     if fresh:

@@ -21,7 +21,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import URL, event, make_url
 
-from sweep.database import open_storage, rename_study
+from sweep.database import open_storage, prepare, rename_study
 from sweep.errors import OwnedElsewhereError, StorageError
 
 from . import postgres
@@ -413,6 +413,40 @@ def test_a_read_only_folder_is_one_line(exists: bool) -> None:
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     open_storage(f"sqlite:///{tmp_path}/studies/out/studies.db").engine.dispose()
     assert (tmp_path / "studies/out/studies.db").exists()
+
+
+def test_preparing_writes_nothing(tmp_path: Path) -> None:
+    prepare(f"sqlite:///{tmp_path}/new/studies.db")
+    assert not [*tmp_path.iterdir()]
+    with pytest.raises(StorageError, match="must be an SQLAlchemy URL"):
+        prepare("studies.db")
+
+
+@pytest.mark.parametrize("can_link", [True, False])
+def test_a_new_file_is_as_optuna_makes_it_and_nothing_lies_beside_it(
+    tmp_path: Path, of_optuna: Path, monkeypatch: pytest.MonkeyPatch, can_link: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    if not can_link:
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "studies.db"
+    open_storage(f"sqlite:///{path}").engine.dispose()
+    assert [*tmp_path.iterdir()] == [path]
+    made, optunas = contents(path), contents(of_optuna)
+    assert "CREATE TABLE sweep_leases" in str(made.pop("sweep_leases"))
+    assert made == optunas and made["alembic_version"][1]
+
+
+def contents(path: Path) -> dict[str, tuple[str, list[Any]]]:
+    """Return how each table and index is made, and its rows."""
+    with closing(sqlite3.connect(path)) as connection:
+        made = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        return {
+            name: (sql, [*connection.execute(f"SELECT * FROM {name}")] if kind == "table" else [])
+            for kind, name, sql in made
+        }
 
 
 def test_a_bare_postgresql_url_finds_the_driver(postgres_url: str) -> None:
