@@ -34,12 +34,14 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
         if outcome.ending == "done":
             _ = outcome.finished  # says why there is nothing to choose from
         return
+    from sweep.verdict import verdict
+
     finished = outcome.finished
     _print_table(*_choices_table(finished))
     points = [(c.params[finished.spec.strength], c.value) for c in finished.curve]
     if points:
         print(f"{curve_line(finished.spec.strength, finished.alpha_range, points)}\n")
-    print(outcome.verdict)
+    print(verdict(finished))
     print(f"next: sweep export {name} · sweep report {name} · sweep dashboard")
 
 
@@ -140,6 +142,8 @@ def summary(outcome: StudyResult) -> dict[str, Any]:
     """Return what `sweep run --json` prints."""
     from optuna.trial import TrialState
 
+    from sweep.verdict import verdict
+
     trials = outcome.study.get_trials(deepcopy=False)
     summary: dict[str, Any] = {
         "study_name": outcome.study.study_name,
@@ -148,14 +152,15 @@ def summary(outcome: StudyResult) -> dict[str, Any]:
     }
     if not any(trial.state == TrialState.COMPLETE for trial in trials):
         return summary
-    best, finished = outcome.best, outcome.finished
+    finished = outcome.finished
+    best = finished.choose("best")
     return summary | {
         "best_params": best.params,
         "best_value": best.value,
         "value_se": best.value_se,
         "best_trial": best.number,
         "baseline_value": finished.baseline["value"] if finished.baseline else None,
-        "verdict": outcome.verdict,
+        "verdict": verdict(finished),
     }
 
 
