@@ -31,6 +31,7 @@ from sweep.terminal import (
 )
 
 if TYPE_CHECKING:
+    from sweep.leader import Leader
     from sweep.spec import StudySpec
 
 OUT = Path("studies/out")
@@ -55,11 +56,14 @@ Device = Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N")
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 
 
-def main() -> None:
-    """Run the command line; every mistake of the user is one line and exit code 2."""
+def main(leader: Leader | None = None) -> None:
+    """Run the command line; every mistake of the user is one line and exit code 2.
+
+    `leader`: for `run`, the first worker, if it is there already.
+    """
     atexit.register(gc.freeze)  # else the process looks for garbage once more as it ends
     try:
-        sys.exit(app(prog_name="sweep", standalone_mode=False) or 0)
+        sys.exit(app(prog_name="sweep", standalone_mode=False, obj=leader) or 0)
     except _ArgumentError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
@@ -78,6 +82,7 @@ def main() -> None:
 
 @app.command()
 def run(
+    context: typer.Context,
     study: StudyFile,
     sets: Sets = None,
     n_trials: Annotated[Optional[int], typer.Option(help="total number of trials")] = None,  # noqa: UP045
@@ -90,7 +95,7 @@ def run(
     from sweep.crew import hired
 
     spec = _load(study, sets, storage, device, n_trials)
-    with hired(spec) as crew:
+    with hired(spec, context.obj) as crew:
         with importing():
             from sweep import result
 

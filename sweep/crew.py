@@ -10,18 +10,16 @@ The owner of a run imports no torch here unless it trains itself.
 from __future__ import annotations
 
 import itertools
-import os
-import signal
-import sys
 from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, NoReturn
+from multiprocessing.reduction import recv_handle
+from typing import TYPE_CHECKING, Any
 
 from sweep.errors import SweepError
+from sweep.leader import Leader, cores
 from sweep.machine import importing
 from sweep.outline import Outline
 from sweep.reports import Report, Setting
@@ -31,20 +29,20 @@ if TYPE_CHECKING:
     from sweep.cohort import Cohort
     from sweep.plan import Plan
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TEAMS = itertools.count()
 
 
 class Crew:
-    """Those who train a study: this process, or others that it has forked.
+    """Those who train a study: this process, or workers.
 
     Args:
         spec: the study.
-        pipes: to the others, of which some may not be needed; none: this process trains.
+        leader: to the worker that plans it; None: this process trains.
     """
 
-    def __init__(self, spec: StudySpec, pipes: Sequence[Connection] = ()):
-        self._spec, self._pipes = spec, pipes
+    def __init__(self, spec: StudySpec, leader: Connection | None = None):
+        self._spec = spec
+        self._pipes = [leader] if leader else []
 
     @cached_property
     def outline(self) -> Outline:
@@ -55,12 +53,15 @@ class Crew:
         """
         if not self._pipes:
             return self._plan.outline
+        (leader,) = self._pipes
         with _alive():
-            answer = self._pipes[0].recv()
+            answer = leader.recv()
         if isinstance(answer, Exception):
             raise answer
         assert isinstance(answer, Outline)
-        self._pipes = self._pipes[: answer.workers]
+        with _alive():
+            for _ in range(answer.workers - 1):
+                self._pipes.append(Connection(recv_handle(leader)))
         return answer
 
     @property
@@ -90,58 +91,31 @@ class Crew:
 
 
 @contextmanager
-def hired(spec: StudySpec) -> Iterator[Crew]:
+def hired(spec: StudySpec, leader: Leader | None = None) -> Iterator[Crew]:
     """Have the study planned, and trained later, on every core that it may use.
 
-    With more than one it is done by processes forked here, the first of which makes the plan and
-    forks the others: so that it imports torch while this one, which does without, imports the
-    rest. Best before anything else: a fork copies no threads, and holds open what is open.
+    With more than one it is done by workers, the first of which makes the plan and forks the
+    others: so that it imports torch while this process, which does without, imports the rest.
+
+    Args:
+        spec: the study.
+        leader: the first worker, if it is there already.
     """
-    wanted = _cores(spec)
-    if wanted == 1:
+    asked = spec.training.workers
+    if (cores() if asked == "auto" else asked) == 1 or not cores():
+        if leader:
+            leader.end(at_once=True)
         yield Crew(spec)
         return
-    ours, theirs = zip(*(Pipe() for _ in range(wanted)), strict=True)
-    sys.stdout.flush()  # or the other would print it once more
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the child's handlers come first
+    leader = leader or Leader()
+    crew = Crew(spec, leader.pipe)
     try:
-        pid = os.fork()
-        if not pid:
-            _be_a_worker(spec, theirs)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    for pipe in theirs:
-        pipe.close()
-    crew = Crew(spec, ours)
-    try:
+        with _alive():
+            leader.pipe.send(spec)
         yield crew
     finally:
-        for pipe in ours:
-            pipe.close()  # which ends the processes
-        if not crew.is_planned:
-            os.kill(pid, signal.SIGKILL)  # it may be long at what the user has it read
-        os.waitpid(pid, 0)
-
-
-def _be_a_worker(spec: StudySpec, pipes: Sequence[Connection]) -> NoReturn:
-    try:
-        with importing():
-            from sweep.workers import lead
-
-        lead(spec, pipes, SIGNALS)
-    except Exception:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        os._exit(0)  # what was inherited is not tidied up here
-
-
-def _cores(spec: StudySpec) -> int:
-    """Return on how many cores the study may be trained, as far as is known without torch."""
-    torch = sys.modules.get("torch")
-    if sys.platform != "linux" or (torch and torch.cuda.is_available()):
-        return 1  # CUDA does not survive a fork
-    asked = spec.training.workers
-    return len(os.sched_getaffinity(0)) if asked == "auto" else asked
+        crew.dismiss()
+        leader.end(at_once=not crew.is_planned)  # it may be long at what the user has it read
 
 
 class Team:

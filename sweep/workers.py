@@ -11,7 +11,9 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
 from typing import Any
 
 import torch
@@ -45,13 +47,17 @@ def make_cohort(plan: Plan, width: int) -> Cohort:
     return Cohort(plan.problem, plan.factory, plan.recipe, width)
 
 
-def lead(spec: StudySpec, pipes: Sequence[Connection], signals: Sequence[signal.Signals]) -> None:
-    """Be the first worker: plan the study, tell its outline, fork those of the other pipes."""
+def lead(pipe: Connection, signals: Sequence[signal.Signals]) -> None:
+    """Be the first worker: plan the study that comes, tell its outline, fork the others."""
     for number in signals:  # they are for the owner, who hangs up
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     torch.set_num_threads(1)
     inherited = _open_files()
+    try:
+        spec: StudySpec = pipe.recv()
+    except EOFError:  # there is none
+        return
     answer: Outline | Exception
     try:
         plan = planned(spec)
@@ -61,34 +67,34 @@ def lead(spec: StudySpec, pipes: Sequence[Connection], signals: Sequence[signal.
     sys.stdout.flush()  # what the user's own code has said
     # The owner's sockets and pipes would outlive it here: not closed before, since the user's code
     # may read them, nor with what planning has opened, such as a GPU.
-    kept = {pipe.fileno() for pipe in pipes}
     for descriptor, file in _open_files().items():
-        if inherited.get(descriptor) == file and descriptor not in kept:
+        if inherited.get(descriptor) == file and descriptor != pipe.fileno():
             os.close(descriptor)
+    pipe.send(answer)
     if isinstance(answer, Exception):
-        pipes[0].send(answer)
         return
-    others = [_fork(plan, pipe, pipes) for pipe in pipes[1 : plan.workers]]
-    for pipe in pipes[1:]:
-        pipe.close()
+    others = [_fork(plan, pipe) for _ in range(1, plan.workers)]
     try:
-        pipes[0].send(answer)
-        _serve(plan, pipes[0])
+        _serve(plan, pipe)
     finally:
         for pid in others:
             os.waitpid(pid, 0)
 
 
-def _fork(plan: Plan, pipe: Connection, pipes: Sequence[Connection]) -> int:
+def _fork(plan: Plan, leader: Connection) -> int:
+    """Fork another worker, whose pipe the owner gets through the leader's."""
+    theirs, ours = Pipe()
     pid = os.fork()
     if not pid:
         try:
-            for other in pipes:
-                if other is not pipe:
-                    other.close()
-            _serve(plan, pipe)
+            leader.close()
+            theirs.close()
+            _serve(plan, ours)
         finally:
             os._exit(0)
+    ours.close()
+    with theirs:
+        send_handle(leader, theirs.fileno(), os.getppid())
     return pid
 
 

@@ -203,7 +203,7 @@ def _keep_migrations() -> None:
 
 def play(request: dict[str, Any]) -> None:
     """Be the command: its folder, its output, its faults, then the command itself."""
-    from sweep import cli
+    from sweep.__main__ import main
 
     signal.alarm(LIMIT_S)
     os.chdir(request["folder"])
@@ -218,7 +218,7 @@ def play(request: dict[str, Any]) -> None:
     sys.argv = ["sweep", *request["args"]]
     code: Any = 1
     try:
-        cli.main()
+        main()
     except SystemExit as ended:
         code = ended.code or 0
     except BaseException:

@@ -17,6 +17,7 @@ from sweep.crew import hired
 from sweep.errors import SweepError, UsageError
 from sweep.reports import Setting
 from sweep.result import StudyResult
+from tests.children import of
 from tests.studies import tiny
 
 EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "outcome"]
@@ -161,13 +162,6 @@ def test_workers_end_with_their_owner(tmp_path: Path, number: signal.Signals) ->
     wait_for(lambda: [pid for pid in children if Path(f"/proc/{pid}").exists()], 0)
 
 
-def of(pid: int) -> list[int]:
-    """Return the processes that a process, and those that it has forked, have forked."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(child) for child in path.read_text().split()] if path.exists() else []
-    return [*children, *(one for child in children for one in of(child))]
-
-
 def wait_for(look: Any, count: int) -> list[int]:
     for _ in range(600):
         found: list[int] = look()
@@ -185,8 +179,8 @@ def test_one_worker_is_this_process(tmp_path: Path) -> None:
 def test_the_owner_of_workers_imports_no_torch_and_plans_nothing(tmp_path: Path) -> None:
     tiny(tmp_path)
     code = (
-        "import sys; from sweep import cli; sys.argv = ['sweep', *sys.argv[1:]]\n"
-        "try: cli.main()\n"
+        "import sys; from sweep.__main__ import main; sys.argv = ['sweep', *sys.argv[1:]]\n"
+        "try: main()\n"
         "finally: assert not {'torch', 'sweep.plan', 'sweep.data'} & set(sys.modules)"
     )
     for command in ("run", str(tmp_path / "tiny.yaml")), ("run", "studies/digits-l2.yaml"):

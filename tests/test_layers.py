@@ -22,8 +22,8 @@ LEVELS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     },
     {
         "orchestration": (
-            "runner", "loop", "widening", "progress", "valuation", "crew", "workers", "settle",
-            "controls", "plan", "outline", "ranges",
+            "runner", "loop", "widening", "progress", "valuation", "crew", "workers", "leader",
+            "settle", "controls", "plan", "outline", "ranges",
         )
     },
     {
@@ -130,7 +130,7 @@ def test_the_checker_reads_every_module() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["runner", "loop", "crew", "outline", "ranges", "settle", "reports"]
+    "module", ["runner", "loop", "crew", "leader", "outline", "ranges", "settle", "reports"]
 )
 def test_what_the_owner_of_workers_runs_names_no_torch(module: str) -> None:
     assert "torch" not in set(imported(package()[module]))

@@ -1,0 +1,77 @@
+"""The first worker of a run, forked early: it imports torch while this process does the rest.
+
+Best forked before anything else: a fork copies no threads, and holds open what is open.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import NoReturn
+
+from sweep.machine import importing
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Leader:
+    """A process forked here, which waits for a study at the other end of `pipe`."""
+
+    def __init__(self) -> None:
+        self.pipe, theirs = Pipe()
+        sys.stdout.flush()  # or the other would print it once more
+        # Until the child has handlers of its own.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            self._pid = os.fork()
+            if not self._pid:
+                self.pipe.close()
+                _be_a_worker(theirs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+
+    def end(self, *, at_once: bool) -> None:
+        """Wait for its end, to which it comes when its pipe is closed; or kill it."""
+        self.pipe.close()
+        if self._pid:
+            if at_once:
+                os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+
+
+@contextmanager
+def leading(wanted: bool) -> Iterator[Leader | None]:
+    """Have a leader inside, if one is wanted and there are cores for it."""
+    leader = Leader() if wanted and cores() > 1 else None
+    try:
+        yield leader
+    finally:
+        if leader:
+            leader.end(at_once=True)
+
+
+def cores() -> int:
+    """Return how many cores workers may be forked for, as far as is known without torch."""
+    torch = sys.modules.get("torch")
+    if sys.platform != "linux" or (torch and torch.cuda.is_available()):
+        return 0  # CUDA does not survive a fork
+    return len(os.sched_getaffinity(0))
+
+
+def _be_a_worker(pipe: Connection) -> NoReturn:
+    try:
+        with importing():
+            from sweep.workers import lead
+
+        lead(pipe, SIGNALS)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(0)  # what was inherited is not tidied up here

@@ -1,0 +1,70 @@
+"""The first worker is there early, and is gone where nobody has use for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sweep.crew import hired
+from sweep.leader import Leader, leading
+from tests.children import of
+from tests.studies import tiny
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
+
+
+def mine() -> list[int]:
+    return of(os.getpid())
+
+
+def test_one_is_there_if_it_is_wanted_and_gone_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    before = mine()
+    with leading(wanted=False) as leader:
+        assert leader is None and mine() == before
+    with pytest.raises(KeyboardInterrupt), leading(wanted=True) as leader:
+        assert leader and len(mine()) == len(before) + 1
+        raise KeyboardInterrupt
+    assert mine() == before
+
+
+@pytest.mark.parametrize("why", ["one core", "a GPU"])
+def test_there_is_none_where_it_would_be_of_no_use(
+    monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    n_cores = 1 if why == "one core" else 2
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(n_cores)))
+    torch = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: why == "a GPU"))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    with leading(wanted=True) as leader:
+        assert leader is None
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_study_has_as_many_workers_as_it_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_workers: int, is_early: bool
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # an early one was forked before
+    before, leader = mine(), Leader() if is_early else None
+    with hired(tiny(tmp_path, training__workers=n_workers), leader) as crew:
+        assert len(mine()) == len(before) + (n_workers > 1)
+        assert crew.outline.workers == n_workers
+        crew.cohort(crew.outline.width)  # by then the others are there
+        assert len(mine()) == len(before) + (n_workers if n_workers > 1 else 0)
+    assert mine() == before
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["nowhere.yaml"], []])
+def test_a_command_that_comes_to_no_run_leaves_no_process(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    command = [sys.executable, "-m", "sweep", "run", *arguments]
+    # Whoever is left would hold the pipe open that is read here to its end.
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == (0 if "--help" in arguments else 2)
