@@ -101,8 +101,8 @@ def hired(spec: StudySpec, leader: Leader | None = None) -> Iterator[Crew]:
         spec: the study.
         leader: the first worker, if it is there already.
     """
-    asked = spec.training.workers
-    if (cores() if asked == "auto" else asked) == 1 or not cores():
+    n_cores, asked = cores(), spec.training.workers
+    if not n_cores or (n_cores if asked == "auto" else asked) == 1:
         if leader:
             leader.end(at_once=True)
         yield Crew(spec)
