@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import sweep.__main__
+from sweep import cli
 from sweep.crew import hired
 from sweep.leader import Leader, leading
 from tests.children import of
@@ -60,11 +63,46 @@ def test_a_study_has_as_many_workers_as_it_asks_for(
     assert mine() == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text", "is_wanted"),
+    [
+        (["run", "s.yaml", "--set", "training.workers=2"], "study_name: s", True),
+        (["run", "s.yaml", "--set", "training.workers=auto"], "study_name: s", True),
+        (["run", "s.yaml"], "training: {epochs: 2, workers: 12}", True),
+        (["run", "--json", "s.yaml"], 'training:\n  "workers": auto', True),
+        (["run", "s.yaml", "--set", "training.workers=1"], "study_name: s", False),
+        (["run", "s.yaml"], "training: {workers: 1}", False),
+        (["run", "s.yaml"], "study_name: s", False),
+        (["run", "nowhere.yaml"], "", False),
+        (["run", "\0.yaml"], "", False),
+        (["validate", "s.yaml"], "training: {workers: 2}", False),
+        ([], "", False),
+    ],
+)
+def test_one_is_wanted_where_somebody_has_asked_for_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], text: str, is_wanted: bool,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(text)
+    told: list[bool] = []
+
+    def leading(wanted: bool) -> nullcontext[None]:
+        told.append(wanted)
+        return nullcontext()
+
+    monkeypatch.setattr(sweep.__main__, "leading", leading)
+    monkeypatch.setattr(cli, "main", lambda leader: None)
+    monkeypatch.setattr(sys, "argv", ["sweep", *arguments])
+    sweep.__main__.main()
+    assert told == [is_wanted]
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["nowhere.yaml"], []])
 def test_a_command_that_comes_to_no_run_leaves_no_process(
     tmp_path: Path, arguments: list[str]
 ) -> None:
-    command = [sys.executable, "-m", "sweep", "run", *arguments]
+    command = [sys.executable, "-m", "sweep", "run", *arguments, "--set", "training.workers=2"]
     # Whoever is left would hold the pipe open that is read here to its end.
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert done.returncode == (0 if "--help" in arguments else 2)
