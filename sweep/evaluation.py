@@ -28,8 +28,9 @@ from sweep.reports import Measures
 from sweep.stacked import Stacked
 from sweep.sums import sums
 
-# Of one layer's output at once: on a CPU as many as its caches hold, on a GPU as keep it busy.
-ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 25}
+# Of the widest layer's output at once: on a GPU of all lanes, as keep it busy; on a CPU of one
+# slot, however many there are: the size of a product may matter to its last bit.
+ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 25}
 
 
 class Evaluation:
@@ -50,8 +51,9 @@ class Evaluation:
     ):  # fmt: skip
         self._problem, self._stacked, self._mlp, self._shape = problem, stacked, mlp, shape
         widest = max(widest, math.prod(problem.feature_shape))
-        at_once = math.prod(shape) if mlp else max(shape)  # see `_evaluate`
-        self._rows_at_once = max(1, ENTRIES[problem.X.device.type] // (at_once * widest))
+        device = problem.X.device.type
+        lanes = shape[1] if device == "cpu" else math.prod(shape)
+        self._rows_at_once = max(1, ENTRIES[device] // (lanes * widest))
         self._variance = variance
 
     def losses(self, tensors: Tensors, replicates: range) -> Tensor:

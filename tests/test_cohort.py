@@ -492,6 +492,21 @@ def test_rows_beyond_one_evaluation_are_evaluated_in_parts(
     assert_close(alone(Cohort(problem, mlp(problem), ADAM, 16), HEALTHY), want, 1e-12)
 
 
+def test_into_which_parts_depends_on_no_other_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The size of a product may matter to its last bit: there are kernels for small ones."""
+    monkeypatch.setitem(ENTRIES, "cpu", 1 << 16)
+    problem = made_up(
+        replicates=EIGHT[:2], shape=(64,), n=50, val_sizes=(300, 300), n_outputs=10,
+        dtype=torch.float32,
+    )  # fmt: skip
+    factory = mlp(problem, [128], "relu")
+    few, many = (Cohort(problem, factory, ADAM, width) for width in (2, 24))
+    want = alone(few, HEALTHY)
+    for index in range(11):
+        many.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
+    assert_bitwise(alone(many, HEALTHY), want)
+
+
 def test_a_trial_that_diverges_says_where_and_when() -> None:
     problem = problem_of("regression")
     cohort = Cohort(problem, mlp(problem), replace(ADAM, optimizer=SGD()), 16)
