@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,15 +11,19 @@ from pathlib import Path
 
 from sweep.leader import leading
 
-MANY = re.compile(r"\bworkers\W+(?!1\b)\w")  # as in `workers: 2`, --set training.workers=auto
+# As in `workers: 2` and --set training.workers=auto.
+MANY = re.compile(r"""\bworkers["']?\s*[:=]\s*["']?(?!1\b)\w""")
 
 
 def main() -> None:
     """Run a command; and, from the first moment on, what may train a study beside it."""
-    with leading(wanted=_may_want_workers(sys.argv[1:])) as leader:
-        from sweep import cli
+    try:
+        with leading(wanted=_may_want_workers(sys.argv[1:])) as leader:
+            from sweep import cli
 
-        cli.main(leader)
+            cli.main(leader)
+    except KeyboardInterrupt:  # before the command line itself minds it
+        sys.exit(128 + signal.SIGINT)
 
 
 def _may_want_workers(arguments: Sequence[str]) -> bool:

@@ -59,7 +59,7 @@ ACTIVATIONS: Mapping[type[nn.Module], Activation] = {
 
 
 def outputs(model: MLP, params: Tensors, x: Tensor) -> Tensor:
-    """Map each lane's rows (L, B, F) to outputs (L, C, B).
+    """Map each lane's rows (L, B, F) to outputs (L, C, B); of slots and places to (S, G, C, B).
 
     Args:
         model: the template; its own tensors are not used.
@@ -77,7 +77,7 @@ def write_gradient(
 
     Args:
         model, params, x: see `outputs`.
-        gradient: as params, contiguous.
+        gradient: as params, each matrix contiguous or as its transpose.
         y: (L, B), classes or targets.
         task: `classification` or `regression`.
     """

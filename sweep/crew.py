@@ -10,6 +10,7 @@ The owner of a run imports no torch here unless it trains itself.
 from __future__ import annotations
 
 import itertools
+import os
 from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ class Crew:
 
         Raises:
             UsageError: the data, the model, the range or the device is not usable.
+            SweepError: a worker is gone.
         """
         if not self._pipes:
             return self._plan.outline
@@ -62,6 +64,8 @@ class Crew:
         with _alive():
             for _ in range(answer.workers - 1):
                 self._pipes.append(Connection(recv_handle(leader)))
+                # Which a default timeout of the user's for sockets changes, here and in `workers`.
+                os.set_blocking(leader.fileno(), True)
         return answer
 
     @property
@@ -100,6 +104,9 @@ def hired(spec: StudySpec, leader: Leader | None = None) -> Iterator[Crew]:
     Args:
         spec: the study.
         leader: the first worker, if it is there already.
+
+    Raises:
+        SweepError: a worker is gone.
     """
     n_cores, asked = cores(), spec.training.workers
     if not n_cores or (n_cores if asked == "auto" else asked) == 1:

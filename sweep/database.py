@@ -18,7 +18,6 @@ from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL, ColumnElement, Connection, make_url, or_, select, true
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import configure_mappers
 from sqlalchemy.pool import NullPool, StaticPool
 
 from sweep import lease, schema, stored
@@ -26,7 +25,7 @@ from sweep.errors import StorageError
 from sweep.faults import insist, one_line
 from sweep.sqlite import QueryOnly, begin, reading, set_up
 
-configure_mappers()  # likewise: else with the first query
+StudyModel.registry.configure()  # likewise: else with the first query
 BUSY_S = 60.0  # how long SQLite waits for another writer
 MANY_IDS = 10_000  # SQLite takes 32,766 in a query; from here on, reading all trials is as fast
 
@@ -60,9 +59,11 @@ def prepare(url: str) -> None:
 
     Nothing is written. Raises StorageError: the URL or its driver will not do.
     """
-    path = _file(_checked_url(url))
-    if path and not path.exists():
-        _blank()
+    parsed = _checked_url(url)
+    with one_line(parsed):
+        path = _file(parsed)
+        if path and not path.exists():
+            _blank()
 
 
 def public_url(url: str) -> str:
@@ -189,19 +190,26 @@ def _make_file(url: URL, create: bool) -> None:
             "Run a study first, or give another --storage."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    blank, part = _blank(), path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    if blank is None:
+        return
     # Else Optuna makes it, or says why not; another process may have been faster.
     with suppress(OSError):
         try:
-            part.write_bytes(_blank())
+            # The mode is that of SQLite's own files.
+            made = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            with open(made, "wb") as file:
+                file.write(blank)
             os.link(part, path)
         finally:
             part.unlink(missing_ok=True)
 
 
 @cache
-def _blank() -> bytes:
-    """Return what the file of a database without studies holds."""
+def _blank() -> bytes | None:
+    """Return what the file of a database without studies holds; None of an SQLite too old."""
+    if not hasattr(sqlite3.Connection, "serialize"):
+        return None
     storage = _Storage("sqlite://", {"poolclass": StaticPool}, create=True)
     try:
         raw = storage.engine.raw_connection().driver_connection

@@ -14,6 +14,7 @@ for the device but the end of `measures`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -28,9 +29,9 @@ from sweep.reports import Measures
 from sweep.stacked import Stacked
 from sweep.sums import sums
 
-# Of the widest layer's output at once: on a GPU of all lanes, as keep it busy; on a CPU of one
-# slot, however many there are: the size of a product may matter to its last bit.
-ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 25}
+# Of the widest layer's output: on a CPU as many as its caches hold, on a GPU as keep it busy.
+ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 25}
+AT_ONCE = 4  # slots that are evaluated together on a CPU, where their outputs are that large
 
 
 class Evaluation:
@@ -51,9 +52,12 @@ class Evaluation:
     ):  # fmt: skip
         self._problem, self._stacked, self._mlp, self._shape = problem, stacked, mlp, shape
         widest = max(widest, math.prod(problem.feature_shape))
-        device = problem.X.device.type
-        lanes = shape[1] if device == "cpu" else math.prod(shape)
-        self._rows_at_once = max(1, ENTRIES[device] // (lanes * widest))
+        device, (slots, places) = problem.X.device.type, shape
+        # On a CPU rows at once depend on no number of slots: nor may the last bit, and the size of
+        # a product may matter to it.
+        slots = AT_ONCE if device == "cpu" else slots
+        self._entries, self._widest = ENTRIES[device], widest
+        self._rows_at_once = max(1, self._entries // (slots * places * widest))
         self._variance = variance
 
     def losses(self, tensors: Tensors, replicates: range) -> Tensor:
@@ -126,13 +130,22 @@ class Evaluation:
         Lanes at the same place hold the same replicate and share its rows.
         """
         tensors = {name: tensor.unflatten(0, self._shape) for name, tensor in held.items()}
-        outs = [self._evaluate(tensors, part) for part in rows.split(self._rows_at_once, 1)]
-        return (outs[0] if len(outs) == 1 else torch.cat(outs, 3)).flatten(0, 1)
+        outs = []
+        for part in rows.split(self._rows_at_once, 1):
+            x, n_slots = (
+                gather(self._problem.X, part),
+                self._entries // (part.numel() * self._widest),
+            )
+            firsts = range(0, self._shape[0], max(1, n_slots))
+            of = (
+                {n: t[first : first + firsts.step] for n, t in tensors.items()} for first in firsts
+            )
+            outs.append(_joined([self._evaluate(some, x) for some in of], 0))
+        return _joined(outs, 3).flatten(0, 1)
 
-    def _evaluate(self, tensors: Tensors, rows: Tensor) -> Tensor:
-        """Map each place's rows (G, m) by tensors (S, G, …) to outputs (S, G, C, m)."""
-        slots, places = self._shape
-        x = gather(self._problem.X, rows)
+    def _evaluate(self, tensors: Tensors, x: Tensor) -> Tensor:
+        """Map each place's rows (G, m, *features) by tensors (S, G, …) to outputs (S, G, C, m)."""
+        slots, places = next(iter(tensors.values())).shape[:2]
         if self._mlp:
             return outputs(self._mlp, tensors, x[None])
         if slots < places:
@@ -171,6 +184,10 @@ def target_variance(problem: Problem) -> Tensor:
     """Return the variance of the target over each replicate's validation rows, (R,)."""
     pairs = zip(problem.val, problem.val_size, strict=True)
     return torch.stack([problem.y_clean[rows[:m]].var(correction=0) for rows, m in pairs])
+
+
+def _joined(parts: Sequence[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat([*parts], dim)
 
 
 def gather(source: Tensor, rows: Tensor) -> Tensor:

@@ -24,17 +24,22 @@ class Leader:
 
     def __init__(self) -> None:
         self.pipe, theirs = Pipe()
+        self._pid = 0
         sys.stdout.flush()  # or the other would print it once more
         # Until the child has handlers of its own.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            self._pid = os.fork()
-            if not self._pid:
-                self.pipe.close()
-                _be_a_worker(theirs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+            try:
+                self._pid = os.fork()
+                if not self._pid:
+                    self.pipe.close()
+                    _be_a_worker(theirs)
+            finally:
+                theirs.close()
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        except BaseException:  # such as the interrupt that was held back
+            self.end(at_once=True)
+            raise
 
     def end(self, *, at_once: bool) -> None:
         """Wait for its end, to which it comes when its pipe is closed; or kill it."""

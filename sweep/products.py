@@ -30,6 +30,7 @@ def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
         out: where to, contiguous or as its transpose.
     """
     if out is not None and not out.is_contiguous():
+        assert out.mT.is_contiguous()
         product(b.mT, a.mT, out=out.mT)
         return out
     if a.shape[2] == 1:  # for which either library takes longer

@@ -95,6 +95,7 @@ def _fork(plan: Plan, leader: Connection) -> int:
     ours.close()
     with theirs:
         send_handle(leader, theirs.fileno(), os.getppid())
+    os.set_blocking(leader.fileno(), True)  # as in `Crew`
     return pid
 
 

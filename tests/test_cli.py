@@ -568,6 +568,7 @@ def test_the_package_is_a_command_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["python -m sweep", "--help"])
+    monkeypatch.delitem(sys.modules, "sweep.__main__", raising=False)  # else runpy warns
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("sweep", run_name="__main__")
     assert ended.value.code == 0
@@ -576,7 +577,7 @@ def test_the_package_is_a_command_too(
 
 def test_help_does_not_wait_for_heavy_imports() -> None:
     code = (
-        "import sys; from sweep.cli import main; sys.argv = ['sweep', '--help']\n"
+        "import sys; from sweep.__main__ import main; sys.argv = ['sweep', '--help']\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    print(end.code, sorted({m.split('.')[0] for m in"
         " sys.modules} & {'torch', 'optuna', 'pandas', 'sklearn', 'numpy'}))"

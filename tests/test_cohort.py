@@ -6,13 +6,14 @@ import math
 import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from sweep import products
+from sweep import evaluation, products
 from sweep.cohort import Cohort
 from sweep.evaluation import ENTRIES
 from sweep.lanes import Lanes, Recipe
@@ -494,7 +495,7 @@ def test_rows_beyond_one_evaluation_are_evaluated_in_parts(
 
 def test_into_which_parts_depends_on_no_other_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     """The size of a product may matter to its last bit: there are kernels for small ones."""
-    monkeypatch.setitem(ENTRIES, "cpu", 1 << 16)
+    monkeypatch.setitem(ENTRIES, "cpu", 1 << 18)
     problem = made_up(
         replicates=EIGHT[:2], shape=(64,), n=50, val_sizes=(300, 300), n_outputs=10,
         dtype=torch.float32,
@@ -505,6 +506,29 @@ def test_into_which_parts_depends_on_no_other_trial(monkeypatch: pytest.MonkeyPa
     for index in range(11):
         many.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
     assert_bitwise(alone(many, HEALTHY), want)
+
+
+def test_few_slots_are_evaluated_at_once_where_their_outputs_are_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem, sizes = problem_of(), list[int]()
+    cohort = Cohort(problem, mlp(problem), ADAM, 6 * len(EIGHT))
+    for index in range(5):
+        cohort.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
+    want = alone(cohort, HEALTHY)
+    evaluate = evaluation.Evaluation._evaluate
+
+    def noting(self: Any, tensors: Any, x: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(tensors["layers.0.weight"]))
+        return evaluate(self, tensors, x)
+
+    monkeypatch.setattr(evaluation.Evaluation, "_evaluate", noting)
+    monkeypatch.setitem(ENTRIES, "cpu", 4 * len(EIGHT) * 7 * 20)  # 20 rows of 4 slots
+    cohort = Cohort(problem, mlp(problem), ADAM, 6 * len(EIGHT))
+    for index in range(5):
+        cohort.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
+    assert_close(alone(cohort, HEALTHY), want, 1e-6)
+    assert set(sizes) == {4, 2, 6}  # the last rows are few, so of all slots
 
 
 def test_a_trial_that_diverges_says_where_and_when() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +13,9 @@ import pandas as pd
 import pytest
 
 import sweep
+from sweep import workers
 from sweep.cohort import Cohort
-from sweep.crew import hired
+from sweep.crew import Team, hired
 from sweep.errors import SweepError, UsageError
 from sweep.reports import Setting
 from sweep.result import StudyResult
@@ -123,6 +125,64 @@ def test_what_the_workers_of_a_team_before_say_is_not_taken_for_an_answer(
             assert (team.width, team.free) == (8, 2)
         team.start("c", Setting(1e-3, 2e-2))
         assert [(report.trial, report.epoch) for report in team.advance()] == [("c", 1)]
+
+
+@pytest.mark.parametrize("patience", [float("inf"), -1.0])
+def test_epochs_come_one_by_one_however_many_are_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    advance = Cohort.advance
+
+    def full_later(self: Cohort) -> Any:
+        if "b" in self.trials and self._slots[0].epoch == 3:
+            raise MemoryError("no room")
+        return advance(self)
+
+    monkeypatch.setattr(Cohort, "advance", full_later)
+    monkeypatch.setattr(workers, "REPORT_S", patience)
+    with hired(tiny(tmp_path, training__workers=2)) as crew:
+        assert crew.outline.workers == 2
+        team = crew.cohort(8)
+        team.start("a", Setting(1e-3, 2e-2))
+        told = [team.advance() for _ in range(4)]
+        assert [(one.trial, one.epoch, one.ended) for (one,) in told] == [
+            ("a", 1, False), ("a", 2, False), ("a", 3, False), ("a", 4, True),
+        ]  # fmt: skip
+        team.start("b", Setting(1e-3, 2e-2))
+        assert [report.epoch for _ in range(3) for report in team.advance()] == [1, 2, 3]
+        with pytest.raises(MemoryError, match="no room"):
+            team.advance()
+        assert crew.cohort(8).free == 2  # of what was told before, nothing is taken for an answer
+
+
+def test_where_a_pruner_waits_each_epoch_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "REPORT_S", float("inf"))
+    spec = tiny(
+        tmp_path, training__workers=2, training__epochs=400, search__pruner={"type": "median"}
+    )
+    with hired(spec) as crew:
+        team = crew.cohort(crew.outline.width)
+        assert isinstance(team, Team)
+        team.start("a", Setting(1e-3, 2e-2))
+        (first,) = team.advance()
+        assert (first.epoch, first.ended) == (1, False)  # not after all 400
+        assert not any(team._told)
+
+
+def test_a_default_timeout_for_sockets_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "own_sockets.py").write_text(
+        "import socket\nfrom torch import nn\n\nsocket.setdefaulttimeout(30)\n\n"
+        "def net(n, c):\n    return nn.Linear(n, c)\n"
+    )
+    spec = tiny(tmp_path, training__workers=2, model={"source": "python:own_sockets:net"})
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(30)
+    try:
+        assert sweep.run(spec).study.best_trials
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def test_a_worker_that_is_killed_is_one_line_and_the_study_resumes(

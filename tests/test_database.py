@@ -21,7 +21,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import URL, event, make_url
 
-from sweep.database import open_storage, prepare, rename_study
+from sweep import database
+from sweep.database import _make_file, open_storage, prepare, rename_study
 from sweep.errors import OwnedElsewhereError, StorageError
 
 from . import postgres
@@ -422,15 +423,47 @@ def test_preparing_writes_nothing(tmp_path: Path) -> None:
         prepare("studies.db")
 
 
-@pytest.mark.parametrize("can_link", [True, False])
+def test_a_path_that_nobody_may_look_at_is_one_line() -> None:
+    with pytest.raises(StorageError, match="File name too long"):
+        prepare(f"sqlite:////{'a' * 300}/studies.db")
+
+
+def test_a_new_file_appears_whole_with_the_mode_of_sqlites_own(
+    tmp_path: Path, of_optuna: Path
+) -> None:
+    path = tmp_path / "new" / "studies.db"
+    before = os.umask(0)
+    try:
+        _make_file(make_url(f"sqlite:///{path}"), create=True)
+    finally:
+        os.umask(before)
+    assert contents(path).keys() - contents(of_optuna).keys() == {"sweep_leases"}
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_a_file_or_a_link_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    file, link = tmp_path / "file.db", tmp_path / "link.db"
+    file.write_bytes(b"")
+    link.symlink_to(tmp_path / "elsewhere.db")
+    for path in (file, link):
+        _make_file(make_url(f"sqlite:///{path}"), create=True)
+    assert file.read_bytes() == b"" and link.is_symlink() and not link.exists()
+    open_storage(f"sqlite:///{link}").engine.dispose()
+    assert link.is_symlink() and (tmp_path / "elsewhere.db").exists()
+
+
+@pytest.mark.parametrize("way", ["a link", "no link", "no image"])
 def test_a_new_file_is_as_optuna_makes_it_and_nothing_lies_beside_it(
-    tmp_path: Path, of_optuna: Path, monkeypatch: pytest.MonkeyPatch, can_link: bool
+    tmp_path: Path, of_optuna: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError("no links here")
 
-    if not can_link:
+    if way == "no link":
         monkeypatch.setattr(os, "link", refuse)
+    elif way == "no image":
+        monkeypatch.setattr(database, "_blank", lambda: None)
     path = tmp_path / "studies.db"
     open_storage(f"sqlite:///{path}").engine.dispose()
     assert [*tmp_path.iterdir()] == [path]

@@ -73,6 +73,8 @@ def test_a_study_has_as_many_workers_as_it_asks_for(
         (["run", "s.yaml", "--set", "training.workers=1"], "study_name: s", False),
         (["run", "s.yaml"], "training: {workers: 1}", False),
         (["run", "s.yaml"], "study_name: s", False),
+        (["run", "s.yaml"], "# no workers here\ntraining: {epochs: 2}", False),
+        (["run", "s.yaml"], "# for the workers\ntraining: {epochs: 2}", False),
         (["run", "nowhere.yaml"], "", False),
         (["run", "\0.yaml"], "", False),
         (["validate", "s.yaml"], "training: {workers: 2}", False),
