@@ -53,8 +53,8 @@ class Evaluation:
         self._problem, self._stacked, self._mlp, self._shape = problem, stacked, mlp, shape
         widest = max(widest, math.prod(problem.feature_shape))
         device, (slots, places) = problem.X.device.type, shape
-        # On a CPU rows at once depend on no number of slots: nor may the last bit, and the size of
-        # a product may matter to it.
+        # On a CPU the rows at once are the same for any number of slots: the size of a product may
+        # matter to the last bit of a lane, and its company must not.
         slots = AT_ONCE if device == "cpu" else slots
         self._entries, self._widest = ENTRIES[device], widest
         self._rows_at_once = max(1, self._entries // (slots * places * widest))
@@ -132,14 +132,10 @@ class Evaluation:
         tensors = {name: tensor.unflatten(0, self._shape) for name, tensor in held.items()}
         outs = []
         for part in rows.split(self._rows_at_once, 1):
-            x, n_slots = (
-                gather(self._problem.X, part),
-                self._entries // (part.numel() * self._widest),
-            )
-            firsts = range(0, self._shape[0], max(1, n_slots))
-            of = (
-                {n: t[first : first + firsts.step] for n, t in tensors.items()} for first in firsts
-            )
+            x = gather(self._problem.X, part)
+            n_slots = max(1, self._entries // (part.numel() * self._widest))
+            firsts = range(0, self._shape[0], n_slots)
+            of = [{n: t[first : first + n_slots] for n, t in tensors.items()} for first in firsts]
             outs.append(_joined([self._evaluate(some, x) for some in of], 0))
         return _joined(outs, 3).flatten(0, 1)
 
