@@ -14,8 +14,8 @@ in little more than half of its operators, which a step of small networks takes 
 for; and each gradient is written where it belongs, instead of being made elsewhere and copied.
 
 The last layer has the rows of the batch as its fast axis, since it has few units: its product
-and the softmax are faster than along those. The first layer's weight lies as (in, out), which its
-product forward reads twice as fast; a layer behind it would lose going back what it gains.
+and the softmax are faster than along those. The first layer's weight lies as (in, out), which
+OpenBLAS reads twice as fast forward; a layer behind it would lose going back what it gains.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Container
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import alembic.command  # noqa: F401 - Optuna would as it opens a storage, when others may wait
@@ -23,7 +22,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from sweep import lease, schema, stored
 from sweep.errors import StorageError
 from sweep.faults import insist, one_line
-from sweep.sqlite import QueryOnly, begin, reading, set_up
+from sweep.sqlite import QueryOnly, begin, file_of, reading, set_up
 
 StudyModel.registry.configure()  # likewise: else with the first query
 BUSY_S = 60.0  # how long SQLite waits for another writer
@@ -61,7 +60,7 @@ def prepare(url: str) -> None:
     """
     parsed = _checked_url(url)
     with one_line(parsed):
-        path = _file(parsed)
+        path = file_of(parsed)
         if path and not path.exists():
             _blank()
 
@@ -173,15 +172,9 @@ def _checked_url(url: str) -> URL:
     return parsed
 
 
-def _file(url: URL) -> Path | None:
-    """Return the file of an SQLite database, None where it is none, or a URI names it."""
-    is_file = url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:")
-    return Path(str(url.database)) if is_file else None
-
-
 def _make_file(url: URL, create: bool) -> None:
     """Make the file of a new database whole at once, where that can be done."""
-    path = _file(url)
+    path = file_of(url)
     if path is None or path.exists():
         return
     if not create:

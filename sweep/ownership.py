@@ -7,7 +7,6 @@ deleted or added trials to, or whose file is gone. While a connection is lost, i
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from optuna.storages import RDBStorage
@@ -24,7 +23,7 @@ from sweep.errors import StorageFailedError
 from sweep.faults import legible, may_pass, one_line, storage_error
 from sweep.lease import Lease
 from sweep.schema import TRIALS, check_key
-from sweep.sqlite import begin, reading
+from sweep.sqlite import begin, file_of, reading
 
 BLOCK = 64  # trial ids reserved at a time
 RETRY_S = 60.0  # how long a lost connection is tried again
@@ -200,10 +199,9 @@ class Ownership:
 
 def _file(url: URL) -> tuple[int, int] | None:
     """Tell an SQLite file from another one of its name; None for none, and for a server."""
-    if url.get_backend_name() != "sqlite" or str(url.database).startswith("file:"):
-        return None
+    path = file_of(url)
     try:
-        found = Path(str(url.database)).stat()
+        found = path.stat() if path else None
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return (found.st_dev, found.st_ino) if found else None

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
 from sweep.errors import StorageError
@@ -47,6 +47,12 @@ def set_up(engine: Engine, create: bool, read_only: bool) -> None:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     engine.dispose()  # connections made before do not know these listeners
+
+
+def file_of(url: URL) -> Path | None:
+    """Return the file of an SQLite database, None where it is none, or a URI names it."""
+    is_file = url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:")
+    return Path(str(url.database)) if is_file else None
 
 
 @contextmanager

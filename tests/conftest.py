@@ -169,6 +169,12 @@ def _measures(replicates: Sequence[float], n_folds: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.fixture(params=["numpy", "torch"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Multiply matrices by the one or the other, whatever the CPU."""
+    monkeypatch.setattr("sweep.products.by_numpy", lambda: request.param == "numpy")
+
+
 @pytest.fixture
 def compiler() -> None:
     """Skip where torch.compile has no compiler."""

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from sweep import evaluation, products
+from sweep import evaluation
 from sweep.cohort import Cohort
 from sweep.evaluation import ENTRIES
 from sweep.lanes import Lanes, Recipe
@@ -143,12 +143,6 @@ def conv_net() -> nn.Module:
     return nn.Sequential(
         nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(9, 3)
     )
-
-
-@pytest.fixture(params=["torch", "numpy"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Multiply matrices by the one or the other, whatever the CPU."""
-    monkeypatch.setattr(products, "by_numpy", lambda: request.param == "numpy")
 
 
 @pytest.mark.usefixtures("library")
@@ -512,10 +506,14 @@ def test_few_slots_are_evaluated_at_once_where_their_outputs_are_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     problem, sizes = problem_of(), list[int]()
-    cohort = Cohort(problem, mlp(problem), ADAM, 6 * len(EIGHT))
-    for index in range(5):
-        cohort.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
-    want = alone(cohort, HEALTHY)
+
+    def last_of_six() -> Told:
+        cohort = Cohort(problem, mlp(problem), ADAM, 6 * len(EIGHT))
+        for index in range(5):
+            cohort.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
+        return alone(cohort, HEALTHY)
+
+    want = last_of_six()
     evaluate = evaluation.Evaluation._evaluate
 
     def noting(self: Any, tensors: Any, x: torch.Tensor) -> torch.Tensor:
@@ -524,10 +522,7 @@ def test_few_slots_are_evaluated_at_once_where_their_outputs_are_large(
 
     monkeypatch.setattr(evaluation.Evaluation, "_evaluate", noting)
     monkeypatch.setitem(ENTRIES, "cpu", 4 * len(EIGHT) * 7 * 20)  # 20 rows of 4 slots
-    cohort = Cohort(problem, mlp(problem), ADAM, 6 * len(EIGHT))
-    for index in range(5):
-        cohort.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
-    assert_close(alone(cohort, HEALTHY), want, 1e-6)
+    assert_close(last_of_six(), want, 1e-6)
     assert set(sizes) == {4, 2, 6}  # the last rows are few, so of all slots
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -98,6 +100,36 @@ def test_one_is_wanted_where_somebody_has_asked_for_workers(
     monkeypatch.setattr(sys, "argv", ["sweep", *arguments])
     sweep.__main__.main()
     assert told == [is_wanted]
+
+
+def test_an_interrupt_before_the_command_line_is_there_ends_as_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(wanted: bool) -> nullcontext[None]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep.__main__, "leading", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        sweep.__main__.main()
+    assert ended.value.code == cli.INTERRUPTED
+
+
+def test_an_interrupt_that_the_fork_held_back_leaves_no_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, mask = mine(), signal.pthread_sigmask
+
+    def unmask(how: int, signals: Any) -> Any:
+        if how == signal.SIG_SETMASK:
+            monkeypatch.undo()
+            mask(how, signals)
+            raise KeyboardInterrupt
+        return mask(how, signals)
+
+    monkeypatch.setattr(signal, "pthread_sigmask", unmask)
+    with pytest.raises(KeyboardInterrupt):
+        Leader()
+    assert mine() == before
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["nowhere.yaml"], []])

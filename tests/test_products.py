@@ -17,13 +17,6 @@ from sweep.products import AVX512_KERNELS, affine, product
 AMD = "vendor_id\t: AuthenticAMD\nflags\t\t: fpu sse avx2 "
 
 
-@pytest.fixture(params=[True, False], ids=["numpy", "torch"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Multiply by the one or the other, whatever the CPU."""
-    monkeypatch.setattr(products, "by_numpy", lambda: request.param)
-    return bool(request.param)
-
-
 def matrices(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     a, b = (
