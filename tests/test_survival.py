@@ -44,7 +44,7 @@ KINDS = {
         "search.pruner={type: median, n_startup_trials: 2, n_warmup_steps: 1}",
     ),
     "hyperband": ("search.pruner.type=hyperband", "training.epochs=6"),
-    "long": ("training.epochs=80",),
+    "long": ("training.epochs=300",),  # past the moments at which it is killed
 }  # fmt: skip
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 Rows = list[dict[str, str]]
