@@ -77,8 +77,8 @@ def _ascend(x: Tensor, r: Tensor, order: int, seed: int) -> float:
     generator = torch.Generator().manual_seed(seed)
     starts = torch.randint(len(x), (STARTS,), generator=generator)
     # Rows point where data lie; random directions of pixels hardly switch on a unit.
-    u = (x[starts.to(x.device)] - x.mean(0)).mT.contiguous()
-    u += 1e-3 * torch.randn(u.shape, generator=generator, dtype=u.dtype).to(u)
+    u = (x[starts] - x.mean(0)).mT.contiguous()
+    u += 1e-3 * torch.randn(u.shape, generator=generator, dtype=u.dtype)
     scale = float(x.norm(dim=1).mean().clamp_min(1e-12))
     params = torch.cat([u / u.norm(dim=0, p=order), torch.zeros_like(u[:1])]).mT.contiguous()
     # Each start is a lane of our own Adam: importing torch.optim takes a second.

@@ -57,7 +57,9 @@ class Plan(Outline):
         return Outline(**{field.name: getattr(self, field.name) for field in fields(Outline)})
 
 
-def _about(spec: StudySpec, problem: Problem, layout: Layout) -> dict[str, Any]:
+def _about(
+    spec: StudySpec, problem: Problem, layout: Layout, device: torch.device
+) -> dict[str, Any]:
     model = spec.model
     source = None if isinstance(model, MlpSpec) else source_file(model.source, spec.folder)
     return {
@@ -66,7 +68,7 @@ def _about(spec: StudySpec, problem: Problem, layout: Layout) -> dict[str, Any]:
         "penalised": list(layout.penalised),
         "exempt": list(layout.exempt),
         "model_hash": source and hashlib.sha256(source.read_bytes()).hexdigest()[:16],
-        "device": _device_name(problem.X.device),
+        "device": _device_name(device),
     }
 
 
@@ -92,12 +94,13 @@ def make_plan(spec: StudySpec) -> Plan:
             f" {device}. Use --set training.cuda_graph=false, or --device cuda"
         )
     dataset = load_dataset(spec.data, spec.folder, spec.seed)
-    problem = make_problem(spec, dataset).to(device, torch.float32)
+    # It goes to the device last: the range that is found before is the same on any.
+    problem = make_problem(spec, dataset)
     if isinstance(spec.model, MlpSpec):
         X = problem.X.flatten(1)
         problem = replace(problem, X=X, feature_shape=tuple(X.shape[1:]))
     factory = make_factory(spec, problem)
-    first_rows = problem.X[problem.train[0, :4]].cpu()
+    first_rows = problem.X[problem.train[0, :4]].to(device)
     check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
     layout = Layout.of(build(factory, 0), spec.penalty.exempt)
     if not layout.n_weights:
@@ -111,8 +114,8 @@ def make_plan(spec: StudySpec) -> Plan:
     recipe = _recipe(spec, device)
     return Plan(
         spec, span, width, workers, problem.task, dataset.content_hash,
-        _about(spec, problem, layout),
-        dataset, problem, factory, recipe, layout, lane_bytes,
+        _about(spec, problem, layout, device),
+        dataset, problem.to(device, torch.float32), factory, recipe, layout, lane_bytes,
     )  # fmt: skip
 
 

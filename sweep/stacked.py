@@ -91,11 +91,13 @@ def stack_buffers(modules: Sequence[nn.Module]) -> Tensors:
 def check_model(factory: Factory, x: Tensor, n_outputs: int, *, fused: bool) -> None:
     """Train and evaluate two lanes on a few rows (B, *features), to refuse early.
 
+    It is done on the device of the rows: a tensor that forward() makes may be on another.
+
     Raises:
         UsageError: the network cannot be run on these rows, gives another width than
             `n_outputs`, has nothing to train, or cannot be batched by vmap.
     """
-    lanes = [build(factory, seed) for seed in range(2 if fused else 1)]
+    lanes = [build(factory, seed).to(x.device) for seed in range(2 if fused else 1)]
     layout = Layout.of(lanes[0])
     if not layout.places:
         raise UsageError("model: must have trainable parameters, got none")
@@ -127,8 +129,8 @@ def _call(module: nn.Module, x: Tensor) -> Tensor:
         return torch.as_tensor(module(x))
     except Exception as error:
         raise UsageError(
-            f"model: must accept rows of shape {tuple(x.shape[1:])}, got {_first_line(error)}."
-            " Mend forward()"
+            f"model: must accept rows of shape {tuple(x.shape[1:])} on device {x.device}, got"
+            f" {_first_line(error)}. Mend forward()"
         ) from None
 
 

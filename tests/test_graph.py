@@ -11,15 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 
-import sweep.plan
 from sweep import graph, optim, products
 from sweep.cohort import Cohort
 from sweep.flat import Flat
@@ -29,7 +26,6 @@ from sweep.problem import Problem
 from tests import replay
 from tests.benchmarks import contracts
 from tests.networks import Recurrent
-from tests.studies import tiny
 from tests.test_cohort import (
     ADAM,
     DIVERGING,
@@ -232,22 +228,6 @@ def test_replayed_lanes_train_as_torch_optim_does(
     factory = case.factory if net == "mlp" else relu_net(case.problem)
     case = replace(case, factory=factory, recipe=replace(case.recipe, cuda_graph=True))
     assert case.gap(eventful(optimizer, "elastic")) < 1e-9
-
-
-@pytest.mark.usefixtures("as_on_a_gpu")
-def test_a_study_with_graphs_has_the_same_trials(
-    replays: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweep.plan, "resolve_device", lambda _: torch.device("cuda"))
-    monkeypatch.setattr(Problem, "to", lambda self, _, dtype: replace(self, X=self.X.to(dtype)))
-    eager, replayed = (
-        sweep.run(
-            tiny(tmp_path, study_name=f"graphs-{on}", training__cuda_graph=on, training__width=20)
-        ).trials
-        for on in (False, True)
-    )
-    columns = ["number", "state", "value", "alpha", "train_loss", "norm", "outcome"]
-    pd.testing.assert_frame_equal(eager[columns], replayed[columns], check_exact=True)
 
 
 @pytest.mark.slow

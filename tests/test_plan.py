@@ -4,11 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-import sweep.plan
 from sweep.errors import UsageError
 from sweep.optim import FusedAdam
 from sweep.plan import CPU_BYTES, make_plan, resolve_device
-from sweep.problem import Problem
 from tests.studies import tiny
 
 
@@ -57,14 +55,6 @@ def test_workers_beside_a_gpu_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
 def test_graphs_without_a_gpu_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^training\.cuda_graph: must be false .*device cpu\."):
         make_plan(tiny(tmp_path, training__cuda_graph=True, device="cpu"))
-
-
-def test_graphs_on_a_gpu_are_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep.plan, "resolve_device", lambda _: torch.device("cuda"))
-    monkeypatch.setattr(Problem, "to", lambda self, device, dtype: self)
-    for asked in (False, True):
-        plan = make_plan(tiny(tmp_path, training__cuda_graph=asked, training__width=8))
-        assert plan.recipe.cuda_graph == asked
 
 
 def test_a_range_beyond_sgd_s_stability_is_refused(tmp_path: Path) -> None:
