@@ -14,7 +14,7 @@ that diverges or is stopped there train an epoch more, which nothing reads.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -137,11 +137,11 @@ class Cohort:
 
     def _measure(self, over: list[int]) -> None:
         """Keep what the lanes of slots whose round is over have come to."""
-        if any(not self._slots[index].diverged for index in over):
+        over = [index for index in over if not self._slots[index].diverged]
+        if over:
             places = self._places
-            measures = self._lanes.measure(places)
-            for index in over:
-                self._slots[index].measures.append(self._part(measures, index, places))
+            for index, measures in self._lanes.measure(places, over).items():
+                self._slots[index].measures.append(measures.part(slice(len(places))))
 
     def _fit_lanes(self) -> None:
         """Train no slots behind the last one that is held."""
@@ -187,7 +187,7 @@ class Cohort:
         self.stop(slot.trial)
         if slot.diverged:
             return self._report(slot, diverged=slot.diverged)
-        return self._report(slot, result=_join(slot.measures))
+        return self._report(slot, result=Measures.joined(slot.measures))
 
     def _report(
         self, slot: _Slot, diverged: str | None = None, result: Measures | None = None
@@ -195,15 +195,3 @@ class Cohort:
         losses = slot.losses[slot.epoch - 1]
         loss = float(losses.mean()) if np.isfinite(losses).all() else None
         return Report(slot.trial, slot.epoch, loss, diverged, result)
-
-    def _part(self, measures: Measures, index: int, replicates: range) -> Measures:
-        begin = index * self.lanes_per_slot
-        lanes = slice(begin, begin + len(replicates))
-        return Measures(*(getattr(measures, f.name)[lanes] for f in fields(Measures)))
-
-
-def _join(rounds: list[Measures]) -> Measures:
-    """Put the rounds of a trial side by side: (R,) each."""
-    return Measures(
-        *(np.concatenate([getattr(part, f.name) for part in rounds]) for f in fields(Measures))
-    )

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sweep.backprop import outputs
 from sweep.host import Fetched
-from sweep.layout import Tensors
+from sweep.layout import Layout, Tensors
 from sweep.models import MLP
 from sweep.penalty import histogram, inputs_used, norm, sparsity
 from sweep.problem import Problem
@@ -29,7 +29,8 @@ from sweep.reports import Measures
 from sweep.stacked import Stacked
 from sweep.sums import sums
 
-# Of the widest layer's output: on a CPU as many as its caches hold, on a GPU as keep it busy.
+# At once, of the widest layer's output: on a CPU as many as its caches hold, on a GPU as keep it
+# busy. And of what is measured.
 ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 25}
 AT_ONCE = 4  # slots that are evaluated together on a CPU, where their outputs are that large
 
@@ -41,18 +42,26 @@ class Evaluation:
         problem: whose rows.
         stacked: evaluates networks side by side.
         mlp: their module, where it is an MLP trained fused: evaluated by products alone.
+        layout: of their parameters.
         shape: slots and places, (S, G).
-        widest: entries of the largest layer's output for one row.
         variance: of each replicate's validation targets (R,), where R² is to be measured.
+
+    Attributes:
+        slots_measured_at_once: so many fit the memory.
     """
 
     def __init__(
-        self, problem: Problem, stacked: Stacked, mlp: MLP | None, shape: tuple[int, int],
-        widest: int, variance: Tensor | None,
+        self, problem: Problem, stacked: Stacked, mlp: MLP | None, layout: Layout,
+        shape: tuple[int, int], variance: Tensor | None,
     ):  # fmt: skip
-        self._problem, self._stacked, self._mlp, self._shape = problem, stacked, mlp, shape
-        widest = max(widest, math.prod(problem.feature_shape))
+        self._problem, self._stacked, self._mlp = problem, stacked, mlp
+        outputs_of_layers = (place.shape[0] for place in layout.places if place.shape)
+        widest = max(*outputs_of_layers, math.prod(problem.feature_shape))
         device, (slots, places) = problem.X.device.type, shape
+        self._n_places = places
+        rows = max(problem.train.shape[1], problem.val.shape[1])
+        measured = places * max(layout.n_weights, rows * problem.n_outputs)
+        self.slots_measured_at_once = min(slots, max(1, ENTRIES[device] // measured))
         # On a CPU the rows at once are the same for any number of slots: the size of a product may
         # matter to the last bit of a lane, and its company must not.
         slots = AT_ONCE if device == "cpu" else slots
@@ -108,33 +117,35 @@ class Evaluation:
         """Return R² or accuracy, (L,)."""
         if self._variance is not None:
             (variance,) = self._of_places(replicates, self._variance)
-            return 1 - loss / self._per_lane(variance)
+            return 1 - loss / self._per_lane(variance, len(out))
         # max finds what argmax finds, several times as fast along a slow axis.
-        hits = (out.max(1).indices == self._per_lane(target)).to(out)
-        return masked_mean(hits, self._per_lane(sizes))
+        hits = (out.max(1).indices == self._per_lane(target, len(out))).to(out)
+        return masked_mean(hits, self._per_lane(sizes, len(out)))
 
     def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
         """Take what belongs to the replicate at each place: (R, …) to (G, …)."""
         # Made on the device: a list would be copied there, which waits for it.
-        places = torch.arange(self._shape[1], device=tensors[0].device)
+        places = torch.arange(self._n_places, device=tensors[0].device)
         chosen = (places + replicates.start).clamp(max=replicates.stop - 1)
         return [tensor.index_select(0, chosen) for tensor in tensors]
 
-    def _per_lane(self, tensor: Tensor) -> Tensor:
+    def _per_lane(self, tensor: Tensor, lanes: int) -> Tensor:
         """Repeat what belongs to places for every slot: (G, …) to (L, …)."""
-        return tensor.expand(self._shape[0], *tensor.shape).flatten(0, 1)
+        return tensor.expand(lanes // len(tensor), *tensor.shape).flatten(0, 1)
 
     def _outputs(self, held: Tensors, rows: Tensor) -> Tensor:
         """Evaluate every lane on its place's rows (G, m): outputs (L, C, m).
 
         Lanes at the same place hold the same replicate and share its rows.
         """
-        tensors = {name: tensor.unflatten(0, self._shape) for name, tensor in held.items()}
+        shape = -1, self._n_places
+        tensors = {name: tensor.unflatten(0, shape) for name, tensor in held.items()}
+        slots = len(next(iter(tensors.values())))
         outs = []
         for part in rows.split(self._rows_at_once, 1):
             x = gather(self._problem.X, part)
             n_slots = max(1, self._entries // (part.numel() * self._widest))
-            firsts = range(0, self._shape[0], n_slots)
+            firsts = range(0, slots, n_slots)
             of = [{n: t[first : first + n_slots] for n, t in tensors.items()} for first in firsts]
             outs.append(_joined([self._evaluate(some, x) for some in of], 0))
         return _joined(outs, 3).flatten(0, 1)
@@ -153,8 +164,8 @@ class Evaluation:
 
     def _mean_losses(self, out: Tensor, target: Tensor, sizes: Tensor | None) -> Tensor:
         """Average the data loss of outputs (L, C, m) over targets (G, m): (L,)."""
-        losses = row_losses(out.mT, self._per_lane(target), self._problem.task)
-        return masked_mean(losses, None if sizes is None else self._per_lane(sizes))
+        losses = row_losses(out.mT, self._per_lane(target, len(out)), self._problem.task)
+        return masked_mean(losses, None if sizes is None else self._per_lane(sizes, len(out)))
 
 
 def row_losses(out: Tensor, y: Tensor, task: str) -> Tensor:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -118,9 +118,8 @@ class Lanes:
 
     def _allocate(self, slots: int, places: int) -> None:
         self.shape, lanes = (slots, places), slots * places
-        widest = max(place.shape[0] for place in self.layout.places if place.shape)
         self._evaluation = Evaluation(
-            self.problem, self._stacked, self._mlp, self.shape, widest, self._variance
+            self.problem, self._stacked, self._mlp, self.layout, self.shape, self._variance
         )
         self._params = self.layout.flat(self._initial[:1].expand(lanes, -1), places)
         self._grad = self._params.zeros_like()
@@ -254,13 +253,26 @@ class Lanes:
 
     @torch.no_grad()
     @np.errstate(all="ignore")
-    def measure(self, replicates: range) -> Measures:
-        """Measure every lane on all rows of its replicate."""
-        weights = torch.cat(self._params.weights, 1)
-        inputs = self._tensors[self.layout.penalised[0]].flatten(2)
-        return self._evaluation.measures(
-            self._networks, weights, inputs, self._columns.l1_ratio, replicates
-        )
+    def measure(self, replicates: range, slots: Collection[int]) -> dict[int, Measures]:
+        """Measure the lanes of some slots on all rows of their replicates: (G,) each.
+
+        It takes more memory than training does: slots are measured in groups. Those are of one
+        size, the last ones overlapping, since that may matter to the last bit of a lane.
+        """
+        (n_slots, places), n_at_once = self.shape, self._evaluation.slots_measured_at_once
+        firsts = {min(slot // n_at_once * n_at_once, n_slots - n_at_once) for slot in slots}
+        found = {}
+        for first in sorted(firsts):
+            lanes = slice(first * places, (first + n_at_once) * places)
+            weights = torch.cat([part[lanes] for part in self._params.weights], 1)
+            inputs = self._tensors[self.layout.penalised[0]][lanes].flatten(2)
+            networks = {name: held[lanes] for name, held in self._networks.items()}
+            measures = self._evaluation.measures(
+                networks, weights, inputs, self._columns.l1_ratio[lanes], replicates
+            )
+            for n in range(n_at_once):
+                found[first + n] = measures.part(slice(n * places, (n + 1) * places))
+        return {slot: found[slot] for slot in slots}
 
     @torch.no_grad()
     @np.errstate(all="ignore")

@@ -121,19 +121,29 @@ class Adam:
         self._penalise(params, grad, columns)
         m.lerp_(g, 1 - beta1)
         v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
-        # Bias corrections in float64: 1 − 0.999^t loses five digits in float32. Folded into the
-        # denominator, lr·m̂/(√v̂ + eps) = m/(scale·√v + offset), they cost two passes less.
-        correction1, correction2 = 1 - beta1**t, 1 - beta2**t
-        scale = (correction1 / (lr * correction2.sqrt())).to(lr.dtype)
-        offset = (correction1 * self.eps / lr).to(lr.dtype)
+        correction1, scale, offset = self._factors(t, lr)
+        if torch.compiler.is_compiling():  # what follows would work them out for every entry anew
+            torch._dynamo.graph_break()
         torch.sqrt(v, out=g)
         for part in grad.parts:
             part.mul_(scale).add_(offset)  # addcmul is slow where two of three are columns
         params.whole.addcdiv_(m, g, value=-1)
         if self.l1:
-            threshold = strength * ratio * correction1.to(lr.dtype)
+            threshold = strength * ratio * correction1
             for w, denominator in zip(params.weights, grad.weights, strict=True):
                 soft_threshold(w, threshold / denominator)
+
+    def _factors(self, t: Tensor, lr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the correction of m, and scale and offset of the denominator: (L, 1) each.
+
+        The bias corrections are folded into it, lr·m̂/(√v̂ + eps) = m/(scale·√v + offset), which
+        takes two passes less. In float64: 1 − 0.999^t loses five digits in float32.
+        """
+        beta1, beta2 = self.betas
+        correction1, correction2 = 1 - beta1**t, 1 - beta2**t
+        scale = correction1 / (lr * correction2.sqrt())
+        offset = correction1 * self.eps / lr
+        return correction1.to(lr.dtype), scale.to(lr.dtype), offset.to(lr.dtype)
 
     def _penalise(self, params: Flat, grad: Flat, columns: Columns) -> None:
         if self.decoupled:

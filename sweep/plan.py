@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import os
 import sys
+import warnings
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from sweep.own import load_function
 from sweep.problem import Problem, make_problem
 from sweep.sections import AdamSpec, MlpSpec, SgdSpec
 from sweep.spec import StudySpec
-from sweep.stacked import check_model
+from sweep.stacked import check_model, first_line
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave
 # the caches. A step that autograd differentiates has the larger fixed cost.
@@ -93,6 +94,8 @@ def make_plan(spec: StudySpec) -> Plan:
             f"training.cuda_graph: must be false where no GPU trains, got true with device"
             f" {device}. Use --set training.cuda_graph=false, or --device cuda"
         )
+    if spec.training.compile:
+        _check_compiler(device)
     dataset = load_dataset(spec.data, spec.folder, spec.seed)
     # It goes to the device last: the range that is found before is the same on any.
     problem = make_problem(spec, dataset)
@@ -110,7 +113,7 @@ def make_plan(spec: StudySpec) -> Plan:
         )
     span = make_range(spec, problem)
     lane_bytes = _lane_bytes(spec, problem, layout)
-    width, workers = _width(spec, lane_bytes, device)
+    width, workers = _width(spec, problem, lane_bytes, device)
     recipe = _recipe(spec, device)
     return Plan(
         spec, span, width, workers, problem.task, dataset.content_hash,
@@ -136,6 +139,24 @@ def resolve_device(name: str) -> torch.device:
                 " Use --device auto or cpu"
             )
     return device
+
+
+def _check_compiler(device: torch.device) -> None:
+    """Compile something small, to refuse early.
+
+    Raises:
+        UsageError: torch.compile finds no compiler that works.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about itself
+            torch.compile(torch.neg)(torch.zeros(1, device=device))
+    except Exception as error:  # of any of its layers
+        raise UsageError(
+            f"training.compile: must be false where torch.compile has no working compiler for"
+            f" device {device}, got {first_line(error)}."
+            " Install one (g++; for a GPU also Triton), or use --set training.compile=false"
+        ) from None
 
 
 def make_factory(spec: StudySpec, problem: Problem) -> Factory:
@@ -235,7 +256,9 @@ def _lane_bytes(spec: StudySpec, problem: Problem, layout: Layout) -> int:
     return 4 * (5 * layout.size + batch * (n_features + 3 * units))
 
 
-def _width(spec: StudySpec, lane_bytes: int, device: torch.device) -> tuple[int, int]:
+def _width(
+    spec: StudySpec, problem: Problem, lane_bytes: int, device: torch.device
+) -> tuple[int, int]:
     """Choose lanes and processes, from the spec and fixed properties of the device alone.
 
     As many slots as trials are in flight, and one for the α = 0 control; where a process has
@@ -245,6 +268,8 @@ def _width(spec: StudySpec, lane_bytes: int, device: torch.device) -> tuple[int,
     if width != "auto":
         return width, min(workers, max(1, width // replicates))
     if device.type == "cuda":
+        # All lanes' outputs on their validation rows, the softmax of them and its logarithm.
+        lane_bytes += 12 * problem.n_outputs * problem.val.shape[1]
         budget = int(CUDA_SHARE * torch.cuda.get_device_properties(device).total_memory)
     else:
         budget = CPU_BYTES if isinstance(spec.model, MlpSpec) else CPU_BYTES_AUTOGRAD

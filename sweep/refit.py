@@ -105,8 +105,9 @@ def _plan(config: dict[str, Any], path: Path, device: str | None) -> tuple[Plan,
     """Return the plan of the refit, and the exported params."""
     spec = _spec(config, path, device)
     params = _params(config, spec, path)
-    # The searched study's graphs are for a GPU, and a refit may have none.
-    training = spec.training.model_copy(update={"cuda_graph": False})
+    # The searched study's graphs are for a GPU, and its compiled steps take a compiler: a refit is
+    # short, and may have neither.
+    training = spec.training.model_copy(update={"cuda_graph": False, "compile": False})
     plan = make_plan(spec.model_copy(update={"training": training}))
     _check_content(plan, config["provenance"], path)
     if not len(plan.dataset.y_test):

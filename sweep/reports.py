@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +41,16 @@ class Measures:
     sparsity: Array
     inputs_used: Array  # by a unit of the first penalised layer
     weight_counts: Array  # (L, N_BINS): weights between WEIGHT_EDGES
+
+    def part(self, lanes: slice) -> Measures:
+        """Return those of some lanes."""
+        return Measures(*(getattr(self, field.name)[lanes] for field in fields(self)))
+
+    @staticmethod
+    def joined(parts: Sequence[Measures]) -> Measures:
+        """Put those of several groups of lanes one behind the other."""
+        names = (field.name for field in fields(Measures))
+        return Measures(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from sweep.lanes import Lanes
 from sweep.layout import Tensors
 from sweep.machine import is_out_of_memory
 from sweep.plan import Plan
-from sweep.reports import Array, Setting
+from sweep.reports import Array, Measures, Setting
 
 N_BINS = 15  # of the calibration error
 
@@ -128,7 +128,8 @@ def _train_width(
 
 def _measure(lanes: Lanes, seeds: range) -> dict[str, Array]:
     """Measure every lane, (L,) each; validation rows are the test rows."""
-    measures, problem = lanes.measure(seeds), lanes.problem
+    measures = Measures.joined([*lanes.measure(seeds, range(lanes.shape[0])).values()])
+    problem = lanes.problem
     found = {"loss": measures.val_loss}
     if problem.task == "regression":
         found["r2"] = measures.val_score

@@ -130,7 +130,7 @@ def _call(module: nn.Module, x: Tensor) -> Tensor:
     except Exception as error:
         raise UsageError(
             f"model: must accept rows of shape {tuple(x.shape[1:])} on device {x.device}, got"
-            f" {_first_line(error)}. Mend forward()"
+            f" {first_line(error)}. Mend forward()"
         ) from None
 
 
@@ -148,7 +148,7 @@ def _check_fusible(lanes: Sequence[nn.Module], layout: Layout, x: Tensor) -> Non
     except Exception as error:
         # Whatever a forward() of the user's own raises is the user's to mend.
         raise UsageError(
-            f"model: must be batchable by torch.vmap, got {_first_line(error)}."
+            f"model: must be batchable by torch.vmap, got {first_line(error)}."
             " Change that line of forward(), or train one lane at a time with"
             " --set training.fused=false"
         ) from None
@@ -160,6 +160,7 @@ def _check_fusible(lanes: Sequence[nn.Module], layout: Layout, x: Tensor) -> Non
             )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the kind of an error and the first line of its message, without a full stop."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     return f"{type(error).__name__}: {text.rstrip('.')}"

@@ -42,7 +42,7 @@ def train(
         lanes.reset(slice(lane, lane + 1), range(1), Setting(strength, lr, ratio, 0.9))
     for _ in range(epochs):
         lanes.train_epoch()
-    return lanes.measure(range(1))
+    return Measures.joined([*lanes.measure(range(1), range(len(strengths))).values()])
 
 
 def reduced(problem: Problem) -> Problem:

@@ -17,6 +17,7 @@ from sweep import evaluation
 from sweep.cohort import Cohort
 from sweep.evaluation import ENTRIES
 from sweep.lanes import Lanes, Recipe
+from sweep.layout import Layout
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam, FusedAdam, Optimizer
 from sweep.problem import Problem
@@ -524,6 +525,41 @@ def test_few_slots_are_evaluated_at_once_where_their_outputs_are_large(
     monkeypatch.setitem(ENTRIES, "cpu", 4 * len(EIGHT) * 7 * 20)  # 20 rows of 4 slots
     assert_close(last_of_six(), want, 1e-6)
     assert set(sizes) == {4, 2, 6}  # the last rows are few, so of all slots
+
+
+@pytest.mark.parametrize("net", ["mlp", "batch norm"])
+def test_slots_that_end_are_measured_in_groups_of_one_size(
+    monkeypatch: pytest.MonkeyPatch, net: str
+) -> None:
+    problem, measured = problem_of(replicates=EIGHT[:3]), list[int]()
+    factory = norm_net if net == "batch norm" else mlp(problem)
+    measures = evaluation.Evaluation.measures
+
+    def noting(self: Any, tensors: Any, weights: torch.Tensor, *args: Any) -> Measures:
+        measured.append(len(weights))
+        return measures(self, tensors, weights, *args)
+
+    def six() -> dict[Hashable, Told]:
+        cohort = Cohort(problem, factory, ADAM, 6 * 3)
+        for index in range(6):
+            cohort.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
+        told: dict[Hashable, Told] = {}
+        follow(cohort, told, 2)
+        cohort.stop(0)
+        cohort.start("later", HEALTHY)  # measured alone
+        follow(cohort, told)
+        del told[0]
+        return told
+
+    want = six()
+    monkeypatch.setattr(evaluation.Evaluation, "measures", noting)
+    n_weights = Layout.of(factory()).n_weights
+    monkeypatch.setitem(ENTRIES, "cpu", 4 * 3 * max(n_weights, 41 * problem.n_outputs))
+    got = six()
+    # Six slots in two groups, then the last of them, which an MLP's cohort has shrunk to.
+    assert measured == [12, 12, 3 if net == "mlp" else 12]
+    for trial, told in want.items():
+        assert_close(got[trial], told, 1e-6)
 
 
 def test_a_trial_that_diverges_says_where_and_when() -> None:

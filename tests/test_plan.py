@@ -79,6 +79,7 @@ def test_steps_count_the_smaller_last_batch(tmp_path: Path) -> None:
     assert make_plan(tiny(tmp_path, training__batch_size="full")).steps == 4
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize(
     ("overrides", "one_pass"),
     [
@@ -93,3 +94,14 @@ def test_adam_takes_one_pass_where_its_kernel_can(
 ) -> None:
     optimizer = make_plan(tiny(tmp_path, **overrides)).recipe.optimizer
     assert isinstance(optimizer, FusedAdam) == one_pass
+
+
+def test_steps_that_nothing_can_compile_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.compiler.reset()  # what this process has compiled needs no compiler
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/nonexistent"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    with pytest.raises(UsageError, match=r"^training\.compile: must be .*got .*Compiler") as told:
+        make_plan(tiny(tmp_path, training__compile=True))
+    assert "\n" not in str(told.value)
