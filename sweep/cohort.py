@@ -13,7 +13,7 @@ that diverges or is stopped there train an epoch more, which nothing reads.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,7 +64,7 @@ class Cohort:
         self.lanes_per_slot = min(width, len(problem.replicates))
         self._lanes = Lanes(problem, factory, recipe, self.n_slots, self.lanes_per_slot)
         self._slots: dict[int, _Slot] = {}
-        self._new: list[int] = []  # slots whose trials are yet to begin
+        self._new: list[int] = []  # slots in which a round is yet to begin
         self._launched: _Epoch | None = None
 
     @property
@@ -118,8 +118,7 @@ class Cohort:
 
     def _train(self) -> _Epoch:
         self._fit_lanes()
-        while self._new:
-            self._begin_round(self._new.pop())
+        self._begin()
         rounds = {index: (slot, slot.round) for index, slot in self._slots.items()}
         self._lanes.train_epoch()
         return _Epoch(rounds, Fetched(self._lanes.validate(self._places)))
@@ -154,11 +153,12 @@ class Cohort:
         begin = slot.round * self.lanes_per_slot
         return range(begin, min(begin + self.lanes_per_slot, len(self._replicates)))
 
-    def _begin_round(self, index: int) -> None:
-        slot, begin = self._slots[index], index * self.lanes_per_slot
-        replicates = self._round_of(slot)
-        self._lanes.reset(slice(begin, begin + len(replicates)), replicates, slot.setting)
-        slot.epoch = 0
+    def _begin(self) -> None:
+        """Put what begins into its lanes, neighbouring slots at once."""
+        for slots in _runs(self._new):
+            settings = [self._slots[index].setting for index in slots]
+            self._lanes.reset(slots, self._places, settings)
+        self._new.clear()
 
     def _note(self, slot: _Slot, losses: Array) -> None:
         replicates = self._round_of(slot)
@@ -181,8 +181,8 @@ class Cohort:
         if slot.epoch < slot.limit:
             return self._report(slot) if last_round else None
         if slot.limit and not last_round:
-            slot.round += 1
-            self._begin_round(index)
+            slot.round, slot.epoch = slot.round + 1, 0
+            self._new.append(index)
             return None
         self.stop(slot.trial)
         if slot.diverged:
@@ -195,3 +195,14 @@ class Cohort:
         losses = slot.losses[slot.epoch - 1]
         loss = float(losses.mean()) if np.isfinite(losses).all() else None
         return Report(slot.trial, slot.epoch, loss, diverged, result)
+
+
+def _runs(indexes: Iterable[int]) -> list[range]:
+    """Join neighbours: 4, 1, 0, 5 and 7 to 0–1, 4–5 and 7."""
+    runs: list[range] = []
+    for index in sorted(indexes):
+        if runs and runs[-1].stop == index:
+            runs[-1] = range(runs[-1].start, index + 1)
+        else:
+            runs.append(range(index, index + 1))
+    return runs

@@ -56,13 +56,3 @@ class Flat:
     def columns(self) -> Flat:
         """Make a zero a lane: one part, (L, 1)."""
         return Flat(self.whole.new_zeros(len(self.parts[0])), [1])
-
-    def zero_(self, lanes: slice) -> None:
-        """Set all entries of some lanes to zero."""
-        for part in self.parts:
-            part[lanes] = 0
-
-    def copy_(self, lanes: slice, rows: Tensor) -> None:
-        """Set some lanes to rows (lanes, P)."""
-        for part, source in zip(self.parts, rows.split(self.sizes, 1), strict=True):
-            part[lanes] = source

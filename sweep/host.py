@@ -1,6 +1,8 @@
-"""Values on their way from the device to the host."""
+"""Values on their way from the device to the host, or to it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -27,6 +29,15 @@ class Fetched:
         if self._copied:
             self._copied.synchronize()
         return np.asarray(self._values)
+
+
+def sent(rows: Sequence[Sequence[float]], like: Tensor) -> Tensor:
+    """Copy rows of numbers to the device of a tensor, in its precision, without waiting for it."""
+    values = torch.tensor(rows, dtype=like.dtype)
+    if like.device.type == "cuda":
+        pinned = torch.empty(values.shape, dtype=like.dtype, pin_memory=True)
+        return pinned.copy_(values).to(like.device, non_blocking=True)
+    return values
 
 
 def on_host(tensor: Tensor) -> Array:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +30,7 @@ from torch import Tensor
 from sweep import graph
 from sweep.backprop import TRANSPOSED, write_gradient
 from sweep.evaluation import Evaluation, gather, row_losses, target_variance
+from sweep.host import sent
 from sweep.layout import Layout, Tensors
 from sweep.models import MLP, CounterDropout, Factory, build, dropout_key
 from sweep.optim import Columns, Optimizer
@@ -162,19 +163,33 @@ class Lanes:
         return orders
 
     @torch.no_grad()
-    def reset(self, lanes: slice, replicates: range, setting: Setting) -> None:
-        """Begin training `replicates` in `lanes` with their initial weights."""
+    def reset(self, slots: range, replicates: range, settings: Sequence[Setting]) -> None:
+        """Begin to train `replicates` at the first places of slots, with their initial weights.
+
+        Args:
+            slots: what is copied is copied to all of them at once.
+            replicates: G or fewer.
+            settings: one a slot.
+        """
+        of_slots, places = slice(slots.start, slots.stop), slice(len(replicates))
         chosen = slice(replicates.start, replicates.stop)
-        self._params.copy_(lanes, self._initial[chosen])
+
+        def lanes(held: Tensor) -> Tensor:
+            by_slots: Tensor = held.unflatten(0, self.shape)
+            return by_slots[of_slots, places]
+
+        initial = self._initial[chosen].split(self._params.sizes, 1)
+        for part, rows in zip(self._params.parts, initial, strict=True):
+            lanes(part).copy_(rows)
         for name, buffer in self._buffers.items():
-            buffer[lanes] = self._initial_buffers[name][chosen]
-        self._replicate[lanes] = torch.arange(chosen.start, chosen.stop, device=self._device)
-        for held in self._state:
-            held.zero_(lanes)
-        self._t[lanes], self._epoch[lanes] = 0, 0
-        for column, value in zip(self._columns, setting, strict=True):
-            column[lanes] = value
-        self._lr[lanes] = setting.lr
+            lanes(buffer).copy_(self._initial_buffers[name][chosen])
+        lanes(self._replicate).copy_(torch.arange(chosen.start, chosen.stop, device=self._device))
+        for held in (*(part for flat in self._state for part in flat.parts), self._t, self._epoch):
+            lanes(held).zero_()
+        values = sent(settings, self._lr)
+        for column, value in zip(self._columns, values.unbind(1), strict=True):
+            lanes(column).copy_(value[:, None, None])
+        lanes(self._lr).copy_(lanes(self._columns.lr))
 
     def _run(self, name: Hashable, work: graph.Work) -> None:
         """Do work on the lanes; where the recipe says so by replaying what it was the first time.

@@ -53,6 +53,13 @@ def use_one_thread() -> None:
         threadpool_limits(1, user_api="blas")  # of numpy: see `products`
 
 
+def use_full_precision() -> None:
+    """Let a GPU convolve in float32, as it multiplies matrices: by default TF32 errs near 1e-3."""
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def keep_freed_memory() -> None:
     """Keep glibc from handing freed blocks back to the system between steps.
 

@@ -18,7 +18,7 @@ from sweep.holdout import (
     refit_seed,
     training_rows,
 )
-from sweep.machine import keep_freed_memory, use_one_thread
+from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.plan import Plan, make_plan
 from sweep.retrain import Trained, train_seeds
 from sweep.sections import OwnModelSpec
@@ -59,6 +59,7 @@ def fit(
         SweepError: training with the exported strength diverged for every seed, or no memory.
     """
     use_one_thread()
+    use_full_precision()
     keep_freed_memory()
     path = Path(config_path)
     weights_path = _weights_path(path, output)

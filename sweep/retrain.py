@@ -113,8 +113,7 @@ def _train_width(
     ]
     trained, epochs = Trained({}), plan.recipe.epochs
     for number, (seeds, indexes) in enumerate(rounds):
-        for slot, index in enumerate(indexes):
-            lanes.reset(slice(slot * places, slot * places + len(seeds)), seeds, settings[index])
+        lanes.reset(range(len(indexes)), seeds, [settings[index] for index in indexes])
         for epoch in range(epochs):
             lanes.train_epoch()
             on_progress(number * epochs + epoch + 1, len(rounds) * epochs)

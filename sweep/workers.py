@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from sweep.cohort import Cohort
-from sweep.machine import keep_freed_memory, use_one_thread
+from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.outline import Outline
 from sweep.plan import Plan, make_plan
 from sweep.reports import Report
@@ -35,6 +35,7 @@ def planned(spec: StudySpec) -> Plan:
         UsageError: see `make_plan`.
     """
     use_one_thread()
+    use_full_precision()
     keep_freed_memory()
     return make_plan(spec)
 

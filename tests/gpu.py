@@ -103,13 +103,17 @@ class SimulatedGpu(TorchDispatchMode):
         if name == "aten::copy_" and isinstance(args[0], OnGpu) != isinstance(args[1], OnGpu):
             return self._copy(args[0], args[1], kwargs.get("non_blocking", any(args[2:])))
         if name == "aten::_to_copy":
-            if on_gpu != bool(there):
+            is_queued = kwargs.get("non_blocking") and hasattr(args[0], "is_locked")
+            if on_gpu != bool(there) and not is_queued:
                 self._wait(name)
         elif there:
             self._check(name, args, [t for t in used if t.ndim and not isinstance(t, OnGpu)])
+        is_locked = kwargs.get("pin_memory")
         if named is not None:
             kwargs = {**kwargs, "device": "cpu", "pin_memory": False}
         result = self._run(operator, _held(args), _held(kwargs))
+        if is_locked:  # the host's memory, which a copy to the device need not wait for
+            result.is_locked = True
         if not on_gpu:
             return result
         known = {id(tensor.held): tensor for tensor in there}  # written to, and returned

@@ -38,8 +38,8 @@ def train(
         slots=len(strengths),
         places=1,
     )
-    for lane, strength in enumerate(strengths):
-        lanes.reset(slice(lane, lane + 1), range(1), Setting(strength, lr, ratio, 0.9))
+    settings = [Setting(strength, lr, ratio, 0.9) for strength in strengths]
+    lanes.reset(range(len(settings)), range(1), settings)
     for _ in range(epochs):
         lanes.train_epoch()
     return Measures.joined([*lanes.measure(range(1), range(len(strengths))).values()])

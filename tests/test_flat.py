@@ -23,18 +23,6 @@ def test_parts_lie_one_after_another_each_with_a_row_a_lane() -> None:
     assert all(part.is_contiguous() for part in flat.parts)
 
 
-def test_lanes_are_set_and_zeroed_in_all_parts_and_nowhere_else() -> None:
-    flat = numbered()
-    flat.copy_(slice(1, 2), torch.tensor([[-1.0, -2, -3, -4, -5, -6]]))
-    flat.zero_(slice(0, 1))
-    assert torch.cat(flat.parts, 1).tolist() == [
-        [0, 0, 0, 0, 0, 0],
-        [-1, -2, -3, -4, -5, -6],
-        [4, 5, 8, 15, 16, 17],
-    ]
-    assert flat.whole.tolist()[:6] == [0, 0, -1, -2, 4, 5]
-
-
 def test_zeros_and_columns_have_as_many_lanes() -> None:
     flat = numbered()
     zeros, column = flat.zeros_like(), flat.columns()

@@ -93,7 +93,7 @@ def history(
     for epoch in range(EPOCHS):
         for (start, slot), setting in starts.items():
             if start == epoch:
-                lanes.reset(slice(slot * places, (slot + 1) * places), range(places), setting)
+                lanes.reset(range(slot, slot + 1), range(places), [setting])
         between(lanes, epoch)
         lanes.train_epoch()
         losses.append(lanes.validate(range(places)))
@@ -255,7 +255,7 @@ def test_compiled_steps_leave_all_tensors_where_they_are(name: str) -> None:
     before = [tensor.data_ptr() for tensor in lanes._held()]
     for _ in range(2):
         lanes.train_epoch()
-        lanes.reset(slice(0, 3), range(3), HEALTHY)
+        lanes.reset(range(1), range(3), [HEALTHY])
     assert [tensor.data_ptr() for tensor in lanes._held()] == before
 
 

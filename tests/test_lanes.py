@@ -76,8 +76,8 @@ class Case:
         for epoch in range(max(t.start for t in trials) + self.recipe.epochs):
             for index, trial in enumerate(trials):
                 if trial.start == epoch:
-                    begin = trial.slot * places
-                    lanes.reset(slice(begin, begin + places), range(places), trial.setting)
+                    its = range(trial.slot, trial.slot + 1)
+                    lanes.reset(its, range(places), [trial.setting])
                     busy[trial.slot] = index
             lanes.train_epoch()
             losses, weights = lanes.validate(range(places)), final_weights(lanes)
@@ -269,11 +269,10 @@ def test_lanes_do_not_notice_neighbours_that_diverge_end_or_are_refilled(
 def test_a_trial_stopped_mid_way_leaves_nothing_behind(optimizer: str) -> None:
     case, (first, second, _) = make_case(optimizer, "l1"), settings(optimizer, "l1")
     lanes = Lanes(case.problem, case.factory, case.recipe, 2, 2)
-    lanes.reset(slice(0, 2), range(2), first)
-    lanes.reset(slice(2, 4), range(2), first)
+    lanes.reset(range(2), range(2), [first, first])
     lanes.train_epoch()
     lanes.train_epoch()
-    lanes.reset(slice(0, 2), range(2), second)
+    lanes.reset(range(1), range(2), [second])
     losses = []
     for _ in range(EPOCHS):
         lanes.train_epoch()
@@ -412,7 +411,7 @@ def test_a_lanes_tensors_make_the_network_that_predicts(name: str) -> None:
     factory = {"norms": norm_net, "dropout": dropout_net}[name]
     case = make_case("adam", problem=made_up(val_sizes=(6,)), factory=factory)
     lanes, setting = Lanes(case.problem, factory, case.recipe, 1, 2), Setting(0.01, 0.1)
-    lanes.reset(slice(0, 2), range(2), setting)
+    lanes.reset(range(1), range(2), [setting])
     lanes.train_epoch()
     out = lanes.predict(range(2))
     for lane in range(2):

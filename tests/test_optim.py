@@ -142,8 +142,8 @@ def train(
         lr = route.lr if problem.task == "regression" else 5 * route.lr  # there weights are large
     else:
         lr = route.lr / curvature(problem)
-    for lane, (strength, ratio) in enumerate(penalties):
-        lanes.reset(slice(lane, lane + 1), range(1), Setting(strength, lr, ratio, route.momentum))
+    settings = [Setting(strength, lr, ratio, route.momentum) for strength, ratio in penalties]
+    lanes.reset(range(len(settings)), range(1), settings)
     for _ in range(epochs):
         lanes.train_epoch()
     views = lanes.layout.views(lanes._params)

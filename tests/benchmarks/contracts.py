@@ -60,9 +60,7 @@ def made(
     recipe = Recipe(Adam(), 60, BATCH, compile=compile, cuda_graph=cuda_graph)
     slots = width // REPLICATES
     lanes = Lanes(problem(device, torch.float32), net(hidden), recipe, slots, REPLICATES)
-    for slot in range(slots):
-        here = slice(slot * REPLICATES, (slot + 1) * REPLICATES)
-        lanes.reset(here, range(REPLICATES), Setting(1e-3, 2e-2))
+    lanes.reset(range(slots), range(REPLICATES), [Setting(1e-3, 2e-2)] * slots)
     return lanes
 
 
@@ -135,20 +133,22 @@ def slots_are_bitwise_equal(
     """Move a trial to other slots, beside other neighbours, some of them diverging: float32.
 
     Rows of 129 losses and of 287 slopes, 5 of each a slot, begin at every place of a vector of 4.
+    So do the matrices of 7 units; 3 slots are fewer than places, and are evaluated one by one.
     """
     found = {}
-    for valid, rows, batch, n in (
-        (VALID, ROWS, BATCH, REPLICATES), (128, ROWS, BATCH, REPLICATES), (129, 287, None, 5),
+    for valid, rows, batch, n, hidden, slots in (
+        (VALID, ROWS, BATCH, REPLICATES, 32, 13), (128, ROWS, BATCH, REPLICATES, 32, 13),
+        (129, 287, None, 5, 32, 13), (129, 287, None, 5, 7, 3),
     ):  # fmt: skip
         data = problem(device, torch.float32, valid, rows, n)
         recipe = Recipe(SGD(), epochs=6, batch_size=batch, cuda_graph=cuda_graph)
-        first = trained(Cohort(data, net(32), recipe, 13 * n), {0: [("probe", PROBE)]})
-        for where in (1, 2, 3, 6, 12):
+        first = trained(Cohort(data, net(hidden), recipe, slots * n), {0: [("probe", PROBE)]})
+        for where in (each for each in (1, 2, 3, 6, 12) if each < slots):
             before = [(f"n{i}", WILD if i % 2 else CALM) for i in range(where)]
-            cohort = Cohort(data, net(32), recipe, 13 * n)
+            cohort = Cohort(data, net(hidden), recipe, slots * n)
             late = {3: [("late", CALM)]} if where > 1 else {}  # in the slot of one that diverged
             moved = trained(cohort, {0: [*before, ("probe", PROBE)], **late})
-            found[f"{valid} rows to validate on, slot {where}"] = largest_difference(
+            found[f"{valid} rows to validate on, slot {where} of {slots}"] = largest_difference(
                 first["probe"], moved["probe"]
             )
         yield found

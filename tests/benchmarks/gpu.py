@@ -10,8 +10,9 @@
 | floor | rates of a large product and a large copy, and the steps' share of the least time |
 | trainings_alone, parts, whole_jobs | the plain loop, torch.func and `sweep` (peers.py) |
 | the contracts with `_graphs`, replay_is_eager | those of epochs that are CUDA graphs |
-| graph_times | a step without and with graphs, compiled and not; capturing and compiling |
+| graph_times | a step without and with graphs; capturing |
 | profiles | kernels and calls of a step, time on host and device, the longest operators |
+| compiled_times | as graph_times, of compiled steps; compiling |
 
 Needs torch, optuna, pandas, scikit-learn, pydantic, sqlalchemy, ruamel.yaml, scipy and this
 checkout on the path. `--device cpu --quick` rehearses it on one core, in about a minute, all but
@@ -52,6 +53,7 @@ from tests.benchmarks.peers import has_command_line
 
 Stage = Callable[[], Iterator[Any]]
 RESERVE_S = 150.0  # for the stages after the whole jobs
+HANGS_S = 20.0  # after the time that it may take
 TOLD = 6000  # characters of a traceback
 HIDDEN, LANES = (32, 128, 512), (8, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 PROFILES = ((32, 104), (32, 1024), (128, 104), (128, 1024))
@@ -85,12 +87,11 @@ def stages(args: argparse.Namespace, found: dict[str, Any]) -> dict[str, Stage]:
         return stage if device.type == "cuda" else lambda: iter(["not done: no CUDA"])
 
     def graph_times() -> Iterator[Any]:
-        shapes, compiled = (GRAPH_HIDDEN, GRAPH_LANES), (COMPILED_HIDDEN, COMPILED_LANES)
-        rows: list[steps.Row] = []
-        for rows in steps.variant_times(device, *shapes, ("eager", "graph")):
-            yield rows
-        for more in steps.variant_times(device, *compiled, ("compiled", "compiled, graph")):
-            yield [*rows, *more]
+        return steps.variant_times(device, GRAPH_HIDDEN, GRAPH_LANES, ("eager", "graph"))
+
+    def compiled_times() -> Iterator[Any]:
+        variants = "compiled", "compiled, graph"
+        return steps.variant_times(device, COMPILED_HIDDEN, COMPILED_LANES, variants)
 
     return {
         "fused_is_serial": lambda: contracts.fused_is_serial(device),
@@ -109,6 +110,7 @@ def stages(args: argparse.Namespace, found: dict[str, Any]) -> dict[str, Stage]:
         ),
         "graph_times": on_cuda(graph_times),
         "profiles": lambda: steps.profiles(device, QUICK_PROFILES if quick else PROFILES),
+        "compiled_times": on_cuda(compiled_times),
     }
 
 
@@ -213,11 +215,12 @@ def _steps(found: dict[str, Any]) -> str:
 
 
 def _variants(found: dict[str, Any]) -> str:
-    times = found.get("graph_times")
+    stages = (found.get(name) for name in ("graph_times", "compiled_times"))
+    times = [row for rows in stages if isinstance(rows, list) for row in rows]
     rows = [
         [row["variant"], row["hidden"], row["lanes"], _number(row["step_ms"], 3),
          _number(row.get("compile_s"), 1), _number(row.get("capture_s"))]
-        for row in times or [] if isinstance(times, list)
+        for row in times
     ]  # fmt: skip
     head = ["step", "hidden", "lanes", "ms", "compiling and first step, s"]
     return _markdown([*head, "capturing and first epoch, s"], rows)
@@ -275,7 +278,7 @@ def main() -> None:
         parser.error("--device: there is no usable GPU, got cuda. Use --device cpu --quick")
     args.runs = args.runs or (1 if args.quick else 3)
     torch.set_num_threads(1)  # as in the jobs
-    faulthandler.dump_traceback_later(60 * args.minutes + RESERVE_S, exit=True)  # it hangs
+    faulthandler.dump_traceback_later(60 * args.minutes + HANGS_S, exit=True)  # it hangs
     found = about(args.device)
     logging.getLogger("sweep").addHandler(_Kept(found))
     write(found, args.output)

@@ -64,8 +64,7 @@ def training_ms(lanes: int = LANES, hidden: int = HIDDEN, rows: int = ROWS) -> f
     made = Lanes(
         problem(rows), lambda: MLP(FEATURES, (hidden,), CLASSES, "relu"), recipe, lanes, 1
     )
-    for slot in range(lanes):
-        made.reset(slice(slot, slot + 1), range(1), Setting(1e-3, 2e-2))
+    made.reset(range(lanes), range(1), [Setting(1e-3, 2e-2)] * lanes)
     seconds = []
     for _ in range(TIMED + 1):
         begin = time.perf_counter()
