@@ -21,8 +21,11 @@ from torch import Tensor
 from sweep.flat import Flat
 from sweep.optim import Adam, Columns
 from sweep.problem import Problem
+from sweep.products import product
 
 STARTS, STEPS = 64, 100
+ROWS = 1000  # of more, some are climbed on; then on all rows
+BEST, MORE_STEPS = 4, 20  # from the best of the starts, so many steps
 
 
 def alpha_max(
@@ -69,32 +72,64 @@ def _null_loss(problem: Problem, r: Tensor) -> Tensor:
     return -torch.xlogy(p, p).sum()
 
 
+@torch.no_grad()
 def _ascend(x: Tensor, r: Tensor, order: int, seed: int) -> float:
     """Maximise the pull on one unit, ‖relu(xu + b)ᵀr‖ / n over ‖u‖ = 1 and b.
 
-    Norms: l2 and l2 for order 2; l1 and the largest entry for order 1.
+    Norms: l2 and l2 for order 2; l1 and the largest entry for order 1. Of many rows some will do
+    to find where the maximum is; how large it is all of them say.
     """
     generator = torch.Generator().manual_seed(seed)
     starts = torch.randint(len(x), (STARTS,), generator=generator)
     # Rows point where data lie; random directions of pixels hardly switch on a unit.
     u = (x[starts] - x.mean(0)).mT.contiguous()
     u += 1e-3 * torch.randn(u.shape, generator=generator, dtype=u.dtype)
+    # The last entry is the bias, in units of a row's length.
     scale = float(x.norm(dim=1).mean().clamp_min(1e-12))
-    params = torch.cat([u / u.norm(dim=0, p=order), torch.zeros_like(u[:1])]).mT.contiguous()
+    units = torch.cat([u / u.norm(dim=0, p=order), torch.zeros_like(u[:1])]).mT.contiguous()
+    if len(x) <= ROWS:
+        return _climb(x, r, units, scale, order, STEPS, 0.05)
+    some = slice(None, None, -(-len(x) // ROWS))
+    # Centred anew: a bias would pull on a sum that is not 0, without end.
+    _climb(x[some].contiguous(), r[some] - r[some].mean(0), units, scale, order, STEPS, 0.05)
+    best = _pull(x, r, units, scale, order)[0].topk(BEST).indices
+    return _climb(x, r, units[best], scale, order, MORE_STEPS, 0.005)
+
+
+def _climb(
+    x: Tensor, r: Tensor, units: Tensor, scale: float, order: int, steps: int, lr: float
+) -> float:
+    """Climb from units (starts, F + 1), which are moved; return the largest pull on the way."""
     # Each start is a lane of our own Adam: importing torch.optim takes a second.
-    adam, ones, flat = Adam(), torch.ones_like(params[:, :1]), Flat(params.view(-1), [len(u) + 1])
-    state, best = adam.init(flat), 0.0
-    for step in range(STEPS):
-        leaf = params.detach().requires_grad_()
-        unit, bias = leaf[:, :-1].mT, leaf[:, -1]
-        active = torch.relu(x @ (unit / unit.norm(dim=0, p=order)) + scale * bias)
-        pull = r.mT @ active / len(x)  # (C, starts)
-        value = pull.norm(dim=0) if order == 2 else pull.abs().amax(0)
-        best = max(best, float(value.detach().max()))
-        (grad,) = torch.autograd.grad(-value.sum(), leaf)
-        lr = 0.05 * ones * (0.5 + 0.5 * math.cos(math.pi * step / STEPS))
-        with torch.no_grad():
-            gradient = Flat(grad.reshape(-1), flat.sizes)
-            columns = Columns(0 * ones, lr, ones, ones)
-            adam.step(flat, gradient, state, (step + 1) * ones, columns)
-    return best
+    adam, ones, flat = Adam(), torch.ones_like(units[:, :1]), Flat(units.view(-1), units.shape[1:])
+    state, best = adam.init(flat), torch.zeros_like(units[:, 0])
+    for step in range(steps):
+        value, slope = _pull(x, r, units, scale, order)
+        best = torch.maximum(best, value)
+        rate = lr * ones * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        down = Flat(slope.neg_().view(-1), flat.sizes)
+        adam.step(flat, down, state, (step + 1) * ones, Columns(0 * ones, rate, ones, ones))
+    return float(best.max())
+
+
+def _pull(x: Tensor, r: Tensor, units: Tensor, scale: float, order: int) -> tuple[Tensor, Tensor]:
+    """Return the pull on units (starts, F + 1), (starts,), and its gradient, as units."""
+    u, bias = units[:, :-1], units[:, -1:]
+    length = u.norm(dim=1, p=order, keepdim=True)
+    u = u / length
+    active = _product(u, x.mT).add_(scale * bias).relu_()  # (starts, n)
+    pulls = _product(active, r) / len(x)  # (starts, C)
+    if order == 2:
+        value = pulls.norm(dim=1)
+        slope = pulls / value[:, None].clamp_min(1e-300)  # 0 where no row switches the unit on
+    else:
+        value, largest = pulls.abs().max(1)
+        slope = torch.zeros_like(pulls).scatter_(1, largest[:, None], 1) * pulls.sign()
+    slope = _product(slope, r.mT).mul_(active > 0) / len(x)
+    along = _product(slope, x)
+    across = along - (along * u).sum(1, keepdim=True) * (u if order == 2 else u.sign())
+    return value, torch.cat([across / length, scale * slope.sum(1, keepdim=True)], 1)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    return product(a[None], b[None])[0]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from sweep import alpha_max as module
 from sweep.alpha_max import alpha_max
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP
@@ -89,6 +90,35 @@ def test_float32_rows_give_the_same_edge() -> None:
 
 
 # --- straddled by training
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_gradient_of_the_pull_is_that_of_autograd(order: int) -> None:
+    generator = torch.Generator().manual_seed(order)
+    x, r, units = (
+        torch.randn(shape, generator=generator, dtype=torch.float64)
+        for shape in ((20, 5), (20, 3), (7, 6))
+    )
+    units[0, -1] = -1e3  # no row switches this one on
+    leaf = units.clone().requires_grad_()
+    u, bias = leaf[:, :-1].mT, leaf[:, -1]
+    pulls = r.mT @ torch.relu(x @ (u / u.norm(dim=0, p=order)) + 2.0 * bias) / 20
+    want = pulls.norm(dim=0) if order == 2 else pulls.abs().amax(0)
+    (slope,) = torch.autograd.grad(want.sum(), leaf)
+    value, gradient = module._pull(x, r, units, 2.0, order)
+    torch.testing.assert_close(value, want.detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(gradient, slope, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["breast_cancer", "digits"])
+def test_of_many_rows_some_lead_to_nearly_the_same_edge(
+    monkeypatch: pytest.MonkeyPatch, name: str, ratio: float
+) -> None:
+    problem = real(name)
+    want = alpha_max(problem, [4], "relu", ratio)
+    monkeypatch.setattr(module, "ROWS", len(problem.train[0]) // 3)
+    assert alpha_max(problem, [4], "relu", ratio) == pytest.approx(want, rel=0.03)
 
 
 @pytest.mark.parametrize("ratio", [1.0, 0.5])
