@@ -29,8 +29,8 @@ from sweep.reports import Measures
 from sweep.stacked import Stacked
 from sweep.sums import sums
 
-# At once, of the widest layer's output: on a CPU as many as its caches hold, on a GPU as keep it
-# busy. And of what is measured.
+# That are made at once, of the widest layer's output and of what is measured: on a CPU as many as
+# its caches hold, on a GPU as keep it busy.
 ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 25}
 AT_ONCE = 4  # slots that are evaluated together on a CPU, where their outputs are that large
 

@@ -28,6 +28,7 @@ from sweep.stats import standard_error
 from sweep.storage import MirroredStorage
 from sweep.studyfile import parse_spec
 from tests import postgres
+from tests.gpu import SimulatedGpu
 from tests.mirrors import Own, Owner
 
 # Paths in it are relative to the working folder: a copy of the folder is a study of its own.
@@ -173,6 +174,14 @@ def _measures(replicates: Sequence[float], n_folds: int) -> dict[str, Any]:
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Multiply matrices by the one or the other, whatever the CPU."""
     monkeypatch.setattr("sweep.products.by_numpy", lambda: request.param == "numpy")
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedGpu]:
+    """A GPU to train on."""
+    monkeypatch.setattr("sweep.products.by_numpy", lambda: False)  # of the host
+    with SimulatedGpu().present(monkeypatch) as device:
+        yield device
 
 
 @pytest.fixture

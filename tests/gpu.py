@@ -27,14 +27,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from sweep import graph
-from tests.replay import MASKS, Call, aliases, is_view, memory, tensors
+from tests.replay import MASKS, REFUSED, Call, aliases, is_view, memory, tensors
 
 GPU = torch.device("cuda:0")
 MEMORY = 1 << 30
-TELLS_THE_HOST = {  # a value, or a shape that follows from values
-    "aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::nonzero",
-    "aten::masked_select", "aten::_unique2", "aten::bincount", "aten::repeat_interleave",
-}  # fmt: skip
 Storage = torch.UntypedStorage
 
 
@@ -76,6 +72,7 @@ class SimulatedGpu(TorchDispatchMode):
     Attributes:
         waits: operators that the host waited for.
         n_graphs: graphs that were captured.
+        mode: `default`, `error` where waits are refused, or `capture`, where they are too.
     """
 
     now: SimulatedGpu
@@ -84,9 +81,9 @@ class SimulatedGpu(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.waits: list[str] = []
         self.n_graphs = 0
-        self._refuses = False
+        self.mode = "default"
         self._on_the_way: list[tuple[Tensor, Tensor]] = []
-        self._captured: list[Call] | None = None  # so far, while a graph is captured
+        self._calls: list[Call] = []  # of the graph that is being captured
         self._before: dict[int, tuple[Storage, Storage]] = {}  # what its tensors held before
 
     def __torch_dispatch__(
@@ -131,7 +128,7 @@ class SimulatedGpu(TorchDispatchMode):
         return target
 
     def _check(self, name: str, args: Any, on_host: list[Tensor]) -> None:
-        if name in TELLS_THE_HOST:
+        if name in REFUSED:
             self._wait(name)
         if name in ("aten::index", "aten::index_put_"):
             indices = [index for index in args[1] if index is not None]
@@ -143,13 +140,13 @@ class SimulatedGpu(TorchDispatchMode):
             raise RuntimeError(f"{name}: expected all tensors on one device, got cuda:0 and cpu")
 
     def _wait(self, name: str) -> None:
-        if self._refuses:
+        if self.mode != "default":
             raise RuntimeError(f"{name} called a synchronizing operation")
         self.waits.append(name)
 
     def _run(self, operator: OpOverload, args: Any, kwargs: Any) -> Any:
         """Compute it, while a graph is captured with what undoes and what repeats it."""
-        if self._captured is None:
+        if self.mode != "capture":
             return operator(*args, **kwargs)
         for tensor in tensors((args, kwargs)):  # not all that an operator changes is declared
             storage = tensor.untyped_storage()
@@ -158,7 +155,7 @@ class SimulatedGpu(TorchDispatchMode):
         called = aliases(args), aliases(kwargs)
         result = operator(*args, **kwargs)
         if not is_view(operator):
-            self._captured.append(Call(operator, *called, aliases(result)))
+            self._calls.append(Call(operator, *called, aliases(result)))
         return result
 
     # --- what stands in for calls of torch.cuda
@@ -200,27 +197,28 @@ class SimulatedGpu(TorchDispatchMode):
         self._on_the_way.clear()
 
     def _set_sync_debug_mode(self, mode: str) -> None:
-        self._refuses = mode == "error"
+        self.mode = mode
 
     @contextmanager
     def _capture(self, captured: SimpleNamespace, stream: Any) -> Iterator[None]:
-        self._refuses, self.n_graphs = True, self.n_graphs + 1
-        calls: list[Call] = []
-        self._captured = calls
+        self.mode, self._calls = "capture", []
         try:
             yield
+        except RuntimeError as error:  # torch raises once more
+            raise RuntimeError("capture_end: the capture was invalidated") from error
         finally:
-            self._refuses, self._captured = False, None
+            self.mode = "default"
             for storage, values in self._before.values():
                 storage.copy_(values)
             self._before.clear()
+        calls = self._calls
 
         @torch.no_grad()
         def replay() -> None:
             for call in calls:
                 call.again()
 
-        captured.replay = replay
+        captured.replay, self.n_graphs = replay, self.n_graphs + 1
 
 
 def _held(tree: Any) -> Any:

@@ -117,6 +117,7 @@ def test_of_many_rows_some_lead_to_nearly_the_same_edge(
 ) -> None:
     problem = real(name)
     want = alpha_max(problem, [4], "relu", ratio)
+    assert want is not None
     monkeypatch.setattr(module, "ROWS", len(problem.train[0]) // 3)
     assert alpha_max(problem, [4], "relu", ratio) == pytest.approx(want, rel=0.03)
 

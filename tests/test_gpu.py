@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ import pytest
 import torch
 
 import sweep
-from sweep import graph, host, products
+from sweep import graph, host
 from sweep.cohort import Cohort
 from sweep.errors import UsageError
 from sweep.lanes import Recipe
 from sweep.models import Factory
-from sweep.plan import make_plan
+from sweep.plan import CUDA_SHARE, make_plan
 from sweep.refit import fit
 from tests.benchmarks import contracts
 from tests.benchmarks import gpu as benchmark
@@ -32,13 +31,6 @@ from tests.test_lanes import NETWORKS, optimizers
 
 ROUNDING = 1e-4  # of float32, where sums run in another order
 TABLE = ["number", "state", "value", "alpha", "train_loss", "norm", "outcome"]
-
-
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedGpu]:
-    monkeypatch.setattr(products, "by_numpy", lambda: False)
-    with SimulatedGpu().present(monkeypatch) as device:
-        yield device
 
 
 def on_both(
@@ -146,6 +138,26 @@ def test_what_a_study_on_a_gpu_found_is_refitted_there(gpu: SimulatedGpu, tmp_pa
     here = fit(config, output=tmp_path / "here.safetensors", device="cpu")
     for name, values in here.chosen.values.items():
         np.testing.assert_allclose(there.chosen.values[name], values, rtol=ROUNDING)
+
+
+def test_a_study_on_a_gpu_convolves_in_full_precision(
+    gpu: SimulatedGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's default
+    sweep.run(tiny(tmp_path, device=str(GPU), search__n_trials=1))
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_a_gpu_has_memory_for_the_outputs_of_all_its_lanes(
+    gpu: SimulatedGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.gpu.MEMORY", 2 << 20)
+    plan = make_plan(tiny(tmp_path, device=str(GPU), search__in_flight=14))
+    outputs = 4 * 10 * plan.problem.val.shape[1]  # bytes of a lane
+    share = CUDA_SHARE * (2 << 20)
+    assert plan.width < 4 * 15, "all trials and the control would fit anyway"
+    assert plan.width * (plan.lane_bytes + 3 * outputs) <= share
+    assert plan.width * plan.lane_bytes < share / 2, "the outputs do not matter here"
 
 
 # --- what a GPU refuses, or does later: the checks above must see it

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 import torch
@@ -25,6 +24,7 @@ from sweep.models import Factory
 from sweep.problem import Problem
 from tests import replay
 from tests.benchmarks import contracts
+from tests.gpu import GPU, SimulatedGpu
 from tests.networks import Recurrent
 from tests.test_cohort import (
     ADAM,
@@ -402,64 +402,27 @@ def test_lanes_that_cannot_be_captured_train_without_graphs(
     assert len(asked) == 2  # each once
 
 
-class Streams:
-    """The few calls of torch.cuda by which `capture` controls its runs; they do nothing here."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch):
-        self.mode = "default"
-        for name, stand_in in {
-            "device": nullcontext, "stream": nullcontext, "current_stream": self._new,
-            "set_stream": self._nothing, "synchronize": self._nothing,
-            "set_sync_debug_mode": self._set_mode, "CUDAGraph": object, "graph": self._capture,
-        }.items():  # fmt: skip
-            monkeypatch.setattr(torch.cuda, name, stand_in)
-        monkeypatch.setattr(graph, "_stream", self._new)
-        graph._tell.cache_clear()
-
-    def wait_stream(self, other: Any) -> None:
-        """Order two streams."""
-
-    def _new(self, *args: Any) -> Streams:
-        return self
-
-    def _nothing(self, *args: Any) -> None:
-        """Stand in for a call that waits."""
-
-    def _set_mode(self, mode: str) -> None:
-        self.mode = mode
-
-    @contextmanager
-    def _capture(self, *args: Any, **kwargs: Any) -> Iterator[None]:
-        self.mode = "capture"
-        try:
-            yield
-        finally:
-            self.mode = "default"
-            # As torch does where a capture has failed; here every one fails.
-            raise RuntimeError("capture_end: the capture was invalidated")
-
-
 @pytest.mark.parametrize("fails_in", ["error", "capture"])
 def test_a_capture_that_fails_leaves_the_state_and_says_why_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails_in: str
+    gpu: SimulatedGpu, caplog: pytest.LogCaptureFixture, fails_in: str
 ) -> None:
-    streams, state, modes = Streams(monkeypatch), torch.arange(4.0), []
-    before = state.clone()
+    state, modes = torch.arange(4.0, device=GPU), []
+    before = state.tolist()
 
     def work() -> None:
-        modes.append(streams.mode)
-        if streams.mode != "capture":  # which runs nothing
-            state.add_(1)
-        if streams.mode == fails_in:
+        modes.append(gpu.mode)
+        state.add_(1)
+        if gpu.mode == fails_in:
             raise RuntimeError("called a synchronizing operation.\nand more")
 
+    graph._tell.cache_clear()
     with caplog.at_level(logging.WARNING, "sweep"):
         for _ in range(2):
             assert graph.capture(work, [state]) is None
-            assert torch.equal(state, before)
+            assert state.tolist() == before
     runs = ["default", "default", "error", "capture"]
     assert modes == 2 * runs[: runs.index(fails_in) + 1]
-    assert streams.mode == "default"
+    assert gpu.mode == "default"
     assert [record.getMessage() for record in caplog.records] == [
         "training.cuda_graph: must be work that a GPU can capture, got called a synchronizing"
         " operation. Training goes on without graphs"
@@ -467,14 +430,10 @@ def test_a_capture_that_fails_leaves_the_state_and_says_why_once(
 
 
 @pytest.mark.parametrize("fails_in", ["default", "error", "capture"])
-def test_full_memory_is_raised_wherever_it_is_met(
-    monkeypatch: pytest.MonkeyPatch, fails_in: str
-) -> None:
-    streams = Streams(monkeypatch)
-
+def test_full_memory_is_raised_wherever_it_is_met(gpu: SimulatedGpu, fails_in: str) -> None:
     def work() -> None:
-        if streams.mode == fails_in:
+        if gpu.mode == fails_in:
             raise RuntimeError("CUDA error: out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        graph.capture(work, [torch.zeros(1)])
+        graph.capture(work, [torch.zeros(1, device=GPU)])

@@ -107,7 +107,9 @@ def test_another_width_than_the_targets_is_refused(fused: bool) -> None:
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_network_that_cannot_read_the_rows_is_refused(fused: bool) -> None:
     message = refusal(lambda: nn.Linear(6, 3), fused=fused)
-    assert message.startswith("model: must accept rows of shape (5,) on device cpu, got ")
+    assert message.startswith(
+        "model: must accept rows of shape (5,) on device cpu, got RuntimeError: "
+    )
 
 
 def test_a_network_that_crashes_is_refused_with_the_first_line_of_its_error() -> None:
