@@ -21,8 +21,9 @@ import numpy as np
 from sweep.host import Fetched
 from sweep.lanes import Lanes, Recipe
 from sweep.models import Factory
+from sweep.outline import Setting
 from sweep.problem import Problem
-from sweep.reports import Array, Measures, Report, Setting
+from sweep.reports import Array, Measures, Report
 
 
 @dataclass

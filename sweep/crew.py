@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from sweep.errors import SweepError
 from sweep.leader import Leader, cores
 from sweep.machine import importing
-from sweep.outline import Outline
-from sweep.reports import Report, Setting
+from sweep.outline import Outline, Setting
+from sweep.reports import Report
 from sweep.spec import StudySpec
 
 if TYPE_CHECKING:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sweep.reports import Setting
 from sweep.sections import SgdSpec
 from sweep.spec import StudySpec
+
+
+class Setting(NamedTuple):
+    """What a trial may choose for its lanes, in the order of `Columns`."""
+
+    strength: float
+    lr: float
+    l1_ratio: float = 0.0
+    momentum: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,15 +17,6 @@ WEIGHT_EDGES = tuple(
     math.copysign(root**2, root)
     for root in (math.sqrt(LARGEST) * (2 * i / N_BINS - 1) for i in range(N_BINS + 1))
 )
-
-
-class Setting(NamedTuple):
-    """What a trial may choose for its lanes, in the order of `Columns`."""
-
-    strength: float
-    lr: float
-    l1_ratio: float = 0.0
-    momentum: float = 0.0
 
 
 @dataclass(frozen=True)

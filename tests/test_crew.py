@@ -17,7 +17,7 @@ from sweep import workers
 from sweep.cohort import Cohort
 from sweep.crew import Team, hired
 from sweep.errors import SweepError, UsageError
-from sweep.reports import Setting
+from sweep.outline import Setting
 from sweep.result import StudyResult
 from tests.children import of
 from tests.studies import tiny

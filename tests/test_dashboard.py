@@ -31,8 +31,7 @@ from sweep import dashboard
 from sweep.database import open_storage, rename_study
 from sweep.errors import UsageError
 from sweep.storage import MirroredStorage
-
-from . import browser, postgres
+from tests import browser, postgres
 
 URL = "sqlite:///tiny.db"
 SCRIPT = (

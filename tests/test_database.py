@@ -24,9 +24,8 @@ from sqlalchemy import URL, event, make_url
 from sweep import database
 from sweep.database import _make_file, open_storage, prepare, rename_study
 from sweep.errors import OwnedElsewhereError, StorageError
-
-from . import postgres
-from .mirrors import Own, assert_mirrored, opened, plain_reader, run_trials
+from tests import postgres
+from tests.mirrors import Own, assert_mirrored, opened, plain_reader, run_trials
 
 NAN, INF = float("nan"), float("inf")
 
