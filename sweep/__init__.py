@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sweep.config import Config, load_config
     from sweep.errors import SweepError, UsageError
     from sweep.result import StudyResult, run
-    from sweep.studyfile import load_spec
+    from sweep.spec.files import load_spec
 
 # torch and Optuna take seconds to import: `sweep --help` must not wait for them.
 _HOMES = {
@@ -21,7 +21,7 @@ _HOMES = {
     "SweepError": "sweep.errors",
     "UsageError": "sweep.errors",
     "load_config": "sweep.config",
-    "load_spec": "sweep.studyfile",
+    "load_spec": "sweep.spec.files",
     "run": "sweep.result",
 }
 

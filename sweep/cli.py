@@ -32,7 +32,7 @@ from sweep.terminal import (
 
 if TYPE_CHECKING:
     from sweep.leader import Leader
-    from sweep.spec import StudySpec
+    from sweep.spec.study import StudySpec
 
 OUT = Path("studies/out")
 INTERRUPTED = 130
@@ -311,7 +311,7 @@ def _load(
     study: Path, sets: list[str] | None, storage: str | None, device: str | None,
     n_trials: int | None = None,
 ) -> StudySpec:  # fmt: skip
-    from sweep.studyfile import load_spec
+    from sweep.spec.files import load_spec
 
     options = {"storage": storage, "device": device, "search.n_trials": n_trials}
     given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
@@ -334,7 +334,7 @@ def _commands(
 
 
 def _storage_url(option: str | None) -> str:
-    from sweep.spec import DEFAULT_STORAGE
+    from sweep.spec.study import DEFAULT_STORAGE
 
     return option or os.environ.get("OPTUNA_STORAGE") or DEFAULT_STORAGE
 

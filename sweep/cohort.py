@@ -21,9 +21,9 @@ import numpy as np
 from sweep.host import Fetched
 from sweep.lanes import Lanes, Recipe
 from sweep.models import Factory
-from sweep.outline import Setting
 from sweep.problem import Problem
 from sweep.reports import Array, Measures, Report
+from sweep.spec.resolved import Setting
 
 
 @dataclass

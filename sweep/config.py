@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from sweep.errors import UsageError
 from sweep.export import read_config
 from sweep.layout import is_weight
-from sweep.sections import AdamSpec, AdamWSpec, SgdSpec
-from sweep.spec import StudySpec
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
+from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
+from sweep.spec.study import StudySpec
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.outline import Range
 from sweep.samplers import Params
 from sweep.search import rank
-from sweep.spec import StudySpec
+from sweep.spec.resolved import Range
+from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS
 
 BASELINE, CONTROLS, LINE = "baseline", "controls", "line"

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from sweep.errors import SweepError
 from sweep.leader import Leader, cores
 from sweep.machine import importing
-from sweep.outline import Outline, Setting
 from sweep.reports import Report
-from sweep.spec import StudySpec
+from sweep.spec.resolved import Outline, Setting
+from sweep.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from sweep.cohort import Cohort

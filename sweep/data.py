@@ -19,8 +19,8 @@ from sweep.draws import draw_share, strata
 from sweep.errors import UsageError
 from sweep.features import Features, take
 from sweep.rows import Rows, read_rows
-from sweep.sections import DataSpec
-from sweep.seeds import derive
+from sweep.spec.sections import DataSpec
+from sweep.spec.seeds import derive
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ import optuna
 
 from sweep.errors import UsageError
 from sweep.selection import Choice, Finished, Selection
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 
 PACKAGES = ("sweep", "torch", "optuna", "scikit-learn")
 FORMULAS = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 from sweep.stats import paired_gain, plus_minus, standard_error, t_quantile
 
 # Metrics in the order in which they are shown; the first four are of the test rows.

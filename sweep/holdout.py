@@ -20,8 +20,8 @@ from sweep.draws import draw_rows, strata
 from sweep.features import Features, take
 from sweep.preprocessing import FittedTable, fit_table, preprocessor, target_scale
 from sweep.problem import Block, Problem, joined, scaled
-from sweep.seeds import derive
-from sweep.spec import StudySpec
+from sweep.spec.seeds import derive
+from sweep.spec.study import StudySpec
 
 
 def refit_seed(study_seed: int) -> int:

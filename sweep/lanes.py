@@ -34,10 +34,10 @@ from sweep.host import sent
 from sweep.layout import Layout, Tensors
 from sweep.models import MLP, CounterDropout, Factory, build, dropout_key
 from sweep.optim import Columns, Optimizer
-from sweep.outline import Setting
 from sweep.problem import Problem
 from sweep.reports import Measures
-from sweep.seeds import derive
+from sweep.spec.resolved import Setting
+from sweep.spec.seeds import derive
 from sweep.stacked import Stacked, stack_buffers
 
 # MKL picks a kernel by the address of each matrix, so that the last bit of a product would depend

@@ -13,11 +13,11 @@ from sweep.controls import Controls
 from sweep.crew import Crew, Team
 from sweep.errors import SweepError
 from sweep.machine import is_out_of_memory
-from sweep.outline import Outline
 from sweep.progress import Completed, Progress, Standing
 from sweep.reports import Measures, Report
 from sweep.samplers import Params, make_space
 from sweep.search import Search
+from sweep.spec.resolved import Outline
 from sweep.storage import MirroredStorage
 from sweep.valuation import valued
 from sweep.widening import Widening

@@ -24,7 +24,7 @@ from sweep.drawing import (
     series,
 )
 from sweep.points import Point, Quantity, View
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 
 SIGNS = {"alpha": "α", "weight_decay": "weight decay"}
 AXES = {"alpha": "penalty strength α", "weight_decay": "weight decay"}

@@ -20,11 +20,11 @@ from sweep.errors import UsageError
 from sweep.lanes import Recipe
 from sweep.layout import Layout
 from sweep.models import MLP, Factory, build
-from sweep.outline import Outline, Range
 from sweep.own import load_function
 from sweep.problem import Problem, make_problem
-from sweep.sections import AdamSpec, MlpSpec, SgdSpec
-from sweep.spec import StudySpec
+from sweep.spec.resolved import Outline, Range
+from sweep.spec.sections import AdamSpec, MlpSpec, SgdSpec
+from sweep.spec.study import StudySpec
 from sweep.stacked import check_model, first_line
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from sweep.errors import UsageError
 from sweep.selection import Choice, Finished, choices
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 
 NOTHING = 1e-3  # the share of the best trial's norm below which hardly anything is left
 FEW = 5e-4  # the share of exact zeros below which "0.0%" would be all there is to say of them

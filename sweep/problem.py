@@ -22,7 +22,7 @@ from torch import Tensor
 from sweep.data import Dataset, noisy_labels
 from sweep.features import take
 from sweep.preprocessing import as_float32, fits_all, preprocessor, target_scale
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 from sweep.splits import Split, split_rows
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.outline import Range
 from sweep.search import rank
-from sweep.spec import StudySpec
+from sweep.spec.resolved import Range
+from sweep.spec.study import StudySpec
 from sweep.stats import EDGE, paired_gain
 
 EVERY = 12  # trials between two looks at the ends

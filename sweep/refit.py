@@ -21,9 +21,9 @@ from sweep.holdout import (
 from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.plan import Plan, make_plan
 from sweep.retrain import Trained, train_seeds
-from sweep.sections import OwnModelSpec
-from sweep.spec import StudySpec
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
+from sweep.spec.sections import OwnModelSpec
+from sweep.spec.study import StudySpec
 from sweep.weights import Network
 
 __all__ = ["Estimate", "Fit", "Row", "fit", "sentence"]

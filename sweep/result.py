@@ -19,7 +19,7 @@ from sweep.overview import load_study
 from sweep.progress import Progress
 from sweep.runner import run_study
 from sweep.selection import Choice, Finished, Selection, choices
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 from sweep.verdict import verdict
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from sweep.host import on_host
 from sweep.lanes import Lanes
 from sweep.layout import Tensors
 from sweep.machine import is_out_of_memory
-from sweep.outline import Setting
 from sweep.plan import Plan
 from sweep.reports import Array, Measures
+from sweep.spec.resolved import Setting
 
 N_BINS = 15  # of the calibration error
 

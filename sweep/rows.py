@@ -11,8 +11,8 @@ import numpy as np
 
 from sweep.features import Features, as_features, form
 from sweep.refusals import refuse
-from sweep.sections import DataSpec
 from sweep.sources import read_source
+from sweep.spec.sections import DataSpec
 from sweep.targets import Encode, as_column, coding
 
 

@@ -18,7 +18,7 @@ from sweep.progress import Progress
 from sweep.samplers import check_search, make_pruner, make_sampler
 from sweep.search import is_result
 from sweep.settle import settle
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 from sweep.storage import MirroredStorage
 
 HEARTBEAT_S = 20.0  # a third of the lease

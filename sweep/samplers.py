@@ -16,8 +16,8 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from sweep.errors import UsageError
-from sweep.search_spec import PrunerSpec, SamplerSpec
-from sweep.spec import StudySpec
+from sweep.spec.search import PrunerSpec, SamplerSpec
+from sweep.spec.study import StudySpec
 from sweep.tpe import TPE
 
 Space = dict[str, FloatDistribution]

@@ -9,8 +9,8 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweep.samplers import QMC, Params, Space, make_design, make_sampler, reseed
-from sweep.seeds import derive
-from sweep.spec import StudySpec
+from sweep.spec.seeds import derive
+from sweep.spec.study import StudySpec
 from sweep.storage import MirroredStorage
 
 MAX_REPORTS = 100

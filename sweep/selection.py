@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
 from sweep.search import rank
-from sweep.spec import StudySpec, stored_spec
+from sweep.spec.study import StudySpec, stored_spec
 from sweep.stats import EDGE, MIN_FOLDS, paired_gain, paired_gains, t_quantile
 
 Selection = Literal["best", "1se"]

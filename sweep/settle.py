@@ -10,8 +10,8 @@ from optuna.study import StudyDirection
 
 from sweep.database import public_url
 from sweep.errors import UsageError
-from sweep.outline import Outline, Range
-from sweep.spec import stored_spec
+from sweep.spec.resolved import Outline, Range
+from sweep.spec.study import stored_spec
 
 
 def settle(plan: Outline, study: optuna.Study) -> Outline:

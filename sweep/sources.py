@@ -14,7 +14,7 @@ from sweep.errors import UsageError
 from sweep.files import read_csv, read_file, read_npz, read_parquet
 from sweep.own import describe, did_you_mean, load_function
 from sweep.refusals import refuse
-from sweep.sections import DataSpec
+from sweep.spec.sections import DataSpec
 
 # pandas takes a while to import: only the functions that read tables do.
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 from sweep.data import Dataset
 from sweep.draws import draw_folds, draw_group_folds, draw_rows, draw_share, strata
 from sweep.errors import UsageError
-from sweep.seeds import derive
-from sweep.spec import StudySpec
+from sweep.spec.seeds import derive
+from sweep.spec.study import StudySpec
 
 Split = tuple[np.ndarray, np.ndarray]  # training rows (n,), validation rows (m,)
 

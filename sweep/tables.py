@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from sweep.fitted import METRICS, Estimate
 from sweep.marks import metric_words, sign, training_words
 from sweep.selection import Choice, Finished, choices
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 
 PACKAGES = ("sweep", "optuna", "plotly")

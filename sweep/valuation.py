@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.outline import Outline
 from sweep.reports import Measures
 from sweep.samplers import Params
+from sweep.spec.resolved import Outline
 from sweep.stats import standard_error
 
 

@@ -11,7 +11,7 @@ import torch
 
 from sweep.layout import Tensors
 from sweep.plan import Plan
-from sweep.sections import MlpSpec
+from sweep.spec.sections import MlpSpec
 
 MODULES = {"relu": "ReLU", "tanh": "Tanh", "gelu": "GELU", "silu": "SiLU", "elu": "ELU"}
 

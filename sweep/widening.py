@@ -7,10 +7,10 @@ from typing import Any
 import optuna
 
 from sweep.controls import Controls
-from sweep.outline import Outline
 from sweep.ranges import EVERY, may_widen, new_points, widened
 from sweep.samplers import make_space
 from sweep.search import Search
+from sweep.spec.resolved import Outline
 from sweep.storage import MirroredStorage
 
 

@@ -20,10 +20,10 @@ import torch
 
 from sweep.cohort import Cohort
 from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
-from sweep.outline import Outline
 from sweep.plan import Plan, make_plan
 from sweep.reports import Report
-from sweep.spec import StudySpec
+from sweep.spec.resolved import Outline
+from sweep.spec.study import StudySpec
 
 REPORT_S = 0.05  # how long a report may wait for others, where no pruner waits for it
 

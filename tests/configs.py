@@ -8,7 +8,7 @@ from typing import Any
 
 from sweep.export import make_config, write_config
 from sweep.plan import make_plan
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
 from tests.conftest import made_study
 
 

@@ -24,9 +24,9 @@ from sweep import cli
 from sweep.database import open_storage
 from sweep.errors import OwnedElsewhereError, StorageError
 from sweep.selection import Finished
+from sweep.spec.files import parse_spec
 from sweep.stats import standard_error
 from sweep.storage import MirroredStorage
-from sweep.studyfile import parse_spec
 from tests import postgres
 from tests.gpu import SimulatedGpu
 from tests.mirrors import Own, Owner

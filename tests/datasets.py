@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sweep.data import Dataset
 from sweep.problem import Problem
-from sweep.search_spec import SamplerSpec, SearchSpec
-from sweep.sections import DataSpec, ReplicatesSpec
-from sweep.spec import StudySpec
+from sweep.spec.search import SamplerSpec, SearchSpec
+from sweep.spec.sections import DataSpec, ReplicatesSpec
+from sweep.spec.study import StudySpec
 
 
 def study(seed: int = 0, n_folds: int = 4, n_seeds: int = 1, **data: Any) -> StudySpec:

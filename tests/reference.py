@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from sweep.layout import is_weight
 from sweep.models import CounterDropout, Factory, build, dropout_key
 from sweep.problem import Problem
-from sweep.seeds import derive
+from sweep.spec.seeds import derive
 
 Name = Literal["sgd", "adam", "adamw"]
 

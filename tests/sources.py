@@ -12,7 +12,7 @@ import pytest
 
 from sweep.errors import UsageError
 from sweep.rows import Rows, read_rows
-from sweep.sections import DataSpec
+from sweep.spec.sections import DataSpec
 
 X = np.arange(24.0).reshape(8, 3)
 Y = np.array([0, 1] * 4)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sweep.errors import UsageError
-from sweep.spec import StudySpec
-from sweep.studyfile import load_spec, parse_spec
+from sweep.spec.files import load_spec, parse_spec
+from sweep.spec.study import StudySpec
 
 TINY = """
 study_name: tiny

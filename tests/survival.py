@@ -35,7 +35,7 @@ PRELOAD = (
     "optuna_dashboard", "psycopg", "rich.progress", "rich.table", "ruamel.yaml",
     "scipy.stats", "sklearn.datasets", "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite", "sweep.cli", "sweep.dashboard", "sweep.result",
-    "sweep.studyfile", "torch.func", "torch.fx.experimental.symbolic_shapes",
+    "sweep.spec.files", "torch.func", "torch.fx.experimental.symbolic_shapes",
 )  # fmt: skip
 
 # --- what a test asks for ------------------------------------------------------------------

@@ -13,9 +13,9 @@ from sweep.alpha_max import alpha_max
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP
 from sweep.optim import SGD, Adam, Optimizer
-from sweep.outline import Setting
 from sweep.problem import Problem
 from sweep.reports import Measures
+from sweep.spec.resolved import Setting
 from tests.problems import made_up, real, repeated
 
 ABOVE, BELOW = 1.03, 0.97

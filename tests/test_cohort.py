@@ -20,9 +20,9 @@ from sweep.lanes import Lanes, Recipe
 from sweep.layout import Layout
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam, FusedAdam, Optimizer
-from sweep.outline import Setting
 from sweep.problem import Problem
 from sweep.reports import Measures, Report
+from sweep.spec.resolved import Setting
 from tests import reference
 from tests.problems import made_up
 from tests.reference import Loop, Penalty

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import sweep
 from sweep.config import Config
 from sweep.errors import UsageError
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
 
 ALPHA, STEPS = 0.03, 30
 WEIGHTS = ("0.weight", "3.weight")  # of `network`; its LayerNorm and biases are spared

@@ -11,8 +11,8 @@ from optuna.trial import create_trial
 
 import sweep
 from sweep.controls import Controls
-from sweep.outline import Range
 from sweep.result import StudyResult
+from sweep.spec.resolved import Range
 from tests.studies import tiny
 
 SPAN = Range(1e-4, 1e-1)

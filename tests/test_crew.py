@@ -17,8 +17,8 @@ from sweep import workers
 from sweep.cohort import Cohort
 from sweep.crew import Team, hired
 from sweep.errors import SweepError, UsageError
-from sweep.outline import Setting
 from sweep.result import StudyResult
+from sweep.spec.resolved import Setting
 from tests.children import of
 from tests.studies import tiny
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_diabetes
 
 from sweep.data import load_dataset, noisy_labels
 from sweep.errors import UsageError
-from sweep.sections import DataSpec
+from sweep.spec.sections import DataSpec
 from tests.datasets import numbered
 
 # --- test rows

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sweep.errors import UsageError
 from sweep.export import equivalents, make_config, read_config, write_config
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
 from tests.conftest import made_study
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

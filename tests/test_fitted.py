@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweep.fitted import Fit, Row, sentence
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
 
 
 def made(

@@ -20,8 +20,8 @@ from sweep.holdout import (
 )
 from sweep.preprocessing import preprocessor
 from sweep.problem import make_problem
-from sweep.spec import StudySpec
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
+from sweep.spec.study import StudySpec
 
 SEEDS = 4
 

@@ -18,8 +18,8 @@ from sweep.evaluation import row_losses
 from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory, build
-from sweep.outline import Setting
 from sweep.problem import Problem
+from sweep.spec.resolved import Setting
 from tests import reference
 from tests.networks import Recurrent, Tied
 from tests.problems import made_up

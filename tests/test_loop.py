@@ -18,7 +18,7 @@ from sweep.search import Search
 from tests.studies import tiny
 from tests.test_runner import table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(

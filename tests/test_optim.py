@@ -18,10 +18,10 @@ from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP
 from sweep.optim import SGD, Adam, Columns, FusedAdam, Optimizer
-from sweep.outline import Setting
 from sweep.penalty import soft_threshold
 from sweep.problem import Problem
 from sweep.reports import Measures
+from sweep.spec.resolved import Setting
 from tests.problems import real
 
 # --- single steps

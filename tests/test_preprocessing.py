@@ -16,8 +16,8 @@ from sweep.data import load_dataset
 from sweep.errors import UsageError
 from sweep.preprocessing import preprocessor
 from sweep.problem import make_problem
+from sweep.spec.files import load_spec
 from sweep.splits import split_rows
-from sweep.studyfile import load_spec
 from tests.datasets import parts
 
 STUDIES = Path(__file__).parent.parent / "studies"

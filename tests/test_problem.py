@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sweep.data import Dataset, load_dataset
 from sweep.preprocessing import preprocessor, target_scale
 from sweep.problem import Problem, make_problem
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 from sweep.splits import split_rows
 from tests.datasets import (
     CLASSES,

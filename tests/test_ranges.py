@@ -12,11 +12,11 @@ from optuna.trial import FrozenTrial
 
 import sweep
 from sweep.errors import UsageError
-from sweep.outline import Range
 from sweep.plan import make_plan, stability_cap
 from sweep.ranges import new_points, widened
 from sweep.result import StudyResult
-from sweep.spec import StudySpec
+from sweep.spec.resolved import Range
+from sweep.spec.study import StudySpec
 from tests.conftest import made_study
 from tests.studies import tiny
 

@@ -13,7 +13,7 @@ import sweep
 from sweep.cli import app
 from sweep.config import Config
 from sweep.export import make_config, write_config
-from sweep.studyfile import load_spec
+from sweep.spec.files import load_spec
 from tests.benchmarks import __main__ as compared
 from tests.benchmarks import floor, regret, storage
 from tests.studies import tiny

@@ -23,8 +23,8 @@ from sweep.holdout import make_refit_problem, refit_seed
 from sweep.overview import load_study
 from sweep.plan import make_factory
 from sweep.refit import N_SEEDS, fit, sentence
-from sweep.spec import StudySpec
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
+from sweep.spec.study import StudySpec
 from tests import reference
 from tests.configs import exported
 from tests.reference import Loop, Penalty

@@ -18,7 +18,7 @@ from sweep.holdout import make_refit_problem
 from sweep.lanes import Lanes
 from sweep.plan import Plan, make_plan
 from sweep.retrain import Trained, calibration_error, train_seeds
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
 
 SEEDS = 5
 

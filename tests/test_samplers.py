@@ -8,7 +8,7 @@ import pytest
 
 from sweep.errors import UsageError
 from sweep.samplers import make_design, make_pruner, make_sampler, make_space
-from sweep.search_spec import PrunerSpec, SamplerSpec
+from sweep.spec.search import PrunerSpec, SamplerSpec
 from tests.studies import tiny
 
 LOW, HIGH = 1e-5, 1e-1

@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 
 from sweep.samplers import make_sampler, make_space
 from sweep.search import Search
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 from sweep.storage import MirroredStorage
 from tests.studies import tiny
 

@@ -34,8 +34,8 @@ from optuna.trial import create_trial
 from scipy.interpolate import PchipInterpolator
 
 from sweep.selection import Finished
+from sweep.spec.files import parse_spec
 from sweep.stats import Array, fold_means, paired_gain, standard_error, t_quantile
-from sweep.studyfile import parse_spec
 
 STUDIES = 200
 FOLDS = pytest.mark.parametrize("n_folds", [4, 5, 8])

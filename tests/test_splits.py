@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sweep.data import Dataset
 from sweep.errors import UsageError
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 from sweep.splits import split_rows
 from tests.datasets import CLASSES, PROPERTY, SPLITS, numbered, study
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.outline import Outline, Range
 from sweep.reports import N_BINS, Measures
+from sweep.spec.resolved import Outline, Range
 from sweep.valuation import valued
 from tests.studies import tiny
 

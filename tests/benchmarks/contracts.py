@@ -18,9 +18,9 @@ from sweep.cohort import Cohort
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam, Optimizer
-from sweep.outline import Setting
 from sweep.problem import Problem
 from sweep.reports import Report
+from sweep.spec.resolved import Setting
 
 ROWS, VALID, FEATURES, CLASSES, REPLICATES, BATCH = 300, 180, 64, 10, 8, 50
 ROUNDING = 1e-9  # in float64

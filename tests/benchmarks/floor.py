@@ -41,9 +41,9 @@ import torch
 
 from sweep.plan import Plan, make_plan
 from sweep.products import product
-from sweep.sections import MlpSpec
-from sweep.spec import StudySpec
-from sweep.studyfile import load_spec
+from sweep.spec.files import load_spec
+from sweep.spec.sections import MlpSpec
+from sweep.spec.study import StudySpec
 from tests.benchmarks.machine import HERE, STUDIES, machine
 from tests.benchmarks.parts import NAMES, run_timed
 from tests.benchmarks.workloads import LONG, NETWORKS, QUICK, WORKLOADS, Workload

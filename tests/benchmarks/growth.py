@@ -31,8 +31,8 @@ from sweep.lanes import Lanes, Recipe
 from sweep.machine import keep_freed_memory
 from sweep.models import MLP
 from sweep.optim import FusedAdam
-from sweep.outline import Setting
 from sweep.problem import Problem
+from sweep.spec.resolved import Setting
 from sweep.tpe import TPE
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.storage import ask_cost

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from sweep.data import load_dataset
 from sweep.problem import Problem, make_problem
-from sweep.sections import MlpSpec
-from sweep.studyfile import load_spec
+from sweep.spec.files import load_spec
+from sweep.spec.sections import MlpSpec
 
 
 class Trial(NamedTuple):

@@ -14,7 +14,7 @@ from sweep.host import Fetched
 from sweep.lanes import Lanes
 from sweep.optim import Adam, FusedAdam
 from sweep.search import Search
-from sweep.spec import StudySpec
+from sweep.spec.study import StudySpec
 from sweep.storage import MirroredStorage
 
 PARTS: tuple[tuple[str, Any, str], ...] = (

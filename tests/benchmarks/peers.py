@@ -26,8 +26,8 @@ import torch
 
 from sweep.cohort import Cohort
 from sweep.plan import Plan, make_plan
-from sweep.spec import StudySpec
-from sweep.studyfile import load_spec
+from sweep.spec.files import load_spec
+from sweep.spec.study import StudySpec
 from tests.benchmarks import ensemble, plain
 from tests.benchmarks.comparison import Outcome, done, figures, row
 from tests.benchmarks.contracts import trained

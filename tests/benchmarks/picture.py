@@ -8,7 +8,7 @@ Needs a Chromium or Chrome, which turns plotly's figure into a file.
 from pathlib import Path
 
 from sweep.result import load_result
-from sweep.spec import DEFAULT_STORAGE
+from sweep.spec.study import DEFAULT_STORAGE
 
 PICTURE = Path("studies/pictures/digits-l2.png")
 

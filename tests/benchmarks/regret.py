@@ -37,8 +37,8 @@ import numpy as np
 from sweep.overview import load_study
 from sweep.runner import run_study
 from sweep.selection import Finished
+from sweep.spec.files import parse_spec
 from sweep.stats import Array, t_quantile
-from sweep.studyfile import parse_spec
 from tests.benchmarks.__main__ import machine
 
 OUTPUT = Path(__file__).parent / "regret.json"

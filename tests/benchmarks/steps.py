@@ -25,7 +25,7 @@ from torch.profiler import ProfilerActivity
 
 from sweep.lanes import Lanes
 from sweep.plan import make_plan
-from sweep.studyfile import load_spec
+from sweep.spec.files import load_spec
 from tests.benchmarks.contracts import BATCH, FEATURES, ROWS, a_batch, check_captured, made
 from tests.benchmarks.floor import flops_and_bytes, seconds, wait
 from tests.benchmarks.machine import STUDY

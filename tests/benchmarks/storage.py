@@ -32,8 +32,8 @@ from optuna.trial import TrialState, create_trial
 from sweep import runner
 from sweep.database import open_storage
 from sweep.search import Search
+from sweep.spec.files import load_spec
 from sweep.storage import MirroredStorage
-from sweep.studyfile import load_spec
 from sweep.tpe import TPE
 from tests.benchmarks.__main__ import STUDY, machine
 from tests.postgres import shared_server

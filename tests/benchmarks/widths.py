@@ -27,7 +27,7 @@ import torch
 from sweep.lanes import Lanes
 from sweep.machine import keep_freed_memory
 from sweep.plan import Plan, make_plan
-from sweep.studyfile import load_spec
+from sweep.spec.files import load_spec
 from tests.benchmarks.machine import HERE, STUDIES, machine
 from tests.benchmarks.workloads import NETWORKS, WORKLOADS, Workload
 

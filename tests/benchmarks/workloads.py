@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from sweep.studyfile import load_spec
+from sweep.spec.files import load_spec
 from tests.benchmarks.machine import CORES, STUDIES
 
 RANGE = ("search.widenings=0", "search.space.alpha.low=1e-5", "search.space.alpha.high=1e-1")

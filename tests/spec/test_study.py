@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 import sweep
-from sweep.spec import StudySpec, schema
+from sweep.spec.study import StudySpec, schema
 from tests.studies import parse, refused
 
-STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 Tree = dict[str, Any]
 
 

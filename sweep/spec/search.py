@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from sweep.sections import Auto, Count, Fraction, Positive, Section
+from sweep.spec.sections import Auto, Count, Fraction, Positive, Section
 
 
 class _Bounds(Section):

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.seeds import derive
+from sweep.spec.seeds import derive
 
 keys = st.tuples(st.integers(0, 2**63 - 1), st.text(), st.lists(st.integers(0, 10**6)))
 

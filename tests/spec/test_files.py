@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 
 import sweep
 from sweep.errors import UsageError
-from sweep.spec import DEFAULT_STORAGE, StudySpec
-from sweep.studyfile import parse_spec
+from sweep.spec.files import parse_spec
+from sweep.spec.study import DEFAULT_STORAGE, StudySpec
 
 Tree = dict[str, Any]
 

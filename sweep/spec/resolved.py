@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sweep.sections import SgdSpec
-from sweep.spec import StudySpec
+from sweep.spec.sections import SgdSpec
+from sweep.spec.study import StudySpec
 
 
 class Setting(NamedTuple):

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sweep.errors import UsageError
-from sweep.sections import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec
-from sweep.spec import StudySpec
+from sweep.spec.sections import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec
+from sweep.spec.study import StudySpec
 
 
 def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = ()) -> StudySpec:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, model_validator
 
 from sweep.errors import UsageError
-from sweep.search_spec import AlphaRange, SearchSpec
-from sweep.sections import (
+from sweep.spec.search import AlphaRange, SearchSpec
+from sweep.spec.sections import (
     AdamSpec,
     AdamWSpec,
     DataSpec,
