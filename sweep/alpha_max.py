@@ -18,9 +18,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sweep.data.problem import Problem
 from sweep.flat import Flat
 from sweep.optim import Adam, Columns
-from sweep.problem import Problem
 from sweep.products import product
 
 STARTS, STEPS = 64, 100

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sweep.data.problem import Problem
 from sweep.host import Fetched
 from sweep.lanes import Lanes, Recipe
 from sweep.models import Factory
-from sweep.problem import Problem
 from sweep.reports import Array, Measures, Report
 from sweep.spec.resolved import Setting
 

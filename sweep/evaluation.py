@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from sweep.backprop import outputs
+from sweep.data.problem import Problem
 from sweep.host import Fetched
 from sweep.layout import Layout, Tensors
 from sweep.models import MLP
 from sweep.penalty import histogram, inputs_used, norm, sparsity
-from sweep.problem import Problem
 from sweep.reports import Measures
 from sweep.stacked import Stacked
 from sweep.sums import sums

@@ -29,12 +29,12 @@ from torch import Tensor
 
 from sweep import graph
 from sweep.backprop import TRANSPOSED, write_gradient
+from sweep.data.problem import Problem
 from sweep.evaluation import Evaluation, gather, row_losses, target_variance
 from sweep.host import sent
 from sweep.layout import Layout, Tensors
 from sweep.models import MLP, CounterDropout, Factory, build, dropout_key
 from sweep.optim import Columns, Optimizer
-from sweep.problem import Problem
 from sweep.reports import Measures
 from sweep.spec.resolved import Setting
 from sweep.spec.seeds import derive

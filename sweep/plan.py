@@ -15,13 +15,13 @@ import torch
 
 from sweep import optim
 from sweep.alpha_max import alpha_max
-from sweep.data import Dataset, load_dataset
+from sweep.data.dataset import Dataset, load_dataset
+from sweep.data.problem import Problem, make_problem
+from sweep.data.user_code import load_function
 from sweep.errors import UsageError
 from sweep.lanes import Recipe
 from sweep.layout import Layout
 from sweep.models import MLP, Factory, build
-from sweep.own import load_function
-from sweep.problem import Problem, make_problem
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.sections import AdamSpec, MlpSpec, SgdSpec
 from sweep.spec.study import StudySpec

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from sweep.card import write_files
-from sweep.errors import SweepError, UsageError
-from sweep.export import read_config
-from sweep.fitted import Estimate, Fit, Row, sentence
-from sweep.holdout import (
+from sweep.data.holdout import (
     describe_preprocessing,
     make_refit_problem,
     refit_seed,
     training_rows,
 )
+from sweep.errors import SweepError, UsageError
+from sweep.export import read_config
+from sweep.fitted import Estimate, Fit, Row, sentence
 from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.plan import Plan, make_plan
 from sweep.retrain import Trained, train_seeds

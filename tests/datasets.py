@@ -10,8 +10,8 @@ import pandas as pd
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from sweep.data import Dataset
-from sweep.problem import Problem
+from sweep.data.dataset import Dataset
+from sweep.data.problem import Problem
 from sweep.spec.search import SamplerSpec, SearchSpec
 from sweep.spec.sections import DataSpec, ReplicatesSpec
 from sweep.spec.study import StudySpec

@@ -12,7 +12,7 @@ from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from sweep.problem import Problem
+from sweep.data.problem import Problem
 
 Replicates = Sequence[tuple[int, int]]
 

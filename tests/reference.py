@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sweep.data.problem import Problem
 from sweep.layout import is_weight
 from sweep.models import CounterDropout, Factory, build, dropout_key
-from sweep.problem import Problem
 from sweep.spec.seeds import derive
 
 Name = Literal["sgd", "adam", "adamw"]

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sweep.data.rows import Rows, read_rows
 from sweep.errors import UsageError
-from sweep.rows import Rows, read_rows
 from sweep.spec.sections import DataSpec
 
 X = np.arange(24.0).reshape(8, 3)

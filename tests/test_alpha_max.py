@@ -10,10 +10,10 @@ import torch
 
 from sweep import alpha_max as module
 from sweep.alpha_max import alpha_max
+from sweep.data.problem import Problem
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP
 from sweep.optim import SGD, Adam, Optimizer
-from sweep.problem import Problem
 from sweep.reports import Measures
 from sweep.spec.resolved import Setting
 from tests.problems import made_up, real, repeated

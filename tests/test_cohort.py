@@ -15,12 +15,12 @@ from torch import nn
 
 from sweep import evaluation
 from sweep.cohort import Cohort
+from sweep.data.problem import Problem
 from sweep.evaluation import ENTRIES
 from sweep.lanes import Lanes, Recipe
 from sweep.layout import Layout
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam, FusedAdam, Optimizer
-from sweep.problem import Problem
 from sweep.reports import Measures, Report
 from sweep.spec.resolved import Setting
 from tests import reference

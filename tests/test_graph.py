@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from sweep import graph, optim, products
 from sweep.cohort import Cohort
+from sweep.data.problem import Problem
 from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe
 from sweep.models import Factory
-from sweep.problem import Problem
 from tests import replay
 from tests.benchmarks import contracts
 from tests.gpu import GPU, SimulatedGpu

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 import sweep.lanes
 from sweep import optim, products
+from sweep.data.problem import Problem
 from sweep.evaluation import row_losses
 from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory, build
-from sweep.problem import Problem
 from sweep.spec.resolved import Setting
 from tests import reference
 from tests.networks import Recurrent, Tied

@@ -14,12 +14,12 @@ from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 from torch import Tensor
 
 from sweep.cohort import Cohort
+from sweep.data.problem import Problem
 from sweep.flat import Flat
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP
 from sweep.optim import SGD, Adam, Columns, FusedAdam, Optimizer
 from sweep.penalty import soft_threshold
-from sweep.problem import Problem
 from sweep.reports import Measures
 from sweep.spec.resolved import Setting
 from tests.problems import real

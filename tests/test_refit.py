@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from sweep.data import load_dataset
+from sweep.data.dataset import load_dataset
+from sweep.data.holdout import make_refit_problem, refit_seed
 from sweep.errors import SweepError, UsageError
 from sweep.export import make_config, read_config, write_config
-from sweep.holdout import make_refit_problem, refit_seed
 from sweep.overview import load_study
 from sweep.plan import make_factory
 from sweep.refit import N_SEEDS, fit, sentence

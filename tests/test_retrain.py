@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from sweep import retrain
+from sweep.data.holdout import make_refit_problem
 from sweep.errors import SweepError
-from sweep.holdout import make_refit_problem
 from sweep.lanes import Lanes
 from sweep.plan import Plan, make_plan
 from sweep.retrain import Trained, calibration_error, train_seeds

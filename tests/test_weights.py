@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from sweep.data import Dataset, load_dataset
+from sweep.data.dataset import Dataset, load_dataset
 from sweep.fitted import Fit
 from sweep.refit import fit
 from tests.configs import exported

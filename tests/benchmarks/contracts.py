@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from sweep.cohort import Cohort
+from sweep.data.problem import Problem
 from sweep.lanes import Lanes, Recipe
 from sweep.models import MLP, Factory
 from sweep.optim import SGD, Adam, Optimizer
-from sweep.problem import Problem
 from sweep.reports import Report
 from sweep.spec.resolved import Setting
 

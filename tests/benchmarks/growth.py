@@ -27,11 +27,11 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
 import optuna
 import torch
 
+from sweep.data.problem import Problem
 from sweep.lanes import Lanes, Recipe
 from sweep.machine import keep_freed_memory
 from sweep.models import MLP
 from sweep.optim import FusedAdam
-from sweep.problem import Problem
 from sweep.spec.resolved import Setting
 from sweep.tpe import TPE
 from tests.benchmarks.machine import HERE, machine

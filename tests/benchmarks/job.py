@@ -19,8 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sweep.data import load_dataset
-from sweep.problem import Problem, make_problem
+from sweep.data.dataset import load_dataset
+from sweep.data.problem import Problem, make_problem
 from sweep.spec.files import load_spec
 from sweep.spec.sections import MlpSpec
 

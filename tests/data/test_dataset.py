@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
 
-from sweep.data import load_dataset, noisy_labels
+from sweep.data.dataset import load_dataset, noisy_labels
 from sweep.errors import UsageError
 from sweep.spec.sections import DataSpec
 from tests.datasets import numbered
@@ -133,7 +133,7 @@ def test_the_content_hash_of_a_table_sees_cells_and_columns(tmp_path: Path) -> N
 
 # --- the shipped table
 
-STUDIES = Path(__file__).parent.parent / "studies"
+STUDIES = Path(__file__).parents[2] / "studies"
 
 
 def test_the_shipped_table_is_the_diabetes_data_that_its_module_describes() -> None:

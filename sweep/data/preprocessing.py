@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sweep.data.features import Features
 from sweep.errors import UsageError
-from sweep.features import Features
 
 # scikit-learn and pandas take most of a second to import: only functions that need them do.
 if TYPE_CHECKING:

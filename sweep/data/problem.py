@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweep.data import Dataset, noisy_labels
-from sweep.features import take
-from sweep.preprocessing import as_float32, fits_all, preprocessor, target_scale
+from sweep.data.dataset import Dataset, noisy_labels
+from sweep.data.features import take
+from sweep.data.preprocessing import as_float32, fits_all, preprocessor, target_scale
+from sweep.data.replicates import Split, split_rows
 from sweep.spec.study import StudySpec
-from sweep.splits import Split, split_rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from sweep.data import Dataset, noisy_labels
-from sweep.draws import draw_rows, strata
-from sweep.features import Features, take
-from sweep.preprocessing import FittedTable, fit_table, preprocessor, target_scale
-from sweep.problem import Block, Problem, joined, scaled
+from sweep.data.dataset import Dataset, noisy_labels
+from sweep.data.features import Features, take
+from sweep.data.folds import draw_rows, strata
+from sweep.data.preprocessing import FittedTable, fit_table, preprocessor, target_scale
+from sweep.data.problem import Block, Problem, joined, scaled
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
 

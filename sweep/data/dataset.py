@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sweep.draws import draw_share, strata
+from sweep.data.features import Features, take
+from sweep.data.folds import draw_share, strata
+from sweep.data.rows import Rows, read_rows
 from sweep.errors import UsageError
-from sweep.features import Features, take
-from sweep.rows import Rows, read_rows
 from sweep.spec.sections import DataSpec
 from sweep.spec.seeds import derive
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from sweep.sources import SKLEARN
+from sweep.data.sources import SKLEARN
 from tests.sources import TABLE, Case, Write, X, Y, csv, named, npz, read, refusal, returning, says
 
 

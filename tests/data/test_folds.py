@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from sweep.draws import draw_folds, draw_group_folds, draw_share
+from sweep.data.folds import draw_folds, draw_group_folds, draw_share
 
 
 @given(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data import Dataset
+from sweep.data.dataset import Dataset
+from sweep.data.replicates import split_rows
 from sweep.errors import UsageError
 from sweep.spec.study import StudySpec
-from sweep.splits import split_rows
 from tests.datasets import CLASSES, PROPERTY, SPLITS, numbered, study
 
 

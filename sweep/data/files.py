@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sweep.data.refuse import refuse
+from sweep.data.user_code import describe, did_you_mean
 from sweep.errors import UsageError
-from sweep.own import describe, did_you_mean
-from sweep.refusals import refuse
 
 # Arrays of numbers are read without pandas, which takes a while to import.
 if TYPE_CHECKING:

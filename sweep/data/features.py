@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from sweep.own import describe
-from sweep.refusals import refuse, refuse_first
+from sweep.data.refuse import refuse, refuse_first
+from sweep.data.user_code import describe
 
 # Arrays of numbers are read without pandas, which takes a while to import.
 if TYPE_CHECKING:

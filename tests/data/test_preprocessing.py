@@ -12,15 +12,15 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sweep.data import load_dataset
+from sweep.data.dataset import load_dataset
+from sweep.data.preprocessing import preprocessor
+from sweep.data.problem import make_problem
+from sweep.data.replicates import split_rows
 from sweep.errors import UsageError
-from sweep.preprocessing import preprocessor
-from sweep.problem import make_problem
 from sweep.spec.files import load_spec
-from sweep.splits import split_rows
 from tests.datasets import parts
 
-STUDIES = Path(__file__).parent.parent / "studies"
+STUDIES = Path(__file__).parents[2] / "studies"
 
 
 def test_a_column_constant_in_training_only_is_divided_by_one() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sweep.data.user_code import describe, did_you_mean, load_function
 from sweep.errors import UsageError
-from sweep.own import describe, did_you_mean, load_function
 
 
 def write(path: Path, text: str) -> Path:

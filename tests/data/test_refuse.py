@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sweep.data.refuse import refuse, refuse_first
 from sweep.errors import UsageError
-from sweep.refusals import refuse, refuse_first
 
 
 def test_a_refusal_names_the_rule_the_source_and_the_next_step() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sweep.features import Features, as_features, form
-from sweep.refusals import refuse
-from sweep.sources import read_source
+from sweep.data.features import Features, as_features, form
+from sweep.data.refuse import refuse
+from sweep.data.sources import read_source
+from sweep.data.targets import Encode, as_column, coding
 from sweep.spec.sections import DataSpec
-from sweep.targets import Encode, as_column, coding
 
 
 @dataclass(frozen=True)

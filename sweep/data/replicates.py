@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sweep.data import Dataset
-from sweep.draws import draw_folds, draw_group_folds, draw_rows, draw_share, strata
+from sweep.data.dataset import Dataset
+from sweep.data.folds import draw_folds, draw_group_folds, draw_rows, draw_share, strata
 from sweep.errors import UsageError
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from sweep.data.files import read_csv, read_file, read_npz, read_parquet
+from sweep.data.refuse import refuse
+from sweep.data.user_code import describe, did_you_mean, load_function
 from sweep.errors import UsageError
-from sweep.files import read_csv, read_file, read_npz, read_parquet
-from sweep.own import describe, did_you_mean, load_function
-from sweep.refusals import refuse
 from sweep.spec.sections import DataSpec
 
 # pandas takes a while to import: only the functions that read tables do.

@@ -15,11 +15,11 @@ import torch
 from hypothesis import given
 from sklearn.preprocessing import StandardScaler
 
-from sweep.data import Dataset, load_dataset
-from sweep.preprocessing import preprocessor, target_scale
-from sweep.problem import Problem, make_problem
+from sweep.data.dataset import Dataset, load_dataset
+from sweep.data.preprocessing import preprocessor, target_scale
+from sweep.data.problem import Problem, make_problem
+from sweep.data.replicates import split_rows
 from sweep.spec.study import StudySpec
-from sweep.splits import split_rows
 from tests.datasets import (
     CLASSES,
     PROPERTY,
@@ -193,14 +193,16 @@ def test_a_planted_leak_of_all_rows_statistics_is_seen(
     make: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "sweep.problem.preprocessor", lambda scale, X, fit: preprocessor(scale, X, X)
+        "sweep.data.problem.preprocessor", lambda scale, X, fit: preprocessor(scale, X, X)
     )
     assert leaks(make, study())
 
 
 def test_a_planted_leak_of_the_targets_scale_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     all_y = regression().y
-    monkeypatch.setattr("sweep.problem.target_scale", lambda scale, y: target_scale(scale, all_y))
+    monkeypatch.setattr(
+        "sweep.data.problem.target_scale", lambda scale, y: target_scale(scale, all_y)
+    )
     spec, rows = study(task="regression"), regression()
     scales = make_problem(spec, rows).y_scale
     assert len(set(scales.tolist())) == 1  # what the leak looks like, and the real code does not
@@ -213,7 +215,7 @@ def test_a_planted_leak_of_a_folds_rows_is_seen(monkeypatch: pytest.MonkeyPatch)
         replicates, splits = split_rows(*args)
         return replicates, [(np.append(t[:-1], v[0]), v) for t, v in splits]
 
-    monkeypatch.setattr("sweep.problem.split_rows", planted)
+    monkeypatch.setattr("sweep.data.problem.split_rows", planted)
     assert leaks(measured, study())
 
 

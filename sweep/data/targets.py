@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sweep.features import LARGEST, MANY, as_array
-from sweep.refusals import refuse, refuse_first
+from sweep.data.features import LARGEST, MANY, as_array
+from sweep.data.refuse import refuse, refuse_first
 
 # Arrays of numbers are read without pandas, which takes a while to import.
 if TYPE_CHECKING:

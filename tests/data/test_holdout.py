@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 import torch
 
-from sweep.data import Dataset, load_dataset
-from sweep.holdout import (
+from sweep.data.dataset import Dataset, load_dataset
+from sweep.data.holdout import (
     describe_preprocessing,
     make_refit_problem,
     refit_seed,
     training_rows,
 )
-from sweep.preprocessing import preprocessor
-from sweep.problem import make_problem
+from sweep.data.preprocessing import preprocessor
+from sweep.data.problem import make_problem
 from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec
 

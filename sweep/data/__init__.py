@@ -1,0 +1,1 @@
+"""From a source of rows to the problem that is trained: sources, folds, preprocessing."""
