@@ -120,9 +120,9 @@ def validate(
     """Show the resolved study and the plan, without training."""
     spec = _load(study, sets, storage, device)
     with importing():
-        from sweep.database import public_url
         from sweep.plan import make_plan
         from sweep.samplers import check_search
+        from sweep.storage.engine import public_url
 
     plan = make_plan(spec)
     check_search(spec, (plan.span.low, plan.span.high))
@@ -151,8 +151,8 @@ def status(
     """List the studies of a storage: trials per state, best value, who runs it, how long yet."""
     url, name = _locate(study, storage) if study else (_storage_url(storage), None)
     with importing():
-        from sweep.database import public_url
         from sweep.overview import overview
+        from sweep.storage.engine import public_url
 
     rows = overview(url, name)
     if as_json:
@@ -252,8 +252,8 @@ def doctor(
     """Check a storage, and with --repair mend it after a backup."""
     url = _storage_url(storage)
     with importing():
-        from sweep import doctor as surgery
-        from sweep.database import public_url
+        from sweep.storage import doctor as surgery
+        from sweep.storage.engine import public_url
 
     mended = surgery.repair(url) if repair else None
     found = mended.left if mended else surgery.examine(url)
@@ -322,7 +322,7 @@ def _commands(
     study: Path, spec: StudySpec, sets: list[str] | None, options: Mapping[str, object]
 ) -> tuple[str, str]:
     """Return the command that goes on with a run, and how others name its study."""
-    from sweep.database import public_url
+    from sweep.storage.engine import public_url
 
     options = {**options, "--storage": options["--storage"] and public_url(spec.storage)}
     given = [("--set", one) for one in sets or []]

@@ -19,9 +19,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from waitress import create_server, wasyncore
 
-from sweep.database import open_storage
 from sweep.errors import UsageError
-from sweep.schema import TRIALS
+from sweep.storage.engine import open_storage
+from sweep.storage.schema import TRIALS
 
 HOST = "127.0.0.1"
 ARTIFACTS = Path("studies/out/artifacts")  # where the storage is no file to lie beside

@@ -18,7 +18,7 @@ from sweep.reports import Measures, Report
 from sweep.samplers import Params, make_space
 from sweep.search import Search
 from sweep.spec.resolved import Outline
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 from sweep.valuation import valued
 from sweep.widening import Widening
 

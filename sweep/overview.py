@@ -15,11 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from sweep import lease
-from sweep.database import open_storage, public_url
 from sweep.errors import SweepError, UsageError
-from sweep.faults import legible
 from sweep.search import is_result
+from sweep.storage import lease
+from sweep.storage.engine import open_storage, public_url
+from sweep.storage.errors import legible
 
 
 def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:

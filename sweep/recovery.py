@@ -2,7 +2,7 @@
 
 from optuna.trial import TrialState
 
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 
 
 def reconcile(storage: MirroredStorage, study_id: int, max_attempts: int = 3) -> None:

@@ -11,7 +11,6 @@ import optuna
 
 from sweep import recovery
 from sweep.crew import Crew, hired
-from sweep.database import prepare, rename_study
 from sweep.errors import SweepError
 from sweep.loop import Ending, Loop
 from sweep.progress import Progress
@@ -19,7 +18,8 @@ from sweep.samplers import check_search, make_pruner, make_sampler
 from sweep.search import is_result
 from sweep.settle import settle
 from sweep.spec.study import StudySpec
-from sweep.storage import MirroredStorage
+from sweep.storage.engine import prepare, rename_study
+from sweep.storage.mirror import MirroredStorage
 
 HEARTBEAT_S = 20.0  # a third of the lease
 

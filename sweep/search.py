@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sweep.samplers import QMC, Params, Space, make_design, make_sampler, reseed
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 
 MAX_REPORTS = 100
 

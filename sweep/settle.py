@@ -8,10 +8,10 @@ from typing import Any
 import optuna
 from optuna.study import StudyDirection
 
-from sweep.database import public_url
 from sweep.errors import UsageError
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.study import stored_spec
+from sweep.storage.engine import public_url
 
 
 def settle(plan: Outline, study: optuna.Study) -> Outline:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from sweep.bars import curve_line, pm
 
 if TYPE_CHECKING:
-    from sweep.doctor import Finding, Repair
     from sweep.fitted import Fit
     from sweep.plan import Plan
     from sweep.result import StudyResult
     from sweep.selection import Finished
+    from sweep.storage.doctor import Finding, Repair
 
 
 def print_outcome(outcome: StudyResult, again: str, name: str) -> None:

@@ -11,7 +11,7 @@ from sweep.ranges import EVERY, may_widen, new_points, widened
 from sweep.samplers import make_space
 from sweep.search import Search
 from sweep.spec.resolved import Outline
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 
 
 class Widening:

@@ -21,12 +21,12 @@ from optuna.trial import create_trial
 
 import sweep
 from sweep import cli
-from sweep.database import open_storage
 from sweep.errors import OwnedElsewhereError, StorageError
 from sweep.selection import Finished
 from sweep.spec.files import parse_spec
 from sweep.stats import standard_error
-from sweep.storage import MirroredStorage
+from sweep.storage.engine import open_storage
+from sweep.storage.mirror import MirroredStorage
 from tests import postgres
 from tests.gpu import SimulatedGpu
 from tests.mirrors import Own, Owner

@@ -12,9 +12,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import Engine
 
-from sweep import lease
-from sweep.database import open_storage
-from sweep.storage import MirroredStorage
+from sweep.storage import lease
+from sweep.storage.engine import open_storage
+from sweep.storage.mirror import MirroredStorage
 
 ALPHA = FloatDistribution(1e-6, 1.0, log=True)
 ENDS = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]

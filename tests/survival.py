@@ -234,12 +234,13 @@ def play(request: dict[str, Any]) -> None:
 
 def impose(conditions: Conditions) -> None:
     """Bring about conditions in this process, for good."""
-    from sweep import database, lease, runner
+    from sweep import runner
+    from sweep.storage import engine, lease
 
     for module, name, value in (
         (lease, "LIFE_S", conditions.life_s),
         (runner, "HEARTBEAT_S", conditions.heartbeat_s),
-        (database, "BUSY_S", conditions.busy_s),
+        (engine, "BUSY_S", conditions.busy_s),
     ):
         if value is not None:
             setattr(module, name, value)
@@ -258,11 +259,13 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
     """Name -> what is wrapped there: owner, method, `before` or `after` it, flush first."""
     from optuna.storages import RDBStorage
 
-    from sweep import changes, lease, recovery, storage, trial_ids
+    from sweep import recovery
     from sweep.cohort import Cohort
-    from sweep.ownership import Ownership
     from sweep.search import Search
-    from sweep.storage import MirroredStorage
+    from sweep.storage import lease, trial_ids, writing
+    from sweep.storage import mirror as storage
+    from sweep.storage.mirror import MirroredStorage
+    from sweep.storage.ownership import Ownership
 
     return {
         "epoch": (Cohort, "advance", "before", False),
@@ -278,7 +281,7 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
         "tell half flushed": (MirroredStorage, "set_trial_user_attrs", "after", True),
         "told": (Search, "tell", "after", False),
         "attempt": (Ownership, "_attempt", "before", False),
-        "written": (changes, "write", "after", False),
+        "written": (writing, "write", "after", False),
         "committed": (Ownership, "_attempt", "after", False),
         "flushed": (MirroredStorage, "flush", "after", False),
         "trial put back": (MirroredStorage, "requeue_trial", "after", False),
@@ -294,23 +297,23 @@ def _lay(fault: Fault) -> None:
     """Have a fault happen at its point."""
     from sqlalchemy import Engine, event
 
-    from sweep import changes
+    from sweep.storage import writing
 
     reach = _counted(fault)
     if fault.point == "statement":
         event.listen(Engine, "before_cursor_execute", lambda *_: reach())
         return
     if fault.point == "half written":
-        write = changes.write
+        write = writing.write
 
         def half(connection: Any, unwritten: Any) -> None:
             tables = [table for table, rows in unwritten.rows.items() if rows]
             first = {t: unwritten.rows[t] if t in tables[:-1] else {} for t in unwritten.rows}
-            write(connection, changes.Changes(first, unwritten.cut))
+            write(connection, writing.Changes(first, unwritten.cut))
             reach()
             write(connection, unwritten)
 
-        _replace(changes, "write", half)
+        _replace(writing, "write", half)
         return
     owner, name, when, flushes = _points()[fault.point]
     method = getattr(owner, name)
@@ -365,7 +368,7 @@ def _append(file: str, text: str) -> None:
 def _keep_ledger() -> None:
     """Note in `ledger` each trial told, and, after a flush, those it has made safe."""
     from sweep.search import Search
-    from sweep.storage import MirroredStorage
+    from sweep.storage.mirror import MirroredStorage
 
     told: list[int] = []
     tell, flush = Search.tell, MirroredStorage.flush

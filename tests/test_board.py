@@ -23,7 +23,7 @@ from sweep.cli import INTERRUPTED
 from sweep.errors import UsageError
 from sweep.figures import TITLES
 from sweep.overview import load_study
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 from tests.browser import dump_dom
 from tests.conftest import TINY, made_study
 from tests.pictured import pictured

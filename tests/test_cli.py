@@ -24,9 +24,9 @@ import torch
 import sweep
 from sweep import cli
 from sweep.cohort import Cohort
-from sweep.database import open_storage
 from sweep.export import read_config
 from sweep.overview import load_study
+from sweep.storage.engine import open_storage
 from tests.conftest import Command, made_study
 
 URL = "sqlite:///tiny.db"

@@ -28,9 +28,9 @@ from optuna.trial import create_trial
 from waitress import create_server, wasyncore
 
 from sweep import dashboard
-from sweep.database import open_storage, rename_study
 from sweep.errors import UsageError
-from sweep.storage import MirroredStorage
+from sweep.storage.engine import open_storage, rename_study
+from sweep.storage.mirror import MirroredStorage
 from tests import browser, postgres
 
 URL = "sqlite:///tiny.db"

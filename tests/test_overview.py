@@ -14,7 +14,7 @@ from optuna.trial import create_trial
 import sweep
 from sweep.errors import StorageError, UsageError
 from sweep.overview import load_study, overview
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 
 URL = "sqlite:///tiny.db"
 

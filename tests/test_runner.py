@@ -22,7 +22,7 @@ from sweep.errors import SweepError, UsageError
 from sweep.progress import Progress
 from sweep.reports import Report
 from sweep.result import StudyResult
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 from tests.studies import tiny
 
 EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "sparsity", "outcome"]

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from sweep.samplers import make_sampler, make_space
 from sweep.search import Search
 from sweep.spec.study import StudySpec
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 from tests.studies import tiny
 
 LOW, HIGH = 1e-5, 1e-1

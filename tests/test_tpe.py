@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sweep import recovery, samplers, tpe
 from sweep.samplers import make_sampler, make_space
 from sweep.search import Search
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 from sweep.tpe import TPE
 from tests.studies import tiny
 

@@ -15,7 +15,7 @@ from sweep.lanes import Lanes
 from sweep.optim import Adam, FusedAdam
 from sweep.search import Search
 from sweep.spec.study import StudySpec
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("data and plan", workers, "planned"),

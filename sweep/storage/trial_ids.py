@@ -3,7 +3,7 @@
 from optuna.trial import TrialState
 from sqlalchemy import Connection
 
-from sweep.schema import TRIALS
+from sweep.storage.schema import TRIALS
 
 
 def reserve(connection: Connection, study_id: int, above: int, count: int) -> list[int]:

@@ -8,7 +8,7 @@ import pytest
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from sweep.view import View
+from sweep.storage.lagged import View
 from tests.mirrors import (
     ENDS,
     Own,

@@ -19,12 +19,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 
-from sweep import schema, stored
-from sweep.changes import Changes, without_curve
-from sweep.database import open_storage
 from sweep.errors import StorageError
-from sweep.ownership import Ownership
-from sweep.view import View
+from sweep.storage import reading, schema
+from sweep.storage.engine import open_storage
+from sweep.storage.lagged import View
+from sweep.storage.ownership import Ownership
+from sweep.storage.writing import Changes, without_curve
 
 
 class MirroredStorage(InMemoryStorage):
@@ -286,7 +286,7 @@ class MirroredStorage(InMemoryStorage):
         return (max if up else min)(trials, key=lambda trial: trial.values[0])
 
     def _load(self, connection: Connection, study_id: int, study_name: str) -> None:
-        study = stored.load_study(connection, study_id, study_name)
+        study = reading.load_study(connection, study_id, study_name)
         with self._lock:
             self._enter(study_id, study_name, study.directions)
             self._studies[study_id] = study

@@ -6,8 +6,8 @@ import optuna
 import pytest
 from sqlalchemy import Connection
 
-from sweep import trial_ids
-from sweep.database import open_storage
+from sweep.storage import trial_ids
+from sweep.storage.engine import open_storage
 from tests.mirrors import Own, abandon, assert_mirrored, execute, plain_reader, run_trials
 
 

@@ -16,14 +16,14 @@ from optuna.study import StudyDirection
 from sqlalchemy import URL, Connection, select
 from sqlalchemy.exc import DBAPIError
 
-from sweep import changes, lease, trial_ids
-from sweep.changes import Changes
-from sweep.database import find_study
 from sweep.errors import StorageFailedError
-from sweep.faults import legible, may_pass, one_line, storage_error
-from sweep.lease import Lease
-from sweep.schema import TRIALS, check_key
-from sweep.sqlite import begin, file_of, reading
+from sweep.storage import lease, trial_ids, writing
+from sweep.storage.engine import find_study
+from sweep.storage.errors import legible, may_pass, one_line, storage_error
+from sweep.storage.lease import Lease
+from sweep.storage.schema import TRIALS, check_key
+from sweep.storage.sqlite import begin, file_of, reading
+from sweep.storage.writing import Changes
 
 BLOCK = 64  # trial ids reserved at a time
 RETRY_S = 60.0  # how long a lost connection is tried again
@@ -123,7 +123,7 @@ class Ownership:
 
         Raises OwnedElsewhereError, StorageError: see transact.
         """
-        self.transact(lambda connection: changes.write(connection, unwritten), durable)
+        self.transact(lambda connection: writing.write(connection, unwritten), durable)
 
     def transact(self, work: Callable[[Connection], T], durable: bool = False) -> T:
         """Do work in one transaction behind the leases, again while the connection is lost.
@@ -160,8 +160,8 @@ class Ownership:
             for study_id, held in leases.items():
                 self._check_alone(connection, study_id)
                 if held.tick <= self.leases[study_id].tick:  # acknowledged commits are lost
-                    whole = changes.whole_study(study_id, self._studies[study_id])
-                    changes.write(connection, whole)
+                    whole = writing.whole_study(study_id, self._studies[study_id])
+                    writing.write(connection, whole)
             done = work(connection)
         self.leases.update(leases)
         return done

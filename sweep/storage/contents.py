@@ -26,8 +26,8 @@ from sqlalchemy import (
     select,
 )
 
-from sweep.faults import UNREADABLE
-from sweep.finding import (
+from sweep.storage.errors import UNREADABLE
+from sweep.storage.finding import (
     Defect,
     Defects,
     Step,
@@ -39,7 +39,7 @@ from sweep.finding import (
     of_trials,
     some_of,
 )
-from sweep.schema import (
+from sweep.storage.schema import (
     DIRECTIONS,
     PARAMS,
     REPORTS,

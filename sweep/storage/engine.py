@@ -19,10 +19,11 @@ from sqlalchemy import URL, ColumnElement, Connection, make_url, or_, select, tr
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from sweep import lease, schema, stored
 from sweep.errors import StorageError
-from sweep.faults import insist, one_line
-from sweep.sqlite import QueryOnly, begin, file_of, reading, set_up
+from sweep.storage import lease, schema
+from sweep.storage import reading as stored
+from sweep.storage.errors import insist, one_line
+from sweep.storage.sqlite import QueryOnly, begin, file_of, reading, set_up
 
 StudyModel.registry.configure()  # likewise: else with the first query
 BUSY_S = 60.0  # how long SQLite waits for another writer

@@ -9,8 +9,15 @@ from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from sweep.changes import Changes, whole_study, write
-from sweep.schema import COLUMNS, REPORTS, STUDY_USER_ATTRS, SYSTEM_ATTRS, TRIALS, USER_ATTRS
+from sweep.storage.schema import (
+    COLUMNS,
+    REPORTS,
+    STUDY_USER_ATTRS,
+    SYSTEM_ATTRS,
+    TRIALS,
+    USER_ATTRS,
+)
+from sweep.storage.writing import Changes, whole_study, write
 from tests.mirrors import ALPHA, plain_study
 
 INF, NAN = float("inf"), float("nan")

@@ -31,10 +31,10 @@ from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import Connection
 
-from sweep.database import open_storage
 from sweep.errors import StorageError
 from sweep.recovery import reconcile
-from sweep.storage import MirroredStorage
+from sweep.storage.engine import open_storage
+from sweep.storage.mirror import MirroredStorage
 from tests import postgres
 from tests.mirrors import (
     ALPHA,

@@ -21,9 +21,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import URL, event, make_url
 
-from sweep import database
-from sweep.database import _make_file, open_storage, prepare, rename_study
 from sweep.errors import OwnedElsewhereError, StorageError
+from sweep.storage import engine
+from sweep.storage.engine import _make_file, open_storage, prepare, rename_study
 from tests import postgres
 from tests.mirrors import Own, assert_mirrored, opened, plain_reader, run_trials
 
@@ -462,7 +462,7 @@ def test_a_new_file_is_as_optuna_makes_it_and_nothing_lies_beside_it(
     if way == "no link":
         monkeypatch.setattr(os, "link", refuse)
     elif way == "no image":
-        monkeypatch.setattr(database, "_blank", lambda: None)
+        monkeypatch.setattr(engine, "_blank", lambda: None)
     path = tmp_path / "studies.db"
     open_storage(f"sqlite:///{path}").engine.dispose()
     assert [*tmp_path.iterdir()] == [path]

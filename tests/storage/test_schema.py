@@ -8,9 +8,9 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, create_trial
 from sqlalchemy import UniqueConstraint
 
-from sweep import schema
-from sweep.database import open_storage
 from sweep.errors import StorageError
+from sweep.storage import schema
+from sweep.storage.engine import open_storage
 from tests.mirrors import ALPHA
 
 

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, Table, bindparam
 from sqlalchemy.dialects import postgresql
 
-from sweep.schema import (
+from sweep.storage.schema import (
     COLUMNS,
     OF_PRUNERS,
     PARAMS,

@@ -4,8 +4,8 @@ import optuna
 import sqlalchemy
 from sqlalchemy import Connection
 
-from sweep.database import open_storage
-from sweep.finding import (
+from sweep.storage.engine import open_storage
+from sweep.storage.finding import (
     NO_STUDY,
     Defect,
     Finding,
@@ -17,7 +17,7 @@ from sweep.finding import (
     of_trials,
     some_of,
 )
-from sweep.schema import TRIALS, VALUES
+from sweep.storage.schema import TRIALS, VALUES
 
 
 def filled(url: str) -> Connection:

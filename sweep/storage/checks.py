@@ -12,9 +12,9 @@ from optuna.trial import TrialState
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
 from sqlalchemy.exc import DatabaseError
 
-from sweep import contents, lease, stored
-from sweep.faults import UNREADABLE
-from sweep.finding import (
+from sweep.storage import contents, lease, reading
+from sweep.storage.errors import UNREADABLE
+from sweep.storage.finding import (
     NO_STUDY,
     Defect,
     Defects,
@@ -28,7 +28,7 @@ from sweep.finding import (
     of_trials,
     some_ids,
 )
-from sweep.schema import (
+from sweep.storage.schema import (
     DIRECTIONS,
     HEARTBEATS,
     PARAMS,
@@ -79,7 +79,7 @@ def _unreadable(connection: Connection, damaged: set[int | None]) -> Defects:
         directions = select(DIRECTIONS).where(DIRECTIONS.c.study_id == study_id)
         try:
             if study_id not in damaged:
-                stored.load_trials(connection, study_id)
+                reading.load_trials(connection, study_id)
                 connection.execute(directions).all()
         except UNREADABLE as error:
             message = f"a row cannot be read ({line(repr(error)):.120}). Restore a backup"

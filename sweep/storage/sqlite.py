@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
 from sweep.errors import StorageError
-from sweep.faults import insist
+from sweep.storage.errors import insist
 
 _only_reads: ContextVar[bool] = ContextVar("_only_reads", default=False)
 

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import ColumnElement, Connection, Table, and_, select
 
 from sweep.errors import StorageError
-from sweep.schema import (
+from sweep.storage.schema import (
     COLUMNS,
     PARAMS,
     REPORTS,

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from sqlalchemy import Column, ColumnElement, Connection, Executable, Select, bindparam, select
 
-from sweep.schema import STUDIES, TRIALS
+from sweep.storage.schema import STUDIES, TRIALS
 
 SHOWN = 5  # ids or names in a message
 

@@ -18,12 +18,12 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy import Connection
 
-from sweep import lease
-from sweep.database import open_storage
 from sweep.errors import OwnedElsewhereError, StorageError, StorageFailedError
-from sweep.ownership import Ownership
-from sweep.schema import STUDY_USER_ATTRS, TRIALS
-from sweep.storage import MirroredStorage
+from sweep.storage import lease
+from sweep.storage.engine import open_storage
+from sweep.storage.mirror import MirroredStorage
+from sweep.storage.ownership import Ownership
+from sweep.storage.schema import STUDY_USER_ATTRS, TRIALS
 from tests import postgres
 from tests.mirrors import (
     Own,
@@ -68,7 +68,7 @@ def test_a_study_created_by_a_plain_program_in_the_meantime_is_loaded(url: str, 
 KILLED = """
 import os, signal, sys
 import optuna
-from sweep.storage import MirroredStorage
+from sweep.storage.mirror import MirroredStorage
 mirror = MirroredStorage.open(sys.argv[1], "digits")
 study = optuna.create_study(storage=mirror, study_name="digits")
 study.ask().suggest_float("alpha", 1e-6, 1.0, log=True)
@@ -162,15 +162,15 @@ def test_a_file_that_is_removed_under_a_run_is_noticed(
 def test_a_locked_database_is_tried_again(
     sqlite_url: str, own: Own, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.database.BUSY_S", 0.0)
+    monkeypatch.setattr("sweep.storage.engine.BUSY_S", 0.0)
     mirror, study = own(sqlite_url)
     run_trials(study, 2)
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr("sweep.ownership.RETRY_S", 0.0)
+    monkeypatch.setattr("sweep.storage.ownership.RETRY_S", 0.0)
     with pytest.raises(StorageError, match="locked"):
         mirror.flush()
-    monkeypatch.setattr("sweep.ownership.RETRY_S", 60.0)
+    monkeypatch.setattr("sweep.storage.ownership.RETRY_S", 60.0)
     pauses: list[float] = []
 
     def let_go(pause_s: float) -> None:

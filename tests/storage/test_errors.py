@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
 
 from sweep.errors import OwnedElsewhereError, StorageError
-from sweep.faults import UNREADABLE, insist, legible, may_pass, one_line, storage_error
+from sweep.storage.errors import UNREADABLE, insist, legible, may_pass, one_line, storage_error
 
 URL = make_url("postgresql://sweep:secret@host/studies")
 

@@ -10,10 +10,10 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy import Connection
 
-from sweep import stored
 from sweep.errors import StorageError
-from sweep.schema import TRIALS
-from sweep.storage import MirroredStorage
+from sweep.storage import reading
+from sweep.storage.mirror import MirroredStorage
+from sweep.storage.schema import TRIALS
 from tests.mirrors import Own, ask, execute, plain_reader, run_trials
 
 
@@ -37,7 +37,7 @@ def plain_study(url: str) -> Iterator[tuple[RDBStorage, int, Connection]]:
 
 def test_a_study_is_read_with_all_that_it_holds(url: str) -> None:
     with plain_study(url) as (storage, study_id, connection):
-        study = stored.load_study(connection, study_id, "s")
+        study = reading.load_study(connection, study_id, "s")
         assert study.directions == [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]
         assert study.user_attrs == {"kept": [1, None]}
         assert study.system_attrs == {"own": {"a": 1}}
@@ -47,10 +47,12 @@ def test_a_study_is_read_with_all_that_it_holds(url: str) -> None:
 
 def test_only_the_trials_that_meet_a_condition_are_read(url: str) -> None:
     with plain_study(url) as (_, study_id, connection):
-        first, *others = stored.load_trials(connection, study_id)
+        first, *others = reading.load_trials(connection, study_id)
         after = TRIALS.c.trial_id > first._trial_id
-        assert stored.load_trials(connection, study_id, after) == others
-        failed = stored.load_trials(connection, study_id, after, TRIALS.c.state == TrialState.FAIL)
+        assert reading.load_trials(connection, study_id, after) == others
+        failed = reading.load_trials(
+            connection, study_id, after, TRIALS.c.state == TrialState.FAIL
+        )
         assert [trial.number for trial in failed] == [1, 3]
 
 
@@ -58,7 +60,7 @@ def test_trials_that_are_misnumbered_are_refused(url: str) -> None:
     with plain_study(url) as (_, study_id, connection):
         connection.execute(TRIALS.update().where(TRIALS.c.number == 3).values(number=9))
         with pytest.raises(StorageError, match=r"'s': its trials must be numbered.*sweep doctor"):
-            stored.load_study(connection, study_id, "s")
+            reading.load_study(connection, study_id, "s")
 
 
 @pytest.mark.parametrize(

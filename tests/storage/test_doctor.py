@@ -19,12 +19,12 @@ from optuna.storages._rdb.models import BaseModel
 from optuna.trial import TrialState
 from sqlalchemy import Engine, Table
 
-from sweep import doctor, lease
-from sweep.database import open_storage
-from sweep.doctor import Finding, examine, repair
 from sweep.errors import OwnedElsewhereError, StorageError
-from sweep.finding import DEEDS
-from sweep.storage import MirroredStorage
+from sweep.storage import doctor, lease
+from sweep.storage.doctor import Finding, examine, repair
+from sweep.storage.engine import open_storage
+from sweep.storage.finding import DEEDS
+from sweep.storage.mirror import MirroredStorage
 from tests import postgres
 
 INF, NAN = float("inf"), float("nan")
@@ -692,7 +692,7 @@ def test_a_long_log_is_a_note_and_is_emptied_unless_a_reader_needs_it(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
     monkeypatch.setattr(doctor, "WAL_BYTES", 1000)
-    monkeypatch.setattr("sweep.database.BUSY_S", 0.1)
+    monkeypatch.setattr("sweep.storage.engine.BUSY_S", 0.1)
     file = sqlite_url.removeprefix("sqlite:///")
     with closing(sqlite3.connect(file)) as reader:  # as long as it lives, so does the log
         reader.execute("BEGIN")

@@ -7,8 +7,8 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import Connection
 
-from sweep.database import open_storage
-from sweep.sqlite import begin, reading
+from sweep.storage.engine import open_storage
+from sweep.storage.sqlite import begin, reading
 from tests.mirrors import (
     Own,
     on_engines,

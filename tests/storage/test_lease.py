@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy import Connection, Engine
 
-from sweep import lease
 from sweep.errors import OwnedElsewhereError
+from sweep.storage import lease
 from tests import postgres
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import Connection, Engine
 
-from sweep import lease
-from sweep.checkup import CHECKS, diagnose
-from sweep.database import open_storage
 from sweep.errors import OwnedElsewhereError, StorageError
-from sweep.faults import one_line
-from sweep.finding import DEEDS, Defect, Finding
-from sweep.sqlite import begin, reading
+from sweep.storage import lease
+from sweep.storage.checks import CHECKS, diagnose
+from sweep.storage.engine import open_storage
+from sweep.storage.errors import one_line
+from sweep.storage.finding import DEEDS, Defect, Finding
+from sweep.storage.sqlite import begin, reading
 
 __all__ = ["Finding", "Repair", "examine", "repair"]
 

@@ -1,0 +1,1 @@
+"""Optuna's tables, written by one owner and read by everyone; the doctor of both."""
