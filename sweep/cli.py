@@ -121,7 +121,7 @@ def validate(
     spec = _load(study, sets, storage, device)
     with importing():
         from sweep.plan import make_plan
-        from sweep.samplers import check_search
+        from sweep.search.samplers import check_search
         from sweep.storage.engine import public_url
 
     plan = make_plan(spec)

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import optuna
 from optuna.trial import TrialState
 
-from sweep.controls import Controls
 from sweep.crew import Crew, Team
 from sweep.errors import SweepError
 from sweep.machine import is_out_of_memory
 from sweep.progress import Completed, Progress, Standing
 from sweep.reports import Measures, Report
-from sweep.samplers import Params, make_space
-from sweep.search import Search
+from sweep.search.ask_tell import Search
+from sweep.search.controls import Controls
+from sweep.search.samplers import Params, make_space
+from sweep.search.widening import Widening
 from sweep.spec.resolved import Outline
 from sweep.storage.mirror import MirroredStorage
 from sweep.valuation import valued
-from sweep.widening import Widening
 
 if TYPE_CHECKING:
     from sweep.cohort import Cohort

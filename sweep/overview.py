@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sweep.errors import SweepError, UsageError
-from sweep.search import is_result
+from sweep.search.ask_tell import is_result
 from sweep.storage import lease
 from sweep.storage.engine import open_storage, public_url
 from sweep.storage.errors import legible

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
-from sweep.samplers import Params
+from sweep.search.samplers import Params
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from sweep.crew import Crew, hired
 from sweep.errors import SweepError
 from sweep.loop import Ending, Loop
 from sweep.progress import Progress
-from sweep.samplers import check_search, make_pruner, make_sampler
-from sweep.search import is_result
+from sweep.search.ask_tell import is_result
+from sweep.search.samplers import check_search, make_pruner, make_sampler
 from sweep.settle import settle
 from sweep.spec.study import StudySpec
 from sweep.storage.engine import prepare, rename_study

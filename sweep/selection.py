@@ -16,7 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
-from sweep.search import rank
+from sweep.search.ask_tell import rank
 from sweep.spec.study import StudySpec, stored_spec
 from sweep.stats import EDGE, MIN_FOLDS, paired_gain, paired_gains, t_quantile
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sweep.reports import Measures
-from sweep.samplers import Params
+from sweep.search.samplers import Params
 from sweep.spec.resolved import Outline
 from sweep.stats import standard_error
 

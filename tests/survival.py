@@ -261,7 +261,7 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
 
     from sweep import recovery
     from sweep.cohort import Cohort
-    from sweep.search import Search
+    from sweep.search.ask_tell import Search
     from sweep.storage import lease, trial_ids, writing
     from sweep.storage import mirror as storage
     from sweep.storage.mirror import MirroredStorage
@@ -367,7 +367,7 @@ def _append(file: str, text: str) -> None:
 
 def _keep_ledger() -> None:
     """Note in `ledger` each trial told, and, after a flush, those it has made safe."""
-    from sweep.search import Search
+    from sweep.search.ask_tell import Search
     from sweep.storage.mirror import MirroredStorage
 
     told: list[int] = []

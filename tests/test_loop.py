@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 import sweep
 from sweep import loop
 from sweep.lanes import Lanes
-from sweep.search import Search
+from sweep.search.ask_tell import Search
 from tests.studies import tiny
 from tests.test_runner import table
 

@@ -32,8 +32,8 @@ from sweep.lanes import Lanes, Recipe
 from sweep.machine import keep_freed_memory
 from sweep.models import MLP
 from sweep.optim import FusedAdam
+from sweep.search.fast_tpe import TPE
 from sweep.spec.resolved import Setting
-from sweep.tpe import TPE
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.storage import ask_cost
 

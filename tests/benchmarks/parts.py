@@ -13,7 +13,7 @@ from sweep import backprop, runner, workers
 from sweep.host import Fetched
 from sweep.lanes import Lanes
 from sweep.optim import Adam, FusedAdam
-from sweep.search import Search
+from sweep.search.ask_tell import Search
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
 

@@ -30,11 +30,11 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from sweep import runner
-from sweep.search import Search
+from sweep.search.ask_tell import Search
+from sweep.search.fast_tpe import TPE
 from sweep.spec.files import load_spec
 from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
-from sweep.tpe import TPE
 from tests.benchmarks.__main__ import STUDY, machine
 from tests.postgres import shared_server
 

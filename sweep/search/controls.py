@@ -16,8 +16,8 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.samplers import Params
-from sweep.search import rank
+from sweep.search.ask_tell import rank
+from sweep.search.samplers import Params
 from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.search import rank
+from sweep.search.ask_tell import rank
 from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
 from sweep.stats import EDGE, paired_gain

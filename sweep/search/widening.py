@@ -6,10 +6,10 @@ from typing import Any
 
 import optuna
 
-from sweep.controls import Controls
-from sweep.ranges import EVERY, may_widen, new_points, widened
-from sweep.samplers import make_space
-from sweep.search import Search
+from sweep.search.ask_tell import Search
+from sweep.search.controls import Controls
+from sweep.search.ranges import EVERY, may_widen, new_points, widened
+from sweep.search.samplers import make_space
 from sweep.spec.resolved import Outline
 from sweep.storage.mirror import MirroredStorage
 

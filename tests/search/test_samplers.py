@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sweep.errors import UsageError
-from sweep.samplers import make_design, make_pruner, make_sampler, make_space
+from sweep.search.samplers import make_design, make_pruner, make_sampler, make_space
 from sweep.spec.search import PrunerSpec, SamplerSpec
 from tests.studies import tiny
 

@@ -5,8 +5,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweep.samplers import make_sampler, make_space
-from sweep.search import Search
+from sweep.search.ask_tell import Search
+from sweep.search.samplers import make_sampler, make_space
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
 from tests.studies import tiny

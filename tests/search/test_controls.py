@@ -10,8 +10,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
 import sweep
-from sweep.controls import Controls
 from sweep.result import StudyResult
+from sweep.search.controls import Controls
 from sweep.spec.resolved import Range
 from tests.studies import tiny
 

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from sweep.samplers import QMC, Params, Space, make_design, make_sampler, reseed
+from sweep.search.samplers import QMC, Params, Space, make_design, make_sampler, reseed
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage

@@ -16,9 +16,9 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from sweep.errors import UsageError
+from sweep.search.fast_tpe import TPE
 from sweep.spec.search import PrunerSpec, SamplerSpec
 from sweep.spec.study import StudySpec
-from sweep.tpe import TPE
 
 Space = dict[str, FloatDistribution]
 Params = dict[str, float]

@@ -13,8 +13,8 @@ from optuna.trial import FrozenTrial
 import sweep
 from sweep.errors import UsageError
 from sweep.plan import make_plan, stability_cap
-from sweep.ranges import new_points, widened
 from sweep.result import StudyResult
+from sweep.search.ranges import new_points, widened
 from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
 from tests.conftest import made_study

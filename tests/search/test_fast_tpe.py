@@ -21,11 +21,12 @@ from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweep import recovery, samplers, tpe
-from sweep.samplers import make_sampler, make_space
-from sweep.search import Search
+from sweep import recovery
+from sweep.search import fast_tpe, samplers
+from sweep.search.ask_tell import Search
+from sweep.search.fast_tpe import TPE
+from sweep.search.samplers import make_sampler, make_space
 from sweep.storage.mirror import MirroredStorage
-from sweep.tpe import TPE
 from tests.studies import tiny
 
 ALPHA = FloatDistribution(1e-5, 1e-1, log=True)
@@ -174,8 +175,8 @@ def test_proposals_stay_where_optuna_computes_in_another_way(
 def test_densities_are_those_of_optuna(space: str, trials: int) -> None:
     """Whatever an earlier ask has left, and whether a kernel comes, goes or moves up."""
     searched, rng = SPACES[space], np.random.default_rng(0)
-    intervals = [tpe._Interval.of(distribution) for distribution in searched.values()]
-    masses = tpe._Masses()
+    intervals = [fast_tpe._Interval.of(distribution) for distribution in searched.values()]
+    masses = fast_tpe._Masses()
     ends = np.array([[at.first, at.last] for at in intervals])
     at_ends = np.repeat(ends, 3, axis=1)
     values = np.concatenate(
@@ -184,9 +185,9 @@ def test_densities_are_those_of_optuna(space: str, trials: int) -> None:
     values[:, 50:60] = values[:, 40:50]
     for n in [0, 1, 2, 5, 24, 25, 26, 300, *range(trials - 60, trials + 6, 3), trials, 300]:
         chosen = np.delete(values[:, :n], slice(n // 3, n // 3 + n % 5), axis=1)
-        mixture = tpe._Mixture(chosen, intervals, masses)
+        mixture = fast_tpe._Mixture(chosen, intervals, masses)
         observed = dict(zip(searched, chosen, strict=True))
-        theirs = _ParzenEstimator(observed, searched, tpe.DEFAULTS)
+        theirs = _ParzenEstimator(observed, searched, fast_tpe.DEFAULTS)
         drawn = mixture.draw(np.random.RandomState(n), 24)
         samples = theirs.sample(np.random.RandomState(n), 24)
         assert drawn.tolist() == [column.tolist() for column in samples.values()]
@@ -246,13 +247,13 @@ def test_a_study_that_is_another_one_is_read_anew(tmp_path: Path) -> None:
 
 def test_the_installed_optuna_is_the_one_that_is_followed() -> None:
     """If this fails, compare Optuna's TPE with ours, then let FOLLOWED name the new release."""
-    assert optuna.__version__ == tpe.FOLLOWED
+    assert optuna.__version__ == fast_tpe.FOLLOWED
 
 
 def test_beside_another_optuna_its_own_code_proposes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tpe, "FOLLOWED", "4.9.0")
+    monkeypatch.setattr(fast_tpe, "FOLLOWED", "4.9.0")
     sampler = Checked(seed=1)
     with owned(tmp_path, sampler) as (_, study):
         fill(study, SPACES["one"], 20)
