@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from sweep.data.problem import Problem
-from sweep.flat import Flat
-from sweep.optim import Adam, Columns
-from sweep.products import product
+from sweep.training.flat import Flat
+from sweep.training.linalg import product
+from sweep.training.optimizers import Adam, Columns
 
 STARTS, STEPS = 64, 100
 ROWS = 1000  # of more, some are climbed on; then on all rows

@@ -21,7 +21,7 @@ from sweep.drawing import (
 )
 from sweep.marks import sign
 from sweep.points import FEW, Point, View, common
-from sweep.reports import WEIGHT_EDGES
+from sweep.training.messages import WEIGHT_EDGES
 
 RARE = 0.002  # the share of weights that may lie outside of a picture
 Numbers = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

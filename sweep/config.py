@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from sweep.errors import UsageError
 from sweep.export import read_config
-from sweep.layout import is_weight
 from sweep.spec.files import parse_spec
 from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
 from sweep.spec.study import StudySpec
+from sweep.training.layout import is_weight
 
 
 @dataclass(frozen=True)

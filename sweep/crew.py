@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 from sweep.errors import SweepError
 from sweep.leader import Leader, cores
 from sweep.machine import importing
-from sweep.reports import Report
 from sweep.spec.resolved import Outline, Setting
 from sweep.spec.study import StudySpec
+from sweep.training.messages import Report
 
 if TYPE_CHECKING:
-    from sweep.cohort import Cohort
     from sweep.plan import Plan
+    from sweep.training.cohort import Cohort
 
 TEAMS = itertools.count()
 

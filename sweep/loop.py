@@ -13,17 +13,17 @@ from sweep.crew import Crew, Team
 from sweep.errors import SweepError
 from sweep.machine import is_out_of_memory
 from sweep.progress import Completed, Progress, Standing
-from sweep.reports import Measures, Report
 from sweep.search.ask_tell import Search
 from sweep.search.controls import Controls
 from sweep.search.samplers import Params, make_space
 from sweep.search.widening import Widening
 from sweep.spec.resolved import Outline
 from sweep.storage.mirror import MirroredStorage
+from sweep.training.messages import Measures, Report
 from sweep.valuation import valued
 
 if TYPE_CHECKING:
-    from sweep.cohort import Cohort
+    from sweep.training.cohort import Cohort
 
 CURVE_LAG_S = 1.0  # how far the storage may lag behind in curves, never in results
 PUBLISH_S = 5.0  # between two publications of a running study's results

@@ -13,19 +13,19 @@ from typing import Any
 
 import torch
 
-from sweep import optim
 from sweep.alpha_max import alpha_max
 from sweep.data.dataset import Dataset, load_dataset
 from sweep.data.problem import Problem, make_problem
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError
-from sweep.lanes import Recipe
-from sweep.layout import Layout
-from sweep.models import MLP, Factory, build
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.sections import AdamSpec, MlpSpec, SgdSpec
 from sweep.spec.study import StudySpec
-from sweep.stacked import check_model, first_line
+from sweep.training import optimizers
+from sweep.training.lanes import Recipe
+from sweep.training.layout import Layout
+from sweep.training.modules import MLP, Factory, build
+from sweep.training.vmapped import check_model, first_line
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave
 # the caches. A step that autograd differentiates has the larger fixed cost.
@@ -236,14 +236,14 @@ def _recipe(spec: StudySpec, device: torch.device) -> Recipe:
     )
 
 
-def _optimizer(spec: StudySpec, device: torch.device) -> optim.Optimizer:
+def _optimizer(spec: StudySpec, device: torch.device) -> optimizers.Optimizer:
     training, l1 = spec.training, spec.penalty.norm != "l2"
     if isinstance(training, SgdSpec):
         has_momentum = training.momentum > 0 or spec.search.space.momentum is not None
-        return optim.SGD(training.dampening, training.nesterov, l1, has_momentum)
+        return optimizers.SGD(training.dampening, training.nesterov, l1, has_momentum)
     decoupled = not isinstance(training, AdamSpec)
     in_one_pass = device.type == "cpu" and not l1 and not training.compile
-    adam = optim.FusedAdam if in_one_pass else optim.Adam
+    adam = optimizers.FusedAdam if in_one_pass else optimizers.Adam
     return adam(training.betas, training.eps, l1, decoupled)
 
 

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from sweep.errors import SweepError
 from sweep.fitted import Row
-from sweep.host import on_host
-from sweep.lanes import Lanes
-from sweep.layout import Tensors
 from sweep.machine import is_out_of_memory
 from sweep.plan import Plan
-from sweep.reports import Array, Measures
 from sweep.spec.resolved import Setting
+from sweep.training.lanes import Lanes
+from sweep.training.layout import Tensors
+from sweep.training.messages import Array, Measures
+from sweep.training.transfer import on_host
 
 N_BINS = 15  # of the calibration error
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.reports import Measures
 from sweep.search.samplers import Params
 from sweep.spec.resolved import Outline
 from sweep.stats import standard_error
+from sweep.training.messages import Measures
 
 
 def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from sweep.layout import Tensors
 from sweep.plan import Plan
 from sweep.spec.sections import MlpSpec
+from sweep.training.layout import Tensors
 
 MODULES = {"relu": "ReLU", "tanh": "Tanh", "gelu": "GELU", "silu": "SiLU", "elu": "ELU"}
 

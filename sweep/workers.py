@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 
-from sweep.cohort import Cohort
 from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.plan import Plan, make_plan
-from sweep.reports import Report
 from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
+from sweep.training.cohort import Cohort
+from sweep.training.messages import Report
 
 REPORT_S = 0.05  # how long a report may wait for others, where no pruner waits for it
 

@@ -173,13 +173,13 @@ def _measures(replicates: Sequence[float], n_folds: int) -> dict[str, Any]:
 @pytest.fixture(params=["numpy", "torch"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Multiply matrices by the one or the other, whatever the CPU."""
-    monkeypatch.setattr("sweep.products.by_numpy", lambda: request.param == "numpy")
+    monkeypatch.setattr("sweep.training.linalg.by_numpy", lambda: request.param == "numpy")
 
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedGpu]:
     """A GPU to train on."""
-    monkeypatch.setattr("sweep.products.by_numpy", lambda: False)  # of the host
+    monkeypatch.setattr("sweep.training.linalg.by_numpy", lambda: False)  # of the host
     with SimulatedGpu().present(monkeypatch) as device:
         yield device
 

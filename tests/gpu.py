@@ -26,7 +26,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from sweep import graph
+from sweep.training import cuda_graph
 from tests.replay import MASKS, REFUSED, Call, aliases, is_view, memory, tensors
 
 GPU = torch.device("cuda:0")
@@ -188,7 +188,7 @@ class SimulatedGpu(TorchDispatchMode):
         with monkeypatch.context() as patch, self:
             for name, stand_in in stand_ins.items():
                 patch.setattr(torch.cuda, name, stand_in)
-            patch.setattr(graph, "_stream", lambda device: stream)
+            patch.setattr(cuda_graph, "_stream", lambda device: stream)
             yield self
 
     def _arrive(self) -> None:

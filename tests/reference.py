@@ -1,6 +1,6 @@
 """The truth that fused training is compared with: one network, one plain torch.optim loop.
 
-Nothing here comes from `sweep.optim`, `sweep.penalty` or `sweep.lanes`.
+Nothing here comes from `optimizers`, `penalty` or `lanes` of `sweep.training`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sweep.data.problem import Problem
-from sweep.layout import is_weight
-from sweep.models import CounterDropout, Factory, build, dropout_key
 from sweep.spec.seeds import derive
+from sweep.training.layout import is_weight
+from sweep.training.modules import CounterDropout, Factory, build, dropout_key
 
 Name = Literal["sgd", "adam", "adamw"]
 

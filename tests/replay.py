@@ -112,7 +112,7 @@ def recorded(work: Callable[[], object]) -> list[Call]:
 
 
 def capture(work: Callable[[], object], state: Sequence[Tensor]) -> Callable[[], None]:
-    """Stand in for `sweep.graph.capture` on a CPU.
+    """Stand in for `sweep.training.cuda_graph.capture` on a CPU.
 
     Raises:
         RefusedError: a CUDA graph could not replay the work, or would replay something else.

@@ -260,12 +260,12 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
     from optuna.storages import RDBStorage
 
     from sweep import recovery
-    from sweep.cohort import Cohort
     from sweep.search.ask_tell import Search
     from sweep.storage import lease, trial_ids, writing
     from sweep.storage import mirror as storage
     from sweep.storage.mirror import MirroredStorage
     from sweep.storage.ownership import Ownership
+    from sweep.training.cohort import Cohort
 
     return {
         "epoch": (Cohort, "advance", "before", False),

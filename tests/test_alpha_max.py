@@ -11,11 +11,11 @@ import torch
 from sweep import alpha_max as module
 from sweep.alpha_max import alpha_max
 from sweep.data.problem import Problem
-from sweep.lanes import Lanes, Recipe
-from sweep.models import MLP
-from sweep.optim import SGD, Adam, Optimizer
-from sweep.reports import Measures
 from sweep.spec.resolved import Setting
+from sweep.training.lanes import Lanes, Recipe
+from sweep.training.messages import Measures
+from sweep.training.modules import MLP
+from sweep.training.optimizers import SGD, Adam, Optimizer
 from tests.problems import made_up, real, repeated
 
 ABOVE, BELOW = 1.03, 0.97

@@ -14,11 +14,11 @@ import pytest
 
 import sweep
 from sweep import workers
-from sweep.cohort import Cohort
 from sweep.crew import Team, hired
 from sweep.errors import SweepError, UsageError
 from sweep.result import StudyResult
 from sweep.spec.resolved import Setting
+from sweep.training.cohort import Cohort
 from tests.children import of
 from tests.studies import tiny
 

@@ -17,8 +17,8 @@ from sweep.drawing import INK, TOP, recoloured, rounded
 from sweep.errors import UsageError
 from sweep.figures import FIGURES, TITLES, drawn_figures, figure
 from sweep.points import BINS, View
-from sweep.reports import WEIGHT_EDGES
 from sweep.selection import Finished
+from sweep.training.messages import WEIGHT_EDGES
 from tests.conftest import made
 from tests.pictured import BEST, LOSSES, STRENGTHS, pictured, stop
 

@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 
 import sweep
 from sweep import loop
-from sweep.lanes import Lanes
 from sweep.search.ask_tell import Search
+from sweep.training.lanes import Lanes
 from tests.studies import tiny
 from tests.test_runner import table
 
@@ -111,7 +111,7 @@ def crash_after(n_epochs: int, folder: Path) -> None:
     script = f"""
 import os, pathlib, sweep
 from sweep import loop
-from sweep.cohort import Cohort
+from sweep.training.cohort import Cohort
 from tests.studies import tiny
 
 advance, calls, loop.CURVE_LAG_S = Cohort.advance, [], -1.0

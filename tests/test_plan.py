@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sweep.errors import UsageError
-from sweep.optim import FusedAdam
 from sweep.plan import CPU_BYTES, make_plan, resolve_device
+from sweep.training.optimizers import FusedAdam
 from tests.studies import tiny
 
 

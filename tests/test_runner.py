@@ -17,12 +17,12 @@ from optuna.trial import TrialState
 
 import sweep
 from sweep import runner
-from sweep.cohort import Cohort
 from sweep.errors import SweepError, UsageError
 from sweep.progress import Progress
-from sweep.reports import Report
 from sweep.result import StudyResult
 from sweep.storage.mirror import MirroredStorage
+from sweep.training.cohort import Cohort
+from sweep.training.messages import Report
 from tests.studies import tiny
 
 EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "sparsity", "outcome"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.reports import N_BINS, Measures
 from sweep.spec.resolved import Outline, Range
+from sweep.training.messages import N_BINS, Measures
 from sweep.valuation import valued
 from tests.studies import tiny
 

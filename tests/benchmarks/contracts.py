@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from sweep.cohort import Cohort
 from sweep.data.problem import Problem
-from sweep.lanes import Lanes, Recipe
-from sweep.models import MLP, Factory
-from sweep.optim import SGD, Adam, Optimizer
-from sweep.reports import Report
 from sweep.spec.resolved import Setting
+from sweep.training.cohort import Cohort
+from sweep.training.lanes import Lanes, Recipe
+from sweep.training.messages import Report
+from sweep.training.modules import MLP, Factory
+from sweep.training.optimizers import SGD, Adam, Optimizer
 
 ROWS, VALID, FEATURES, CLASSES, REPLICATES, BATCH = 300, 180, 64, 10, 8, 50
 ROUNDING = 1e-9  # in float64

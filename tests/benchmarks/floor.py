@@ -40,10 +40,10 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
 import torch
 
 from sweep.plan import Plan, make_plan
-from sweep.products import product
 from sweep.spec.files import load_spec
 from sweep.spec.sections import MlpSpec
 from sweep.spec.study import StudySpec
+from sweep.training.linalg import product
 from tests.benchmarks.machine import HERE, STUDIES, machine
 from tests.benchmarks.parts import NAMES, run_timed
 from tests.benchmarks.workloads import LONG, NETWORKS, QUICK, WORKLOADS, Workload

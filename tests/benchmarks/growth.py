@@ -28,12 +28,12 @@ import optuna
 import torch
 
 from sweep.data.problem import Problem
-from sweep.lanes import Lanes, Recipe
 from sweep.machine import keep_freed_memory
-from sweep.models import MLP
-from sweep.optim import FusedAdam
 from sweep.search.fast_tpe import TPE
 from sweep.spec.resolved import Setting
+from sweep.training.lanes import Lanes, Recipe
+from sweep.training.modules import MLP
+from sweep.training.optimizers import FusedAdam
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.storage import ask_cost
 

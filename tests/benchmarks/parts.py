@@ -8,21 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import sweep.lanes
-from sweep import backprop, runner, workers
-from sweep.host import Fetched
-from sweep.lanes import Lanes
-from sweep.optim import Adam, FusedAdam
+import sweep.training.lanes
+from sweep import runner, workers
 from sweep.search.ask_tell import Search
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
+from sweep.training import mlp
+from sweep.training.lanes import Lanes
+from sweep.training.optimizers import Adam, FusedAdam
+from sweep.training.transfer import Fetched
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("data and plan", workers, "planned"),
-    ("gather", sweep.lanes, "gather"),
-    ("forward", backprop, "_forward"),
-    ("backward", backprop, "_slope"),
-    ("backward", backprop, "_backward"),
+    ("gather", sweep.training.lanes, "gather"),
+    ("forward", mlp, "_forward"),
+    ("backward", mlp, "_slope"),
+    ("backward", mlp, "_backward"),
     ("optimiser", Adam, "step"),
     ("optimiser", FusedAdam, "step"),
     ("evaluation", Lanes, "validate"),

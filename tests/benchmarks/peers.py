@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sweep.cohort import Cohort
 from sweep.plan import Plan, make_plan
 from sweep.spec.files import load_spec
 from sweep.spec.study import StudySpec
+from sweep.training.cohort import Cohort
 from tests.benchmarks import ensemble, plain
 from tests.benchmarks.comparison import Outcome, done, figures, row
 from tests.benchmarks.contracts import trained

@@ -23,9 +23,9 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity
 
-from sweep.lanes import Lanes
 from sweep.plan import make_plan
 from sweep.spec.files import load_spec
+from sweep.training.lanes import Lanes
 from tests.benchmarks.contracts import BATCH, FEATURES, ROWS, a_batch, check_captured, made
 from tests.benchmarks.floor import flops_and_bytes, seconds, wait
 from tests.benchmarks.machine import STUDY

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from sweep.errors import UsageError
-from sweep.layout import Layout
-from sweep.models import MLP, build
-from sweep.stacked import Stacked, check_model, stack_buffers
+from sweep.training.layout import Layout
+from sweep.training.modules import MLP, build
+from sweep.training.vmapped import Stacked, check_model, stack_buffers
 from tests.networks import Recurrent, Tied
 from tests.problems import generator
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from sweep.errors import UsageError
-from sweep.layout import Layout, Tensors
-from sweep.models import Factory, build
+from sweep.training.layout import Layout, Tensors
+from sweep.training.modules import Factory, build
 
 
 class Stacked:

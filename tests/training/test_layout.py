@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sweep.layout import Layout, is_weight
+from sweep.training.layout import Layout, is_weight
 from tests.networks import Tied
 from tests.problems import generator
 

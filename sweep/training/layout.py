@@ -17,7 +17,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from sweep.flat import Flat
+from sweep.training.flat import Flat
 
 Tensors = dict[str, Tensor]  # by name
 

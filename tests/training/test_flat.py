@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sweep.flat import Flat
+from sweep.training.flat import Flat
 
 
 def numbered() -> Flat:

@@ -18,9 +18,9 @@ import math
 import torch
 from torch import Tensor
 
-from sweep.flat import Flat
-from sweep.reports import LARGEST, N_BINS
-from sweep.sums import sums
+from sweep.training.flat import Flat
+from sweep.training.messages import LARGEST, N_BINS
+from sweep.training.sums import sums
 
 
 def add_l2_gradient(gradient: Flat, params: Flat, alpha: Tensor, l1_ratio: Tensor) -> None:

@@ -22,8 +22,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from sweep.flat import Flat
-from sweep.penalty import add_l2_gradient, soft_threshold
+from sweep.training.flat import Flat
+from sweep.training.penalty import add_l2_gradient, soft_threshold
 
 
 class Columns(NamedTuple):

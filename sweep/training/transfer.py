@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweep.reports import Array
+from sweep.training.messages import Array
 
 
 class Fetched:

@@ -47,7 +47,7 @@ ACTIVATIONS: Mapping[str, type[nn.Module]] = {
 class MLP(nn.Module):
     """Stack linear layers with an activation between them; no hidden layer is linear.
 
-    `sweep.backprop` runs it in many lanes.
+    `sweep.training.mlp` runs it in many lanes.
     """
 
     def __init__(self, n_features: int, hidden: Sequence[int], n_outputs: int, activation: str):

@@ -14,20 +14,29 @@ import pytest
 import torch
 
 import sweep
-from sweep import graph, host
-from sweep.cohort import Cohort
 from sweep.errors import UsageError
-from sweep.lanes import Recipe
-from sweep.models import Factory
 from sweep.plan import CUDA_SHARE, make_plan
 from sweep.refit import fit
+from sweep.training import cuda_graph, transfer
+from sweep.training.cohort import Cohort
+from sweep.training.lanes import Recipe
+from sweep.training.modules import Factory
 from tests.benchmarks import contracts
 from tests.benchmarks import gpu as benchmark
 from tests.gpu import GPU, SimulatedGpu
 from tests.studies import tiny
-from tests.test_cohort import ADAM, EIGHT, HEALTHY, Told, alone, assert_close, mlp, problem_of
-from tests.test_cohort import crowded as in_company
-from tests.test_lanes import NETWORKS, optimizers
+from tests.training.test_cohort import (
+    ADAM,
+    EIGHT,
+    HEALTHY,
+    Told,
+    alone,
+    assert_close,
+    mlp,
+    problem_of,
+)
+from tests.training.test_cohort import crowded as in_company
+from tests.training.test_lanes import NETWORKS, optimizers
 
 ROUNDING = 1e-4  # of float32, where sums run in another order
 TABLE = ["number", "state", "value", "alpha", "train_loss", "norm", "outcome"]
@@ -207,7 +216,7 @@ def test_a_network_that_waits_for_the_gpu_trains_without_graphs(
         tmp_path, device=str(GPU), model={"source": source}, training__cuda_graph=True,
         search__n_trials=2,
     )  # fmt: skip
-    graph._tell.cache_clear()
+    cuda_graph._tell.cache_clear()
     with caplog.at_level(logging.WARNING, "sweep"):
         assert sweep.run(spec).trials["value"].notna().all()
     assert gpu.n_graphs == 0
@@ -216,7 +225,7 @@ def test_a_network_that_waits_for_the_gpu_trains_without_graphs(
 
 def test_values_that_are_not_waited_for_are_not_there(gpu: SimulatedGpu) -> None:
     on_gpu = torch.arange(3.0, device=GPU)
-    fetched = host.Fetched(on_gpu)
+    fetched = transfer.Fetched(on_gpu)
     assert np.isnan(np.asarray(fetched._values)).all()
     on_gpu.add_(1)  # after the copy was queued
     assert fetched.values().tolist() == [0, 1, 2]
@@ -231,7 +240,7 @@ def test_a_capture_runs_nothing_and_its_replays_nothing_of_python(gpu: Simulated
         runs.append(len(runs))
         x.add_(runs[-1])
 
-    replay = graph.capture(work, [x])
+    replay = cuda_graph.capture(work, [x])
     assert x.tolist() == [0, 0, 0]
     assert replay is not None
     replay()

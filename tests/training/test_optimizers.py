@@ -13,15 +13,15 @@ import torch
 from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 from torch import Tensor
 
-from sweep.cohort import Cohort
 from sweep.data.problem import Problem
-from sweep.flat import Flat
-from sweep.lanes import Lanes, Recipe
-from sweep.models import MLP
-from sweep.optim import SGD, Adam, Columns, FusedAdam, Optimizer
-from sweep.penalty import soft_threshold
-from sweep.reports import Measures
 from sweep.spec.resolved import Setting
+from sweep.training.cohort import Cohort
+from sweep.training.flat import Flat
+from sweep.training.lanes import Lanes, Recipe
+from sweep.training.messages import Measures
+from sweep.training.modules import MLP
+from sweep.training.optimizers import SGD, Adam, Columns, FusedAdam, Optimizer
+from sweep.training.penalty import soft_threshold
 from tests.problems import real
 
 # --- single steps

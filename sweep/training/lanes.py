@@ -27,18 +27,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweep import graph
-from sweep.backprop import TRANSPOSED, write_gradient
 from sweep.data.problem import Problem
-from sweep.evaluation import Evaluation, gather, row_losses, target_variance
-from sweep.host import sent
-from sweep.layout import Layout, Tensors
-from sweep.models import MLP, CounterDropout, Factory, build, dropout_key
-from sweep.optim import Columns, Optimizer
-from sweep.reports import Measures
 from sweep.spec.resolved import Setting
 from sweep.spec.seeds import derive
-from sweep.stacked import Stacked, stack_buffers
+from sweep.training import cuda_graph as graph
+from sweep.training.evaluation import Evaluation, gather, row_losses, target_variance
+from sweep.training.layout import Layout, Tensors
+from sweep.training.messages import Measures
+from sweep.training.mlp import TRANSPOSED, write_gradient
+from sweep.training.modules import MLP, CounterDropout, Factory, build, dropout_key
+from sweep.training.optimizers import Columns, Optimizer
+from sweep.training.transfer import sent
+from sweep.training.vmapped import Stacked, stack_buffers
 
 # MKL picks a kernel by the address of each matrix, so that the last bit of a product would depend
 # on the slot. In this mode, read at its first call, it does not, at about the same speed.

@@ -12,14 +12,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import sweep.lanes
-from sweep import optim, products
+import sweep.training.lanes
 from sweep.data.problem import Problem
-from sweep.evaluation import row_losses
-from sweep.flat import Flat
-from sweep.lanes import Lanes, Recipe
-from sweep.models import MLP, Factory, build
 from sweep.spec.resolved import Setting
+from sweep.training import linalg
+from sweep.training import optimizers as optim
+from sweep.training.evaluation import row_losses
+from sweep.training.flat import Flat
+from sweep.training.lanes import Lanes, Recipe
+from sweep.training.modules import MLP, Factory, build
 from tests import reference
 from tests.networks import Recurrent, Tied
 from tests.problems import made_up
@@ -195,7 +196,7 @@ def test_lanes_train_as_torch_optim_does(
 def test_both_libraries_of_products_train_as_torch_optim_does(
     monkeypatch: pytest.MonkeyPatch, hidden: list[int], by_numpy: bool
 ) -> None:
-    monkeypatch.setattr(products, "by_numpy", lambda: by_numpy)
+    monkeypatch.setattr(linalg, "by_numpy", lambda: by_numpy)
     problem = made_up("classification")
     case = make_case("adam", "elastic", "cosine", problem=problem)
     case = replace(case, factory=mlp(problem, hidden))
@@ -471,7 +472,7 @@ def test_a_loss_averaged_over_lanes_is_caught(
     case = make_case(optimizer, "l2", problem=problem, factory=relu_net(problem))
     trials = side_by_side(settings(optimizer, "l2"))
     assert case.gap(trials) < 1e-9
-    monkeypatch.setattr(sweep.lanes, "row_losses", averaged)
+    monkeypatch.setattr(sweep.training.lanes, "row_losses", averaged)
     assert case.gap(trials) > 1e-4
 
 

@@ -13,16 +13,16 @@ import pytest
 import torch
 from torch import nn
 
-from sweep import evaluation
-from sweep.cohort import Cohort
 from sweep.data.problem import Problem
-from sweep.evaluation import ENTRIES
-from sweep.lanes import Lanes, Recipe
-from sweep.layout import Layout
-from sweep.models import MLP, Factory
-from sweep.optim import SGD, Adam, FusedAdam, Optimizer
-from sweep.reports import Measures, Report
 from sweep.spec.resolved import Setting
+from sweep.training import evaluation
+from sweep.training.cohort import Cohort
+from sweep.training.evaluation import ENTRIES
+from sweep.training.lanes import Lanes, Recipe
+from sweep.training.layout import Layout
+from sweep.training.messages import Measures, Report
+from sweep.training.modules import MLP, Factory
+from sweep.training.optimizers import SGD, Adam, FusedAdam, Optimizer
 from tests import reference
 from tests.problems import made_up
 from tests.reference import Loop, Penalty
@@ -331,7 +331,7 @@ def asynchronous(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Lanes, "is_asynchronous", True)
     monkeypatch.setattr(Lanes, "same_in_any_number", False)
     monkeypatch.setattr(Lanes, "train_epoch", launched)
-    monkeypatch.setattr("sweep.cohort.Fetched", Fetched)
+    monkeypatch.setattr("sweep.training.cohort.Fetched", Fetched)
     return events
 
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-import sweep.backprop
-from sweep.backprop import ACTIVATIONS, TRANSPOSED, outputs, write_gradient
-from sweep.evaluation import row_losses
-from sweep.layout import Layout, Tensors
-from sweep.models import ACTIVATIONS as MODULES
-from sweep.models import MLP, build
-from sweep.stacked import Stacked
+import sweep.training.mlp
+from sweep.training.evaluation import row_losses
+from sweep.training.layout import Layout, Tensors
+from sweep.training.mlp import ACTIVATIONS, TRANSPOSED, outputs, write_gradient
+from sweep.training.modules import ACTIVATIONS as MODULES
+from sweep.training.modules import MLP, build
+from sweep.training.vmapped import Stacked
 
 LANES, ROWS, FEATURES, CLASSES = 3, 7, 5, 4
 TASKS = ("classification", "regression")
@@ -103,7 +103,7 @@ def test_a_slope_of_the_wrong_activation_is_caught(
     for other in MODULES.values():
         if other is not module:
             faulty: Any = ACTIVATIONS[module]._replace(backward=ACTIVATIONS[other].backward)
-            monkeypatch.setattr(sweep.backprop, "ACTIVATIONS", {**ACTIVATIONS, module: faulty})
+            monkeypatch.setattr(sweep.training.mlp, "ACTIVATIONS", {**ACTIVATIONS, module: faulty})
             assert (lanes.written() - lanes.of_autograd()).abs().max() > 1e-4
 
 

@@ -16,17 +16,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sweep import graph, optim, products
-from sweep.cohort import Cohort
 from sweep.data.problem import Problem
-from sweep.flat import Flat
-from sweep.lanes import Lanes, Recipe
-from sweep.models import Factory
+from sweep.training import cuda_graph as graph
+from sweep.training import linalg
+from sweep.training import optimizers as optim
+from sweep.training.cohort import Cohort
+from sweep.training.flat import Flat
+from sweep.training.lanes import Lanes, Recipe
+from sweep.training.modules import Factory
 from tests import replay
 from tests.benchmarks import contracts
 from tests.gpu import GPU, SimulatedGpu
 from tests.networks import Recurrent
-from tests.test_cohort import (
+from tests.training.test_cohort import (
     ADAM,
     DIVERGING,
     EIGHT,
@@ -41,7 +43,7 @@ from tests.test_cohort import (
     norm_net,
     problem_of,
 )
-from tests.test_lanes import NETWORKS, eventful, make_case, optimizers, relu_net
+from tests.training.test_lanes import NETWORKS, eventful, make_case, optimizers, relu_net
 
 EPOCHS, SLOTS = 20, 3
 History = list[Tensor]
@@ -63,7 +65,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return once
 
     monkeypatch.setattr(graph, "capture", capture)
-    monkeypatch.setattr(products, "by_numpy", lambda: False)  # a GPU's work is all of torch's
+    monkeypatch.setattr(linalg, "by_numpy", lambda: False)  # a GPU's work is all of torch's
     yield counts
     assert counts and all(counts), "nothing was replayed"
 

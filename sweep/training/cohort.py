@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sweep.data.problem import Problem
-from sweep.host import Fetched
-from sweep.lanes import Lanes, Recipe
-from sweep.models import Factory
-from sweep.reports import Array, Measures, Report
 from sweep.spec.resolved import Setting
+from sweep.training.lanes import Lanes, Recipe
+from sweep.training.messages import Array, Measures, Report
+from sweep.training.modules import Factory
+from sweep.training.transfer import Fetched
 
 
 @dataclass

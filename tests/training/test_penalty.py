@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from sweep.flat import Flat
-from sweep.penalty import (
+from sweep.training.flat import Flat
+from sweep.training.messages import LARGEST, N_BINS, WEIGHT_EDGES
+from sweep.training.penalty import (
     add_l2_gradient,
     histogram,
     inputs_used,
@@ -21,7 +22,6 @@ from sweep.penalty import (
     soft_threshold,
     sparsity,
 )
-from sweep.reports import LARGEST, N_BINS, WEIGHT_EDGES
 from tests.problems import real
 
 FINITE = st.floats(-1e6, 1e6, width=32)

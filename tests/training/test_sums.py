@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from sweep.sums import VECTORISED, slow, sums
+from sweep.training.sums import VECTORISED, slow, sums
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (2, 3, 129), (1, 200)])
@@ -46,7 +46,7 @@ def noticed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return values.sum(axis)  # type: ignore[no-any-return]
 
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.sums.slow", slowed)
+        patch.setattr("sweep.training.sums.slow", slowed)
         patch.setattr(torch, "sum", added)
         yield how
 

@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 from sweep.errors import UsageError
-from sweep.models import ACTIVATIONS, MLP, CounterDropout, build, dropout_key, with_counter_dropout
+from sweep.training.modules import (
+    ACTIVATIONS,
+    MLP,
+    CounterDropout,
+    build,
+    dropout_key,
+    with_counter_dropout,
+)
 from tests.problems import generator
 
 ROWS = torch.randn(4, 5, generator=generator(1))

@@ -26,10 +26,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sweep.layout import Tensors
-from sweep.models import ELU, MLP, SiLU
-from sweep.products import affine, product
-from sweep.sums import sums
+from sweep.training.layout import Tensors
+from sweep.training.linalg import affine, product
+from sweep.training.modules import ELU, MLP, SiLU
+from sweep.training.sums import sums
 
 TRANSPOSED = ("layers.0.weight",)  # parameters that best lie so
 

@@ -19,15 +19,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sweep.backprop import outputs
 from sweep.data.problem import Problem
-from sweep.host import Fetched
-from sweep.layout import Layout, Tensors
-from sweep.models import MLP
-from sweep.penalty import histogram, inputs_used, norm, sparsity
-from sweep.reports import Measures
-from sweep.stacked import Stacked
-from sweep.sums import sums
+from sweep.training.layout import Layout, Tensors
+from sweep.training.messages import Measures
+from sweep.training.mlp import outputs
+from sweep.training.modules import MLP
+from sweep.training.penalty import histogram, inputs_used, norm, sparsity
+from sweep.training.sums import sums
+from sweep.training.transfer import Fetched
+from sweep.training.vmapped import Stacked
 
 # That are made at once, of the widest layer's output and of what is measured: on a CPU as many as
 # its caches hold, on a GPU as keep it busy.

@@ -11,8 +11,9 @@ import torch
 from threadpoolctl import threadpool_info
 from torch import Tensor
 
-from sweep import machine, products
-from sweep.products import AVX512_KERNELS, affine, product
+from sweep import machine
+from sweep.training import linalg
+from sweep.training.linalg import AVX512_KERNELS, affine, product
 
 AMD = "vendor_id\t: AuthenticAMD\nflags\t\t: fpu sse avx2 "
 
@@ -95,7 +96,7 @@ def test_what_is_compiled_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> bool:
         raise AssertionError("numpy was asked")
 
-    monkeypatch.setattr(products, "by_numpy", refuse)
+    monkeypatch.setattr(linalg, "by_numpy", refuse)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     a, b = matrices(torch.float32)
     torch.testing.assert_close(product(a, b), a @ b)
@@ -131,7 +132,7 @@ def test_numpy_is_asked_which_kernels_it_has(monkeypatch: pytest.MonkeyPatch) ->
         if library["internal_api"] == "openblas" and "numpy" in library["filepath"]
     }
     for amd in (True, False):
-        monkeypatch.setattr(products, "is_amd_with_avx512", lambda amd=amd: amd)
-        products.by_numpy.cache_clear()
-        assert products.by_numpy() == (amd and bool(kernels & set(AVX512_KERNELS)))
-    products.by_numpy.cache_clear()
+        monkeypatch.setattr(linalg, "is_amd_with_avx512", lambda amd=amd: amd)
+        linalg.by_numpy.cache_clear()
+        assert linalg.by_numpy() == (amd and bool(kernels & set(AVX512_KERNELS)))
+    linalg.by_numpy.cache_clear()

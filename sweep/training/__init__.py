@@ -1,0 +1,1 @@
+"""Hundreds of networks trained as one: lanes, layers, optimisers, the penalty."""
