@@ -120,7 +120,7 @@ def validate(
     """Show the resolved study and the plan, without training."""
     spec = _load(study, sets, storage, device)
     with importing():
-        from sweep.plan import make_plan
+        from sweep.plan.plan import make_plan
         from sweep.search.samplers import check_search
         from sweep.storage.engine import public_url
 

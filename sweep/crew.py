@@ -27,7 +27,7 @@ from sweep.spec.study import StudySpec
 from sweep.training.messages import Report
 
 if TYPE_CHECKING:
-    from sweep.plan import Plan
+    from sweep.plan.plan import Plan
     from sweep.training.cohort import Cohort
 
 TEAMS = itertools.count()

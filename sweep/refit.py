@@ -19,7 +19,7 @@ from sweep.errors import SweepError, UsageError
 from sweep.export import read_config
 from sweep.fitted import Estimate, Fit, Row, sentence
 from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
-from sweep.plan import Plan, make_plan
+from sweep.plan.plan import Plan, make_plan
 from sweep.retrain import Trained, train_seeds
 from sweep.spec.files import parse_spec
 from sweep.spec.sections import OwnModelSpec

@@ -21,7 +21,7 @@ from torch import Tensor
 from sweep.errors import SweepError
 from sweep.fitted import Row
 from sweep.machine import is_out_of_memory
-from sweep.plan import Plan
+from sweep.plan.plan import Plan
 from sweep.spec.resolved import Setting
 from sweep.training.lanes import Lanes
 from sweep.training.layout import Tensors

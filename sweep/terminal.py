@@ -11,7 +11,7 @@ from sweep.bars import curve_line, pm
 
 if TYPE_CHECKING:
     from sweep.fitted import Fit
-    from sweep.plan import Plan
+    from sweep.plan.plan import Plan
     from sweep.result import StudyResult
     from sweep.selection import Finished
     from sweep.storage.doctor import Finding, Repair

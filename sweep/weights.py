@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sweep.plan import Plan
+from sweep.plan.plan import Plan
 from sweep.spec.sections import MlpSpec
 from sweep.training.layout import Tensors
 

@@ -241,7 +241,7 @@ def test_the_owner_of_workers_imports_no_torch_and_plans_nothing(tmp_path: Path)
     code = (
         "import sys; from sweep.__main__ import main; sys.argv = ['sweep', *sys.argv[1:]]\n"
         "try: main()\n"
-        "finally: assert not {'torch', 'sweep.plan', 'sweep.data.dataset'} & set(sys.modules)"
+        "finally: assert not {'torch', 'sweep.plan.plan', 'sweep.data.dataset'} & set(sys.modules)"
     )
     for command in ("run", str(tmp_path / "tiny.yaml")), ("run", "studies/digits-l2.yaml"):
         sets = ("--set", "training.workers=2", "--n-trials", "2", "--set", "training.epochs=2")

@@ -47,7 +47,6 @@ FACE = "__init__"  # names the public objects, and imports them when they are as
 
 Sources = Mapping[str, str]
 HOMES: dict[str, str] = {
-    "alpha_max": "plan.alpha_max",
     "bars": "cli.progress",
     "board": "dashboard.page",
     "card": "config.card",
@@ -66,7 +65,6 @@ HOMES: dict[str, str] = {
     "machine": "runtime",
     "marks": "reporting.overlays",
     "overview": "analysis.status",
-    "plan": "plan.plan",
     "points": "reporting.points",
     "progress": "runner.progress",
     "recovery": "runner.recovery",

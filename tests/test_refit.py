@@ -21,7 +21,7 @@ from sweep.data.holdout import make_refit_problem, refit_seed
 from sweep.errors import SweepError, UsageError
 from sweep.export import make_config, read_config, write_config
 from sweep.overview import load_study
-from sweep.plan import make_factory
+from sweep.plan.plan import make_factory
 from sweep.refit import N_SEEDS, fit, sentence
 from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec

@@ -39,7 +39,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
 
 import torch
 
-from sweep.plan import Plan, make_plan
+from sweep.plan.plan import Plan, make_plan
 from sweep.spec.files import load_spec
 from sweep.spec.sections import MlpSpec
 from sweep.spec.study import StudySpec

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sweep.plan import Plan, make_plan
+from sweep.plan.plan import Plan, make_plan
 from sweep.spec.files import load_spec
 from sweep.spec.study import StudySpec
 from sweep.training.cohort import Cohort

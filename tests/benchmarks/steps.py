@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity
 
-from sweep.plan import make_plan
+from sweep.plan.plan import make_plan
 from sweep.spec.files import load_spec
 from sweep.training.lanes import Lanes
 from tests.benchmarks.contracts import BATCH, FEATURES, ROWS, a_batch, check_captured, made

@@ -4,7 +4,7 @@
 
 For the networks of each workload, the time of one lane's epoch (its steps and its validation)
 against the number of slots, and the memory that the lanes' tensors take in a step. More lanes
-share the fixed cost of a step until their tensors leave the caches; `sweep.plan.CPU_BYTES` is set
+share the fixed cost of a step until their tensors leave the caches; `CPU_BYTES` of the plan is set
 where the cost has flattened and not yet risen. Medians of 5 epochs after a warm-up, one thread.
 Writes widths.json and prints the table.
 """
@@ -25,7 +25,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
 import torch
 
 from sweep.machine import keep_freed_memory
-from sweep.plan import Plan, make_plan
+from sweep.plan.plan import Plan, make_plan
 from sweep.spec.files import load_spec
 from sweep.training.lanes import Lanes
 from tests.benchmarks.machine import HERE, STUDIES, machine

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 import sweep
 from sweep.errors import UsageError
-from sweep.plan import make_plan, stability_cap
+from sweep.plan.plan import make_plan, stability_cap
 from sweep.result import StudyResult
 from sweep.search.ranges import new_points, widened
 from sweep.spec.resolved import Range

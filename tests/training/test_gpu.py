@@ -15,7 +15,7 @@ import torch
 
 import sweep
 from sweep.errors import UsageError
-from sweep.plan import CUDA_SHARE, make_plan
+from sweep.plan.plan import CUDA_SHARE, make_plan
 from sweep.refit import fit
 from sweep.training import cuda_graph, transfer
 from sweep.training.cohort import Cohort

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sweep.errors import UsageError
-from sweep.plan import CPU_BYTES, make_plan, resolve_device
+from sweep.plan.plan import CPU_BYTES, make_plan, resolve_device
 from sweep.training.optimizers import FusedAdam
 from tests.studies import tiny
 

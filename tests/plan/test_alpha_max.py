@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from sweep import alpha_max as module
-from sweep.alpha_max import alpha_max
 from sweep.data.problem import Problem
+from sweep.plan import alpha_max as module
+from sweep.plan.alpha_max import alpha_max
 from sweep.spec.resolved import Setting
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.messages import Measures

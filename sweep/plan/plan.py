@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from sweep.alpha_max import alpha_max
 from sweep.data.dataset import Dataset, load_dataset
 from sweep.data.problem import Problem, make_problem
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError
+from sweep.plan.alpha_max import alpha_max
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.sections import AdamSpec, MlpSpec, SgdSpec
 from sweep.spec.study import StudySpec
