@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sweep.leader import leading
+from sweep.engines.fork import leading
 
 # As in `workers: 2` and --set training.workers=auto.
 MANY = re.compile(r"""\bworkers["']?\s*[:=]\s*["']?(?!1\b)\w""")

@@ -31,7 +31,7 @@ from sweep.terminal import (
 )
 
 if TYPE_CHECKING:
-    from sweep.leader import Leader
+    from sweep.engines.fork import Leader
     from sweep.spec.study import StudySpec
 
 OUT = Path("studies/out")
@@ -92,7 +92,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or go on with it where it stopped."""
-    from sweep.crew import hired
+    from sweep.engines.hire import hired
 
     spec = _load(study, sets, storage, device, n_trials)
     with hired(spec, context.obj) as crew:

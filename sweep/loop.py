@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import optuna
 from optuna.trial import TrialState
 
-from sweep.crew import Crew, Team
+from sweep.engines.hire import Crew, Team
 from sweep.errors import SweepError
 from sweep.machine import is_out_of_memory
 from sweep.progress import Completed, Progress, Standing

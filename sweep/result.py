@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import optuna
 
 from sweep import board
-from sweep.crew import Crew
+from sweep.engines.hire import Crew
 from sweep.errors import SweepError
 from sweep.export import make_config, write_config
 from sweep.loop import Ending

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import optuna
 
 from sweep import recovery
-from sweep.crew import Crew, hired
+from sweep.engines.hire import Crew, hired
 from sweep.errors import SweepError
 from sweep.loop import Ending, Loop
 from sweep.progress import Progress

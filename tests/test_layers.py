@@ -54,13 +54,11 @@ HOMES: dict[str, str] = {
     "closeups": "reporting.closeups",
     "comparison": "reporting.comparison",
     "config": "config.training_loop",
-    "crew": "engines.hire",
     "dashboard": "dashboard.server",
     "drawing": "reporting.plotly",
     "export": "config.export",
     "figures": "reporting.figures",
     "fitted": "config.result",
-    "leader": "engines.fork",
     "loop": "runner.loop",
     "machine": "runtime",
     "marks": "reporting.overlays",
@@ -79,7 +77,6 @@ HOMES: dict[str, str] = {
     "valuation": "runner.valuation",
     "verdict": "analysis.verdict",
     "weights": "config.network",
-    "workers": "engines.worker",
 }
 
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import sweep.training.lanes
-from sweep import runner, workers
+from sweep import runner
+from sweep.engines import worker
 from sweep.search.ask_tell import Search
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
@@ -19,7 +20,7 @@ from sweep.training.optimizers import Adam, FusedAdam
 from sweep.training.transfer import Fetched
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
-    ("data and plan", workers, "planned"),
+    ("data and plan", worker, "planned"),
     ("gather", sweep.training.lanes, "gather"),
     ("forward", mlp, "_forward"),
     ("backward", mlp, "_slope"),

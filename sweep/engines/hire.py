@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from typing import TYPE_CHECKING, Any
 
+from sweep.engines.fork import Leader, cores
 from sweep.errors import SweepError
-from sweep.leader import Leader, cores
 from sweep.machine import importing
 from sweep.spec.resolved import Outline, Setting
 from sweep.spec.study import StudySpec
@@ -77,7 +77,7 @@ class Crew:
         """Make a cohort of so many lanes, after `outline`."""
         if self._pipes:
             return Team(self._pipes, self._spec.n_replicates, width)
-        from sweep.workers import make_cohort
+        from sweep.engines.worker import make_cohort
 
         return make_cohort(self._plan, width)
 
@@ -89,7 +89,7 @@ class Crew:
     @cached_property
     def _plan(self) -> Plan:
         with importing():
-            from sweep.workers import planned
+            from sweep.engines.worker import planned
 
         return planned(self._spec)
 

@@ -15,8 +15,8 @@ import pytest
 
 import sweep.__main__
 from sweep import cli
-from sweep.crew import hired
-from sweep.leader import Leader, leading
+from sweep.engines.fork import Leader, leading
+from sweep.engines.hire import hired
 from tests.children import of
 from tests.studies import tiny
 

@@ -73,7 +73,7 @@ def cores() -> int:
 def _be_a_worker(pipe: Connection) -> NoReturn:
     try:
         with importing():
-            from sweep.workers import lead
+            from sweep.engines.worker import lead
 
         lead(pipe, SIGNALS)
     except Exception:

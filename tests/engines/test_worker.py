@@ -5,9 +5,9 @@ import pickle
 import pytest
 import torch
 
+from sweep.engines.worker import sendable
 from sweep.errors import UsageError
 from sweep.machine import is_out_of_memory
-from sweep.workers import sendable
 
 
 class Odd(Exception):

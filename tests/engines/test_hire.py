@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import sweep
-from sweep import workers
-from sweep.crew import Team, hired
+from sweep.engines import worker
+from sweep.engines.hire import Team, hired
 from sweep.errors import SweepError, UsageError
 from sweep.result import StudyResult
 from sweep.spec.resolved import Setting
@@ -139,7 +139,7 @@ def test_epochs_come_one_by_one_however_many_are_told_at_once(
         return advance(self)
 
     monkeypatch.setattr(Cohort, "advance", full_later)
-    monkeypatch.setattr(workers, "REPORT_S", patience)
+    monkeypatch.setattr(worker, "REPORT_S", patience)
     with hired(tiny(tmp_path, training__workers=2)) as crew:
         assert crew.outline.workers == 2
         team = crew.cohort(8)
@@ -158,7 +158,7 @@ def test_epochs_come_one_by_one_however_many_are_told_at_once(
 def test_where_a_pruner_waits_each_epoch_is_told_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "REPORT_S", float("inf"))
+    monkeypatch.setattr(worker, "REPORT_S", float("inf"))
     spec = tiny(
         tmp_path, training__workers=2, training__epochs=400, search__pruner={"type": "median"}
     )

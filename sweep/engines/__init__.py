@@ -1,0 +1,1 @@
+"""Who trains a study: this process, or workers that it forks."""
