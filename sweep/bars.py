@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweep.progress import Progress
+    from sweep.runner.progress import Progress
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 N_COLUMNS = 40

@@ -14,10 +14,10 @@ from sweep import board
 from sweep.engines.hire import Crew
 from sweep.errors import SweepError
 from sweep.export import make_config, write_config
-from sweep.loop import Ending
 from sweep.overview import load_study
-from sweep.progress import Progress
-from sweep.runner import run_study
+from sweep.runner.loop import Ending
+from sweep.runner.progress import Progress
+from sweep.runner.run import run_study
 from sweep.selection import Choice, Finished, Selection, choices
 from sweep.spec.study import StudySpec
 from sweep.verdict import verdict

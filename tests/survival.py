@@ -234,7 +234,7 @@ def play(request: dict[str, Any]) -> None:
 
 def impose(conditions: Conditions) -> None:
     """Bring about conditions in this process, for good."""
-    from sweep import runner
+    from sweep.runner import run as runner
     from sweep.storage import engine, lease
 
     for module, name, value in (
@@ -259,7 +259,7 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
     """Name -> what is wrapped there: owner, method, `before` or `after` it, flush first."""
     from optuna.storages import RDBStorage
 
-    from sweep import recovery
+    from sweep.runner import recovery
     from sweep.search.ask_tell import Search
     from sweep.storage import lease, trial_ids, writing
     from sweep.storage import mirror as storage

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import sweep.training.lanes
-from sweep import runner
 from sweep.engines import worker
+from sweep.runner import run
 from sweep.search.ask_tell import Search
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
@@ -43,7 +43,7 @@ def run_timed(spec: StudySpec) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, timers() as spent:
         stored = spec.model_copy(update={"storage": f"sqlite:///{folder}/parts.db"})
         begin = time.perf_counter()
-        runner.run_study(stored)
+        run.run_study(stored)
         whole = time.perf_counter() - begin
     return {**spent, "the rest": whole - sum(spent.values()), "whole": whole}
 

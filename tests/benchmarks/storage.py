@@ -29,7 +29,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from sweep import runner
+from sweep.runner import run
 from sweep.search.ask_tell import Search
 from sweep.search.fast_tpe import TPE
 from sweep.spec.files import load_spec
@@ -128,7 +128,7 @@ def study_share(folder: Path) -> dict[str, float]:
             patch.setattr(Search, name, timed("asks_and_tells", getattr(Search, name)))
         patch.setattr(MirroredStorage, "flush", timed("flushes", MirroredStorage.flush))
         begin = time.perf_counter()
-        runner.run_study(spec)
+        run.run_study(spec)
         whole = time.perf_counter() - begin
     return {key: round(seconds / whole, 4) for key, seconds in spent.items()}
 

@@ -21,7 +21,7 @@ from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweep import recovery
+from sweep.runner import recovery
 from sweep.search import fast_tpe, samplers
 from sweep.search.ask_tell import Search
 from sweep.search.fast_tpe import TPE

@@ -4,7 +4,7 @@ import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from sweep.progress import Completed, Standing
+from sweep.runner.progress import Completed, Standing
 
 SPACE = {"alpha": FloatDistribution(1e-6, 1.0, log=True)}
 

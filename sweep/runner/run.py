@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 
 import optuna
 
-from sweep import recovery
 from sweep.engines.hire import Crew, hired
 from sweep.errors import SweepError
-from sweep.loop import Ending, Loop
-from sweep.progress import Progress
+from sweep.runner import recovery
+from sweep.runner.loop import Ending, Loop
+from sweep.runner.progress import Progress
+from sweep.runner.resume import settle
 from sweep.search.ask_tell import is_result
 from sweep.search.samplers import check_search, make_pruner, make_sampler
-from sweep.settle import settle
 from sweep.spec.study import StudySpec
 from sweep.storage.engine import prepare, rename_study
 from sweep.storage.mirror import MirroredStorage

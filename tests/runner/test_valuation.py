@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.runner.valuation import valued
 from sweep.spec.resolved import Outline, Range
 from sweep.training.messages import N_BINS, Measures
-from sweep.valuation import valued
 from tests.studies import tiny
 
 RESULT = Measures(

@@ -12,13 +12,13 @@ import pytest
 from optuna.trial import TrialState
 
 import sweep
-from sweep import loop
+from sweep.runner import loop
 from sweep.search.ask_tell import Search
 from sweep.training.lanes import Lanes
+from tests.runner.test_run import table
 from tests.studies import tiny
-from tests.test_runner import table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(

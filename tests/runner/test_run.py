@@ -16,10 +16,10 @@ import torch
 from optuna.trial import TrialState
 
 import sweep
-from sweep import runner
 from sweep.errors import SweepError, UsageError
-from sweep.progress import Progress
 from sweep.result import StudyResult
+from sweep.runner import run
+from sweep.runner.progress import Progress
 from sweep.storage.mirror import MirroredStorage
 from sweep.training.cohort import Cohort
 from sweep.training.messages import Report
@@ -267,7 +267,7 @@ def test_the_lease_is_renewed_while_an_epoch_takes_long(
         renewed.set()
         return advance(self)
 
-    monkeypatch.setattr(runner, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(run, "HEARTBEAT_S", 0.02)
     monkeypatch.setattr(Cohort, "advance", slow)
     sweep.run(spec)
     assert renewed.is_set()

@@ -3,7 +3,7 @@
 import pytest
 from optuna.trial import TrialState
 
-from sweep.recovery import reconcile, requeue
+from sweep.runner.recovery import reconcile, requeue
 from tests.mirrors import (
     Own,
     abandon,

@@ -12,7 +12,8 @@ from optuna.trial import TrialState
 from sweep.engines.hire import Crew, Team
 from sweep.errors import SweepError
 from sweep.machine import is_out_of_memory
-from sweep.progress import Completed, Progress, Standing
+from sweep.runner.progress import Completed, Progress, Standing
+from sweep.runner.valuation import valued
 from sweep.search.ask_tell import Search
 from sweep.search.controls import Controls
 from sweep.search.samplers import Params, make_space
@@ -20,7 +21,6 @@ from sweep.search.widening import Widening
 from sweep.spec.resolved import Outline
 from sweep.storage.mirror import MirroredStorage
 from sweep.training.messages import Measures, Report
-from sweep.valuation import valued
 
 if TYPE_CHECKING:
     from sweep.training.cohort import Cohort
