@@ -15,11 +15,11 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from sweep.analysis.selection import Finished
+from sweep.analysis.verdict import verdict
 from sweep.drawing import Figure, recoloured
 from sweep.figures import TITLES, drawn_figures
-from sweep.selection import Finished
 from sweep.tables import Table, key_numbers
-from sweep.verdict import verdict
 
 SHOWN = ("validation_curve", "terms", "balance", "sparsity", "weights")
 PIECE = 2045  # characters of a text in one attribute: optuna-dashboard's SYSTEM_ATTR_MAX_LENGTH

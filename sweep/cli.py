@@ -151,7 +151,7 @@ def status(
     """List the studies of a storage: trials per state, best value, who runs it, how long yet."""
     url, name = _locate(study, storage) if study else (_storage_url(storage), None)
     with importing():
-        from sweep.overview import overview
+        from sweep.analysis.status import overview
         from sweep.storage.engine import public_url
 
     rows = overview(url, name)
@@ -178,8 +178,8 @@ def export(
     selection = _selection(select)
     url, name = _locate(study, storage)
     with importing():
+        from sweep.analysis.status import load_study
         from sweep.export import make_config, write_config
-        from sweep.overview import load_study
 
     path = output or OUT / f"{name}.yaml"
     config = make_config(load_study(url, name), selection)
@@ -204,7 +204,7 @@ def fit(
     """Refit with the exported strength and with none, and measure both on the test rows."""
     with importing():
         from sweep import refit
-        from sweep.overview import note_fit
+        from sweep.analysis.status import note_fit
 
     with epochs_bar(hidden=as_json) as on_progress:
         done = refit.fit(config, output, device=device, on_progress=on_progress)
@@ -236,7 +236,7 @@ def report(
     if path.suffix not in (".html", ".htm"):
         raise UsageError(f"--output: must end in .html, got {path}. Change the suffix")
     with importing():
-        from sweep.overview import load_study
+        from sweep.analysis.status import load_study
         from sweep.report import write_report
 
     size_bytes = write_report([load_study(url, name) for url, name in places], path)

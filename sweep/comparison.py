@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from sweep.analysis.selection import Finished
 from sweep.drawing import (
     BLUE,
     BROWN,
@@ -21,7 +22,6 @@ from sweep.drawing import (
 )
 from sweep.marks import curve, metric_words, sign
 from sweep.points import Point, View
-from sweep.selection import Finished
 
 HUES = (BLUE, ORANGE, GREEN, PINK, BROWN, GREY)
 

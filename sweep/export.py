@@ -14,8 +14,8 @@ from typing import Any
 
 import optuna
 
+from sweep.analysis.selection import Choice, Finished, Selection
 from sweep.errors import UsageError
-from sweep.selection import Choice, Finished, Selection
 from sweep.spec.study import StudySpec
 
 PACKAGES = ("sweep", "torch", "optuna", "scikit-learn")

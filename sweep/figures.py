@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from sweep.analysis.selection import Finished
 from sweep.closeups import learning_curves, weights
 from sweep.drawing import (
     BLUE,
@@ -38,7 +39,6 @@ from sweep.marks import (
     training_words,
 )
 from sweep.points import FEW, Point, Quantity, View, common, training_loss, validation_loss
-from sweep.selection import Finished
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

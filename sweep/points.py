@@ -10,8 +10,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from sweep.analysis.selection import Choice, Finished, choices
 from sweep.errors import UsageError
-from sweep.selection import Choice, Finished, choices
 from sweep.spec.study import StudySpec
 
 NOTHING = 1e-3  # the share of the best trial's norm below which hardly anything is left

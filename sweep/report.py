@@ -14,13 +14,13 @@ from typing import Any
 
 import optuna
 
+from sweep.analysis.selection import Finished, choices
+from sweep.analysis.verdict import verdict
 from sweep.comparison import comparison
 from sweep.drawing import THEMES, Figure
 from sweep.export import FORMULAS, write_whole
 from sweep.figures import TITLES, drawn_figures
-from sweep.selection import Finished, choices
 from sweep.tables import Table, fit_table, key_numbers, provenance, studies_table
-from sweep.verdict import verdict
 
 LOOK = {
     "validation_curve": "Look for the valley. To its left the network fits noise: training loss"

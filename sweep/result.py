@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import optuna
 
 from sweep import board
+from sweep.analysis.selection import Choice, Finished, Selection, choices
+from sweep.analysis.status import load_study
+from sweep.analysis.verdict import verdict
 from sweep.engines.hire import Crew
 from sweep.errors import SweepError
 from sweep.export import make_config, write_config
-from sweep.overview import load_study
 from sweep.runner.loop import Ending
 from sweep.runner.progress import Progress
 from sweep.runner.run import run_study
-from sweep.selection import Choice, Finished, Selection, choices
 from sweep.spec.study import StudySpec
-from sweep.verdict import verdict
 
 if TYPE_CHECKING:
     import pandas as pd

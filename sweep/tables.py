@@ -12,9 +12,9 @@ from typing import Any
 import optuna
 from sqlalchemy import make_url
 
+from sweep.analysis.selection import Choice, Finished, choices
 from sweep.fitted import METRICS, Estimate
 from sweep.marks import metric_words, sign, training_words
-from sweep.selection import Choice, Finished, choices
 from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 

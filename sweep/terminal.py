@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sweep.bars import curve_line, pm
 
 if TYPE_CHECKING:
+    from sweep.analysis.selection import Finished
     from sweep.fitted import Fit
     from sweep.plan.plan import Plan
     from sweep.result import StudyResult
-    from sweep.selection import Finished
     from sweep.storage.doctor import Finding, Repair
 
 
@@ -34,7 +34,7 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
         if outcome.ending == "done":
             _ = outcome.finished  # says why there is nothing to choose from
         return
-    from sweep.verdict import verdict
+    from sweep.analysis.verdict import verdict
 
     finished = outcome.finished
     _print_table(*_choices_table(finished))
@@ -46,7 +46,7 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
 
 
 def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    from sweep.selection import choices
+    from sweep.analysis.selection import choices
 
     score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
     params = list(finished.trials[0].params)
@@ -142,7 +142,7 @@ def summary(outcome: StudyResult) -> dict[str, Any]:
     """Return what `sweep run --json` prints."""
     from optuna.trial import TrialState
 
-    from sweep.verdict import verdict
+    from sweep.analysis.verdict import verdict
 
     trials = outcome.study.get_trials(deepcopy=False)
     summary: dict[str, Any] = {

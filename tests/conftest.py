@@ -21,8 +21,8 @@ from optuna.trial import create_trial
 
 import sweep
 from sweep import cli
+from sweep.analysis.selection import Finished
 from sweep.errors import OwnedElsewhereError, StorageError
-from sweep.selection import Finished
 from sweep.spec.files import parse_spec
 from sweep.stats import standard_error
 from sweep.storage.engine import open_storage

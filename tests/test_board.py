@@ -18,11 +18,11 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
+from sweep.analysis.status import load_study
 from sweep.board import PIECE, SHOWN, publish
 from sweep.cli import INTERRUPTED
 from sweep.errors import UsageError
 from sweep.figures import TITLES
-from sweep.overview import load_study
 from sweep.storage.mirror import MirroredStorage
 from tests.browser import dump_dom
 from tests.conftest import TINY, made_study

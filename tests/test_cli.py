@@ -23,8 +23,8 @@ import torch
 
 import sweep
 from sweep import cli
+from sweep.analysis.status import load_study
 from sweep.export import read_config
-from sweep.overview import load_study
 from sweep.storage.engine import open_storage
 from sweep.training.cohort import Cohort
 from tests.conftest import Command, made_study

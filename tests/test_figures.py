@@ -12,12 +12,12 @@ import plotly.graph_objects as go
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.analysis.selection import Finished
 from sweep.closeups import density, reach
 from sweep.drawing import INK, TOP, recoloured, rounded
 from sweep.errors import UsageError
 from sweep.figures import FIGURES, TITLES, drawn_figures, figure
 from sweep.points import BINS, View
-from sweep.selection import Finished
 from sweep.training.messages import WEIGHT_EDGES
 from tests.conftest import made
 from tests.pictured import BEST, LOSSES, STRENGTHS, pictured, stop

@@ -61,15 +61,12 @@ HOMES: dict[str, str] = {
     "fitted": "config.result",
     "machine": "runtime",
     "marks": "reporting.overlays",
-    "overview": "analysis.status",
     "points": "reporting.points",
     "refit": "config.refit",
     "report": "reporting.page",
     "retrain": "config.train",
-    "selection": "analysis.selection",
     "tables": "reporting.tables",
     "terminal": "cli.output",
-    "verdict": "analysis.verdict",
     "weights": "config.network",
 }
 

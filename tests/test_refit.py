@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
+from sweep.analysis.status import load_study
 from sweep.data.dataset import load_dataset
 from sweep.data.holdout import make_refit_problem, refit_seed
 from sweep.errors import SweepError, UsageError
 from sweep.export import make_config, read_config, write_config
-from sweep.overview import load_study
 from sweep.plan.plan import make_factory
 from sweep.refit import N_SEEDS, fit, sentence
 from sweep.spec.files import parse_spec

@@ -10,11 +10,11 @@ from typing import Any
 import optuna
 import pytest
 
+from sweep.analysis.selection import Finished
 from sweep.drawing import BLUE, THEMES
 from sweep.errors import SweepError, UsageError
 from sweep.figures import TITLES
 from sweep.report import write_report
-from sweep.selection import Finished
 from sweep.tables import fit_table, key_numbers, provenance, storage_name, studies_table
 from tests.browser import dump_dom
 from tests.conftest import made, made_study

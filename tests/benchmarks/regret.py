@@ -34,9 +34,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch as it is imported
 
 import numpy as np
 
-from sweep.overview import load_study
+from sweep.analysis.selection import Finished
+from sweep.analysis.status import load_study
 from sweep.runner.run import run_study
-from sweep.selection import Finished
 from sweep.spec.files import parse_spec
 from sweep.stats import Array, t_quantile
 from tests.benchmarks.__main__ import machine

@@ -33,7 +33,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 from scipy.interpolate import PchipInterpolator
 
-from sweep.selection import Finished
+from sweep.analysis.selection import Finished
 from sweep.spec.files import parse_spec
 from sweep.stats import Array, fold_means, paired_gain, standard_error, t_quantile
 

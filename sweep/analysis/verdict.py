@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sweep.analysis.selection import Choice, Finished
 from sweep.errors import UsageError
-from sweep.selection import Choice, Finished
 from sweep.stats import plus_minus
 
 

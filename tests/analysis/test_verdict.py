@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sweep.selection import Finished
-from sweep.verdict import verdict
+from sweep.analysis.selection import Finished
+from sweep.analysis.verdict import verdict
 from tests.conftest import made, made_study
 
 

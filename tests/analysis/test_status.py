@@ -12,8 +12,8 @@ import pytest
 from optuna.trial import create_trial
 
 import sweep
+from sweep.analysis.status import load_study, overview
 from sweep.errors import StorageError, UsageError
-from sweep.overview import load_study, overview
 from sweep.storage.mirror import MirroredStorage
 
 URL = "sqlite:///tiny.db"

@@ -10,8 +10,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.analysis.selection import Finished, choices
 from sweep.errors import SweepError, UsageError
-from sweep.selection import Finished, choices
 from sweep.stats import standard_error
 from tests.conftest import made, made_study
 

@@ -1,0 +1,1 @@
+"""What a finished study says: choices, intervals, the verdict, the status."""
