@@ -9,18 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweep.config import Config, load_config
+    from sweep.config.training_loop import Config, load_config
     from sweep.errors import SweepError, UsageError
     from sweep.result import StudyResult, run
     from sweep.spec.files import load_spec
 
 # torch and Optuna take seconds to import: `sweep --help` must not wait for them.
 _HOMES = {
-    "Config": "sweep.config",
+    "Config": "sweep.config.training_loop",
     "StudyResult": "sweep.result",
     "SweepError": "sweep.errors",
     "UsageError": "sweep.errors",
-    "load_config": "sweep.config",
+    "load_config": "sweep.config.training_loop",
     "load_spec": "sweep.spec.files",
     "run": "sweep.result",
 }

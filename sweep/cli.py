@@ -179,7 +179,7 @@ def export(
     url, name = _locate(study, storage)
     with importing():
         from sweep.analysis.status import load_study
-        from sweep.export import make_config, write_config
+        from sweep.config.export import make_config, write_config
 
     path = output or OUT / f"{name}.yaml"
     config = make_config(load_study(url, name), selection)
@@ -203,8 +203,8 @@ def fit(
 ) -> None:
     """Refit with the exported strength and with none, and measure both on the test rows."""
     with importing():
-        from sweep import refit
         from sweep.analysis.status import note_fit
+        from sweep.config import refit
 
     with epochs_bar(hidden=as_json) as on_progress:
         done = refit.fit(config, output, device=device, on_progress=on_progress)

@@ -17,8 +17,8 @@ import optuna
 from sweep.analysis.selection import Finished, choices
 from sweep.analysis.verdict import verdict
 from sweep.comparison import comparison
+from sweep.config.export import FORMULAS, write_whole
 from sweep.drawing import THEMES, Figure
-from sweep.export import FORMULAS, write_whole
 from sweep.figures import TITLES, drawn_figures
 from sweep.tables import Table, fit_table, key_numbers, provenance, studies_table
 

@@ -14,9 +14,9 @@ from sweep import board
 from sweep.analysis.selection import Choice, Finished, Selection, choices
 from sweep.analysis.status import load_study
 from sweep.analysis.verdict import verdict
+from sweep.config.export import make_config, write_config
 from sweep.engines.hire import Crew
 from sweep.errors import SweepError
-from sweep.export import make_config, write_config
 from sweep.runner.loop import Ending
 from sweep.runner.progress import Progress
 from sweep.runner.run import run_study

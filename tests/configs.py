@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.export import make_config, write_config
+from sweep.config.export import make_config, write_config
 from sweep.plan.plan import make_plan
 from sweep.spec.files import parse_spec
 from tests.conftest import made_study

@@ -24,7 +24,7 @@ import torch
 import sweep
 from sweep import cli
 from sweep.analysis.status import load_study
-from sweep.export import read_config
+from sweep.config.export import read_config
 from sweep.storage.engine import open_storage
 from sweep.training.cohort import Cohort
 from tests.conftest import Command, made_study

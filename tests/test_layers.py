@@ -49,25 +49,18 @@ Sources = Mapping[str, str]
 HOMES: dict[str, str] = {
     "bars": "cli.progress",
     "board": "dashboard.page",
-    "card": "config.card",
     "cli": "cli.app",
     "closeups": "reporting.closeups",
     "comparison": "reporting.comparison",
-    "config": "config.training_loop",
     "dashboard": "dashboard.server",
     "drawing": "reporting.plotly",
-    "export": "config.export",
     "figures": "reporting.figures",
-    "fitted": "config.result",
     "machine": "runtime",
     "marks": "reporting.overlays",
     "points": "reporting.points",
-    "refit": "config.refit",
     "report": "reporting.page",
-    "retrain": "config.train",
     "tables": "reporting.tables",
     "terminal": "cli.output",
-    "weights": "config.network",
 }
 
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import sweep
 from sweep.cli import app
-from sweep.config import Config
-from sweep.export import make_config, write_config
+from sweep.config.export import make_config, write_config
+from sweep.config.training_loop import Config
 from sweep.spec.files import load_spec
 from tests.benchmarks import __main__ as compared
 from tests.benchmarks import floor, regret, storage

@@ -7,8 +7,8 @@ import optuna
 import pytest
 
 import sweep
+from sweep.config.export import read_config
 from sweep.errors import SweepError, UsageError
-from sweep.export import read_config
 from sweep.result import load_result
 from tests.conftest import Command
 

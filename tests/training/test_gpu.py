@@ -14,9 +14,9 @@ import pytest
 import torch
 
 import sweep
+from sweep.config.refit import fit
 from sweep.errors import UsageError
 from sweep.plan.plan import CUDA_SHARE, make_plan
-from sweep.refit import fit
 from sweep.training import cuda_graph, transfer
 from sweep.training.cohort import Cohort
 from sweep.training.lanes import Recipe

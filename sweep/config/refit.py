@@ -8,7 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweep.card import write_files
+from sweep.config.card import write_files
+from sweep.config.export import read_config
+from sweep.config.network import Network
+from sweep.config.result import Estimate, Fit, Row, sentence
+from sweep.config.train import Trained, train_seeds
 from sweep.data.holdout import (
     describe_preprocessing,
     make_refit_problem,
@@ -16,15 +20,11 @@ from sweep.data.holdout import (
     training_rows,
 )
 from sweep.errors import SweepError, UsageError
-from sweep.export import read_config
-from sweep.fitted import Estimate, Fit, Row, sentence
 from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.plan.plan import Plan, make_plan
-from sweep.retrain import Trained, train_seeds
 from sweep.spec.files import parse_spec
 from sweep.spec.sections import OwnModelSpec
 from sweep.spec.study import StudySpec
-from sweep.weights import Network
 
 __all__ = ["Estimate", "Fit", "Row", "fit", "sentence"]
 

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 import sweep
-from sweep.config import Config
+from sweep.config.training_loop import Config
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
 

@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from sweep.config.refit import fit
+from sweep.config.result import Fit
 from sweep.data.dataset import Dataset, load_dataset
-from sweep.fitted import Fit
-from sweep.refit import fit
 from tests.configs import exported
 
-STUDIES = Path(__file__).parent.parent / "studies"
+STUDIES = Path(__file__).parents[2] / "studies"
 OWN = '''
 import torch
 from torch import nn

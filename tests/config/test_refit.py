@@ -17,19 +17,19 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from sweep.analysis.status import load_study
+from sweep.config.export import make_config, read_config, write_config
+from sweep.config.refit import N_SEEDS, fit, sentence
 from sweep.data.dataset import load_dataset
 from sweep.data.holdout import make_refit_problem, refit_seed
 from sweep.errors import SweepError, UsageError
-from sweep.export import make_config, read_config, write_config
 from sweep.plan.plan import make_factory
-from sweep.refit import N_SEEDS, fit, sentence
 from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec
 from tests import reference
 from tests.configs import exported
 from tests.reference import Loop, Penalty
 
-STUDIES = Path(__file__).parent.parent / "studies"
+STUDIES = Path(__file__).parents[2] / "studies"
 IRIS: dict[str, Any] = {"data": {"source": "sklearn:iris"}}
 NAN_FOR_SOME = """
 import torch

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sweep.config.export import read_config
 from sweep.errors import UsageError
-from sweep.export import read_config
 from sweep.spec.files import parse_spec
 from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
 from sweep.spec.study import StudySpec

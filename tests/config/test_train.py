@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from sweep import retrain
+from sweep.config import train as retrain
+from sweep.config.train import Trained, calibration_error, train_seeds
 from sweep.data.holdout import make_refit_problem
 from sweep.errors import SweepError
 from sweep.plan.plan import Plan, make_plan
-from sweep.retrain import Trained, calibration_error, train_seeds
 from sweep.spec.files import parse_spec
 from sweep.training.lanes import Lanes
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from sweep.config.refit import fit, sentence
 from sweep.errors import UsageError
-from sweep.refit import fit, sentence
 from tests.configs import exported
 
 IRIS: dict[str, Any] = {"data": {"source": "sklearn:iris", "train_rows": 40, "label_noise": 0.1}}

@@ -12,8 +12,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
+from sweep.config.export import equivalents, make_config, read_config, write_config
 from sweep.errors import UsageError
-from sweep.export import equivalents, make_config, read_config, write_config
 from sweep.spec.files import parse_spec
 from tests.conftest import made_study
 

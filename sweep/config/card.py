@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+from sweep.config.export import FORMULAS
+from sweep.config.network import Network, snippet
+from sweep.config.result import METRICS, Fit, sentence
 from sweep.errors import UsageError
-from sweep.export import FORMULAS
-from sweep.fitted import METRICS, Fit, sentence
-from sweep.weights import Network, snippet
 
 # What the source does before sweep scales anything.
 ARRIVING = {

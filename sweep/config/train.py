@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sweep.config.result import Row
 from sweep.errors import SweepError
-from sweep.fitted import Row
 from sweep.machine import is_out_of_memory
 from sweep.plan.plan import Plan
 from sweep.spec.resolved import Setting
