@@ -17,9 +17,9 @@ from optuna.trial import TrialState
 
 from sweep.analysis.selection import Finished
 from sweep.analysis.verdict import verdict
-from sweep.drawing import Figure, recoloured
-from sweep.figures import TITLES, drawn_figures
-from sweep.tables import Table, key_numbers
+from sweep.reporting.figures import TITLES, drawn_figures
+from sweep.reporting.plotly import Figure, recoloured
+from sweep.reporting.tables import Table, key_numbers
 
 SHOWN = ("validation_curve", "terms", "balance", "sparsity", "weights")
 PIECE = 2045  # characters of a text in one attribute: optuna-dashboard's SYSTEM_ATTR_MAX_LENGTH

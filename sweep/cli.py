@@ -237,7 +237,7 @@ def report(
         raise UsageError(f"--output: must end in .html, got {path}. Change the suffix")
     with importing():
         from sweep.analysis.status import load_study
-        from sweep.report import write_report
+        from sweep.reporting.page import write_report
 
     size_bytes = write_report([load_study(url, name) for url, name in places], path)
     print(f"{path} ({size_bytes / 1e6:.1f} MB, needs no network)")

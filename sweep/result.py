@@ -137,7 +137,7 @@ class StudyResult:
 
     def figure(self, name: str = "validation_curve") -> go.Figure:
         """Draw a figure of the report."""
-        from sweep.figures import figure
+        from sweep.reporting.figures import figure
 
         return figure(self.finished, name)
 

@@ -22,7 +22,7 @@ from sweep.analysis.status import load_study
 from sweep.board import PIECE, SHOWN, publish
 from sweep.cli import INTERRUPTED
 from sweep.errors import UsageError
-from sweep.figures import TITLES
+from sweep.reporting.figures import TITLES
 from sweep.storage.mirror import MirroredStorage
 from tests.browser import dump_dom
 from tests.conftest import TINY, made_study

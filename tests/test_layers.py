@@ -50,16 +50,8 @@ HOMES: dict[str, str] = {
     "bars": "cli.progress",
     "board": "dashboard.page",
     "cli": "cli.app",
-    "closeups": "reporting.closeups",
-    "comparison": "reporting.comparison",
     "dashboard": "dashboard.server",
-    "drawing": "reporting.plotly",
-    "figures": "reporting.figures",
     "machine": "runtime",
-    "marks": "reporting.overlays",
-    "points": "reporting.points",
-    "report": "reporting.page",
-    "tables": "reporting.tables",
     "terminal": "cli.output",
 }
 

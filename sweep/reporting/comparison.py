@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from sweep.analysis.selection import Finished
-from sweep.drawing import (
+from sweep.reporting.overlays import curve, metric_words, sign
+from sweep.reporting.plotly import (
     BLUE,
     BROWN,
     GREEN,
@@ -20,8 +21,7 @@ from sweep.drawing import (
     loss_axis,
     series,
 )
-from sweep.marks import curve, metric_words, sign
-from sweep.points import Point, View
+from sweep.reporting.points import Point, View
 
 HUES = (BLUE, ORANGE, GREEN, PINK, BROWN, GREY)
 

@@ -11,15 +11,15 @@ import optuna
 import pytest
 
 from sweep.analysis.selection import Finished
-from sweep.drawing import BLUE, THEMES
 from sweep.errors import SweepError, UsageError
-from sweep.figures import TITLES
-from sweep.report import write_report
-from sweep.tables import fit_table, key_numbers, provenance, storage_name, studies_table
+from sweep.reporting.figures import TITLES
+from sweep.reporting.page import write_report
+from sweep.reporting.plotly import BLUE, THEMES
+from sweep.reporting.tables import fit_table, key_numbers, provenance, storage_name, studies_table
 from tests.browser import dump_dom
 from tests.conftest import made, made_study
 from tests.pictured import pictured
-from tests.test_figures import ELASTIC, RATIOS
+from tests.reporting.test_figures import ELASTIC, RATIOS
 
 HOSTILE = "<script>alert(1)</script>&'\""
 FIT = {

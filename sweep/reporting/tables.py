@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 
 from sweep.analysis.selection import Choice, Finished, choices
 from sweep.config.result import METRICS, Estimate
-from sweep.marks import metric_words, sign, training_words
+from sweep.reporting.overlays import metric_words, sign, training_words
 from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 

@@ -13,11 +13,11 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.analysis.selection import Finished
-from sweep.closeups import density, reach
-from sweep.drawing import INK, TOP, recoloured, rounded
 from sweep.errors import UsageError
-from sweep.figures import FIGURES, TITLES, drawn_figures, figure
-from sweep.points import BINS, View
+from sweep.reporting.closeups import density, reach
+from sweep.reporting.figures import FIGURES, TITLES, drawn_figures, figure
+from sweep.reporting.plotly import INK, TOP, recoloured, rounded
+from sweep.reporting.points import BINS, View
 from sweep.training.messages import WEIGHT_EDGES
 from tests.conftest import made
 from tests.pictured import BEST, LOSSES, STRENGTHS, pictured, stop
@@ -105,7 +105,8 @@ def test_an_unknown_figure_is_refused() -> None:
 
 
 def test_figures_need_no_plotly() -> None:
-    code = "import sys, sweep.figures, sweep.board; print([m for m in sys.modules if 'plotly' in m"
+    code = "import sys, sweep.reporting.figures, sweep.board; "
+    code += "print([m for m in sys.modules if m.startswith('plotly')"
     code += " or 'optuna_dashboard' in m or m == 'torch'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -16,11 +16,11 @@ import optuna
 
 from sweep.analysis.selection import Finished, choices
 from sweep.analysis.verdict import verdict
-from sweep.comparison import comparison
 from sweep.config.export import FORMULAS, write_whole
-from sweep.drawing import THEMES, Figure
-from sweep.figures import TITLES, drawn_figures
-from sweep.tables import Table, fit_table, key_numbers, provenance, studies_table
+from sweep.reporting.comparison import comparison
+from sweep.reporting.figures import TITLES, drawn_figures
+from sweep.reporting.plotly import THEMES, Figure
+from sweep.reporting.tables import Table, fit_table, key_numbers, provenance, studies_table
 
 LOOK = {
     "validation_curve": "Look for the valley. To its left the network fits noise: training loss"
@@ -77,7 +77,9 @@ def make_page(studies: Sequence[tuple[optuna.Study, Finished]]) -> str:
     sections = [_study(study, finished, i, alone) for i, (study, finished) in enumerate(studies)]
     top = "" if alone else _side_by_side([finished for _, finished in studies])
     names = ", ".join(finished.study_name for _, finished in studies)
-    return Template(files("sweep").joinpath("report.html").read_text(encoding="utf-8")).substitute(
+    return Template(
+        files("sweep.reporting").joinpath("page.html").read_text(encoding="utf-8")
+    ).substitute(
         title=escape(f"{names} · sweep"),
         body=top + "".join(sections),
         footer=escape(f"Written by sweep on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."),

@@ -10,8 +10,20 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from sweep.analysis.selection import Finished
-from sweep.closeups import learning_curves, weights
-from sweep.drawing import (
+from sweep.errors import UsageError
+from sweep.reporting.closeups import learning_curves, weights
+from sweep.reporting.overlays import (
+    at_choices,
+    at_stopped,
+    by_colour,
+    curve,
+    level_of,
+    metric_words,
+    sign,
+    strength_axis,
+    training_words,
+)
+from sweep.reporting.plotly import (
     BLUE,
     GREEN,
     GREY,
@@ -26,19 +38,15 @@ from sweep.drawing import (
     loss_axis,
     series,
 )
-from sweep.errors import UsageError
-from sweep.marks import (
-    at_choices,
-    at_stopped,
-    by_colour,
-    curve,
-    level_of,
-    metric_words,
-    sign,
-    strength_axis,
-    training_words,
+from sweep.reporting.points import (
+    FEW,
+    Point,
+    Quantity,
+    View,
+    common,
+    training_loss,
+    validation_loss,
 )
-from sweep.points import FEW, Point, Quantity, View, common, training_loss, validation_loss
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

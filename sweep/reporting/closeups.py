@@ -7,7 +7,8 @@ from math import log10
 
 import numpy as np
 
-from sweep.drawing import (
+from sweep.reporting.overlays import sign
+from sweep.reporting.plotly import (
     BLUE,
     GREEN,
     GREY,
@@ -19,8 +20,7 @@ from sweep.drawing import (
     loss_axis,
     series,
 )
-from sweep.marks import sign
-from sweep.points import FEW, Point, View, common
+from sweep.reporting.points import FEW, Point, View, common
 from sweep.training.messages import WEIGHT_EDGES
 
 RARE = 0.002  # the share of weights that may lie outside of a picture

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from sweep.drawing import (
+from sweep.reporting.plotly import (
     GREY,
     INK,
     ORANGE,
@@ -23,7 +23,7 @@ from sweep.drawing import (
     log_axis,
     series,
 )
-from sweep.points import Point, Quantity, View
+from sweep.reporting.points import Point, Quantity, View
 from sweep.spec.study import StudySpec
 
 SIGNS = {"alpha": "α", "weight_decay": "weight decay"}
