@@ -273,7 +273,7 @@ def dashboard(
     """Show the studies of a storage in optuna-dashboard, read-only, on this machine."""
     url = _storage_url(storage)
     with importing():
-        from sweep.dashboard import serve
+        from sweep.dashboard.server import serve
 
     serve(url, port, announce=lambda address: print(f"{address}  (Ctrl-C ends)", flush=True))
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from sweep import board
 from sweep.analysis.selection import Choice, Finished, Selection, choices
 from sweep.analysis.status import load_study
 from sweep.analysis.verdict import verdict
 from sweep.config.export import make_config, write_config
+from sweep.dashboard import page
 from sweep.engines.hire import Crew
 from sweep.errors import SweepError
 from sweep.runner.loop import Ending
@@ -153,7 +153,7 @@ def run(
     """Run or resume a study and read what came of it; arguments as in `run_study`."""
     ending = run_study(
         spec, crew=crew, fresh=fresh, on_progress=on_progress, should_stop=should_stop,
-        publish=board.publish,
+        publish=page.publish,
     )  # fmt: skip
     return load_result(spec.storage, spec.study_name, ending)
 

@@ -48,9 +48,7 @@ FACE = "__init__"  # names the public objects, and imports them when they are as
 Sources = Mapping[str, str]
 HOMES: dict[str, str] = {
     "bars": "cli.progress",
-    "board": "dashboard.page",
     "cli": "cli.app",
-    "dashboard": "dashboard.server",
     "machine": "runtime",
     "terminal": "cli.output",
 }

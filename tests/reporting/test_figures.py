@@ -105,7 +105,7 @@ def test_an_unknown_figure_is_refused() -> None:
 
 
 def test_figures_need_no_plotly() -> None:
-    code = "import sys, sweep.reporting.figures, sweep.board; "
+    code = "import sys, sweep.reporting.figures, sweep.dashboard.page; "
     code += "print([m for m in sys.modules if m.startswith('plotly')"
     code += " or 'optuna_dashboard' in m or m == 'torch'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -27,7 +27,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import create_trial
 from waitress import create_server, wasyncore
 
-from sweep import dashboard
+from sweep.dashboard import server as dashboard
 from sweep.errors import UsageError
 from sweep.storage.engine import open_storage, rename_study
 from sweep.storage.mirror import MirroredStorage

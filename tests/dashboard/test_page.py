@@ -19,17 +19,17 @@ from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
 from sweep.analysis.status import load_study
-from sweep.board import PIECE, SHOWN, publish
 from sweep.cli import INTERRUPTED
+from sweep.dashboard.page import PIECE, SHOWN, publish
 from sweep.errors import UsageError
 from sweep.reporting.figures import TITLES
 from sweep.storage.mirror import MirroredStorage
 from tests.browser import dump_dom
 from tests.conftest import TINY, made_study
+from tests.dashboard.test_server import served
 from tests.pictured import pictured
-from tests.test_dashboard import served
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
 # Trials end every second or so, for longer than the browser needs.
 LONG = ("--n-trials", "5000", "--set", "training.epochs=400", "--set", "search.in_flight=4",
