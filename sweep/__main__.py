@@ -19,9 +19,9 @@ def main() -> None:
     """Run a command; and, from the first moment on, what may train a study beside it."""
     try:
         with leading(wanted=_may_want_workers(sys.argv[1:])) as leader:
-            from sweep import cli
+            from sweep.cli import app
 
-            cli.main(leader)
+            app.main(leader)
     except KeyboardInterrupt:  # before the command line itself minds it
         sys.exit(128 + signal.SIGINT)
 

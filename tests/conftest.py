@@ -20,8 +20,8 @@ from optuna.samplers import RandomSampler
 from optuna.trial import create_trial
 
 import sweep
-from sweep import cli
 from sweep.analysis.selection import Finished
+from sweep.cli import app
 from sweep.errors import OwnedElsewhereError, StorageError
 from sweep.spec.files import parse_spec
 from sweep.stats import standard_error
@@ -89,7 +89,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         monkeypatch.setattr(sys, "argv", ["sweep", *args])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         code = ended.value.code
         return Outcome(
             code if isinstance(code, int) else int(code is not None), *capsys.readouterr()

@@ -34,7 +34,7 @@ PRELOAD = (
     "alembic.command", "optuna.storages", "optuna.samplers", "optuna.pruners",
     "optuna_dashboard", "psycopg", "rich.progress", "rich.table", "ruamel.yaml",
     "scipy.stats", "sklearn.datasets", "sqlalchemy.dialects.postgresql.psycopg",
-    "sqlalchemy.dialects.sqlite", "sweep.cli", "sweep.dashboard.server", "sweep.result",
+    "sqlalchemy.dialects.sqlite", "sweep.cli.app", "sweep.dashboard.server", "sweep.result",
     "sweep.spec.files", "torch.func", "torch.fx.experimental.symbolic_shapes",
 )  # fmt: skip
 

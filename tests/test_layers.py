@@ -46,12 +46,7 @@ EDGES = ("cli", "__main__")  # which print and exit
 FACE = "__init__"  # names the public objects, and imports them when they are asked for
 
 Sources = Mapping[str, str]
-HOMES: dict[str, str] = {
-    "bars": "cli.progress",
-    "cli": "cli.app",
-    "machine": "runtime",
-    "terminal": "cli.output",
-}
+HOMES: dict[str, str] = {"machine": "runtime"}
 
 
 def package() -> dict[str, str]:

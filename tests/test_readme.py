@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 import sweep
-from sweep.cli import app
+from sweep.cli.app import app
 from sweep.config.export import make_config, write_config
 from sweep.config.training_loop import Config
 from sweep.spec.files import load_spec

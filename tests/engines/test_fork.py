@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import sweep.__main__
-from sweep import cli
+from sweep.cli import app
 from sweep.engines.fork import Leader, leading
 from sweep.engines.hire import hired
 from tests.children import of
@@ -96,7 +96,7 @@ def test_one_is_wanted_where_somebody_has_asked_for_workers(
         return nullcontext()
 
     monkeypatch.setattr(sweep.__main__, "leading", leading)
-    monkeypatch.setattr(cli, "main", lambda leader: None)
+    monkeypatch.setattr(app, "main", lambda leader: None)
     monkeypatch.setattr(sys, "argv", ["sweep", *arguments])
     sweep.__main__.main()
     assert told == [is_wanted]
@@ -111,7 +111,7 @@ def test_an_interrupt_before_the_command_line_is_there_ends_as_any_other(
     monkeypatch.setattr(sweep.__main__, "leading", interrupted)
     with pytest.raises(SystemExit) as ended:
         sweep.__main__.main()
-    assert ended.value.code == cli.INTERRUPTED
+    assert ended.value.code == app.INTERRUPTED
 
 
 def test_an_interrupt_that_the_fork_held_back_leaves_no_process(

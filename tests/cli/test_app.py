@@ -22,8 +22,8 @@ import pytest
 import torch
 
 import sweep
-from sweep import cli
 from sweep.analysis.status import load_study
+from sweep.cli import app
 from sweep.config.export import read_config
 from sweep.storage.engine import open_storage
 from sweep.training.cohort import Cohort
@@ -545,7 +545,7 @@ def test_init_writes_a_study_that_validates(
 # --- help
 
 
-VERBS = sorted(str(getattr(c.callback, "__name__", "")) for c in cli.app.registered_commands)
+VERBS = sorted(str(getattr(c.callback, "__name__", "")) for c in app.app.registered_commands)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -592,7 +592,8 @@ def test_a_run_on_arrays_does_not_wait_for_what_tables_need(folder: Path) -> Non
     text = BASE.replace("{source: table.csv, target: y, test_fraction: 0}", data)
     (folder / "digits.yaml").write_text(text)
     code = (
-        "import gc, sys; from sweep.cli import main; sys.argv = ['sweep', 'run', 'digits.yaml']\n"
+        "import gc, sys; from sweep.cli.app import main\n"
+        "sys.argv = ['sweep', 'run', 'digits.yaml']\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    print(end.code, gc.isenabled(), sorted({m.split('.')[0]"
         " for m in sys.modules} & {'sklearn', 'pandas', 'plotly'}))"
@@ -674,7 +675,7 @@ def test_doctor_finds_and_mends_damage(tiny: Path, command: Command) -> None:
 def test_the_command_that_goes_on_keeps_the_options(
     tiny: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_asked_to_stop", lambda: nullcontext(lambda: True))
+    monkeypatch.setattr(app, "_asked_to_stop", lambda: nullcontext(lambda: True))
     options = ["--set", "study_name=other", "--n-trials", "9", "--storage", "sqlite:///b.db"]
     ended = command("run", "tiny.yaml", *options)
     assert ended.code == 130

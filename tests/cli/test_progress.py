@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sweep.bars import BLOCKS, N_COLUMNS, curve_line
+from sweep.cli.progress import BLOCKS, N_COLUMNS, curve_line
 
 
 def drawn(curve: list[tuple[float, float]], span: tuple[float, float] = (1e-4, 1.0)) -> str:

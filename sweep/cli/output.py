@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sweep.bars import curve_line, pm
+from sweep.cli.progress import curve_line, pm
 
 if TYPE_CHECKING:
     from sweep.analysis.selection import Finished

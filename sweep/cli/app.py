@@ -17,10 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from sweep.bars import epochs_bar, progress_bar
-from sweep.errors import SweepError, UsageError
-from sweep.machine import importing
-from sweep.terminal import (
+from sweep.cli.output import (
     diagnosis,
     plan_rows,
     print_diagnosis,
@@ -29,6 +26,9 @@ from sweep.terminal import (
     print_studies,
     summary,
 )
+from sweep.cli.progress import epochs_bar, progress_bar
+from sweep.errors import SweepError, UsageError
+from sweep.machine import importing
 
 if TYPE_CHECKING:
     from sweep.engines.fork import Leader
@@ -287,7 +287,7 @@ def init(
     """Write a commented study file to start from."""
     from importlib.resources import files
 
-    template = files("sweep").joinpath("template.yaml").read_text(encoding="utf-8")
+    template = files("sweep.cli").joinpath("template.yaml").read_text(encoding="utf-8")
     try:
         with file.open("x", encoding="utf-8") as handle:
             handle.write(template)
