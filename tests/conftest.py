@@ -27,9 +27,9 @@ from sweep.spec.files import parse_spec
 from sweep.stats import standard_error
 from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
-from tests import postgres
-from tests.gpu import SimulatedGpu
-from tests.mirrors import Own, Owner
+from tests.support import postgres
+from tests.support.gpu import SimulatedGpu
+from tests.support.mirrors import Own, Owner
 
 # Paths in it are relative to the working folder: a copy of the folder is a study of its own.
 TINY = """\

@@ -16,7 +16,7 @@ from sweep.config.training_loop import Config
 from sweep.spec.files import load_spec
 from tests.benchmarks import __main__ as compared
 from tests.benchmarks import floor, regret, storage
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

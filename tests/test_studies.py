@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 
 import sweep
 from sweep.result import StudyResult
-from tests import postgres
-from tests.studies import tiny
+from tests.support import postgres
+from tests.support.studies import tiny
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))
 

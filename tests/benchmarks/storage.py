@@ -36,7 +36,7 @@ from sweep.spec.files import load_spec
 from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
 from tests.benchmarks.__main__ import STUDY, machine
-from tests.postgres import shared_server
+from tests.support.postgres import shared_server
 
 TRIALS, REPORTS, ATTRS, TICKS = 64, 10, 6, 8
 ALPHA = FloatDistribution(1e-6, 1.0, log=True)

@@ -10,7 +10,7 @@ import pytest
 
 from sweep.config.refit import fit, sentence
 from sweep.errors import UsageError
-from tests.configs import exported
+from tests.support.configs import exported
 
 IRIS: dict[str, Any] = {"data": {"source": "sklearn:iris", "train_rows": 40, "label_noise": 0.1}}
 

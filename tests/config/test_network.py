@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from sweep.config.refit import fit
 from sweep.config.result import Fit
 from sweep.data.dataset import Dataset, load_dataset
-from tests.configs import exported
+from tests.support.configs import exported
 
 STUDIES = Path(__file__).parents[2] / "studies"
 OWN = '''

@@ -25,9 +25,9 @@ from sweep.errors import SweepError, UsageError
 from sweep.plan.plan import make_factory
 from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec
-from tests import reference
-from tests.configs import exported
-from tests.reference import Loop, Penalty
+from tests.support import reference
+from tests.support.configs import exported
+from tests.support.reference import Loop, Penalty
 
 STUDIES = Path(__file__).parents[2] / "studies"
 IRIS: dict[str, Any] = {"data": {"source": "sklearn:iris"}}

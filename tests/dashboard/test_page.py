@@ -24,10 +24,10 @@ from sweep.dashboard.page import PIECE, SHOWN, publish
 from sweep.errors import UsageError
 from sweep.reporting.figures import TITLES
 from sweep.storage.mirror import MirroredStorage
-from tests.browser import dump_dom
 from tests.conftest import TINY, made_study
 from tests.dashboard.test_server import served
-from tests.pictured import pictured
+from tests.support.browser import dump_dom
+from tests.support.pictured import pictured
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0

@@ -31,7 +31,7 @@ from sweep.dashboard import server as dashboard
 from sweep.errors import UsageError
 from sweep.storage.engine import open_storage, rename_study
 from sweep.storage.mirror import MirroredStorage
-from tests import browser, postgres
+from tests.support import browser, postgres
 
 URL = "sqlite:///tiny.db"
 SCRIPT = (

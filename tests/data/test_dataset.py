@@ -13,7 +13,7 @@ from sklearn.datasets import load_diabetes
 from sweep.data.dataset import load_dataset, noisy_labels
 from sweep.errors import UsageError
 from sweep.spec.sections import DataSpec
-from tests.datasets import numbered
+from tests.support.datasets import numbered
 
 # --- test rows
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.sources import (
+from tests.support.sources import (
     AB,
     PLACE,
     TABLE,

@@ -9,7 +9,20 @@ import numpy as np
 import pytest
 
 from sweep.errors import UsageError
-from tests.sources import TABLE, Case, X, Y, changed, csv, named, npz, read, refusal, says, text
+from tests.support.sources import (
+    TABLE,
+    Case,
+    X,
+    Y,
+    changed,
+    csv,
+    named,
+    npz,
+    read,
+    refusal,
+    says,
+    text,
+)
 
 
 def test_arrays_of_a_file_are_read(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from sweep.data.problem import make_problem
 from sweep.data.replicates import split_rows
 from sweep.errors import UsageError
 from sweep.spec.files import load_spec
-from tests.datasets import parts
+from tests.support.datasets import parts
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

@@ -20,7 +20,7 @@ from sweep.data.preprocessing import preprocessor, target_scale
 from sweep.data.problem import Problem, make_problem
 from sweep.data.replicates import split_rows
 from sweep.spec.study import StudySpec
-from tests.datasets import (
+from tests.support.datasets import (
     CLASSES,
     PROPERTY,
     SPLITS,

@@ -11,7 +11,7 @@ from sweep.data.dataset import Dataset
 from sweep.data.replicates import split_rows
 from sweep.errors import UsageError
 from sweep.spec.study import StudySpec
-from tests.datasets import CLASSES, PROPERTY, SPLITS, numbered, study
+from tests.support.datasets import CLASSES, PROPERTY, SPLITS, numbered, study
 
 
 @PROPERTY

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.sources import (
+from tests.support.sources import (
     AB,
     PLACE,
     TABLE,

@@ -11,7 +11,20 @@ import pytest
 from sklearn import datasets
 
 from sweep.data.sources import SKLEARN
-from tests.sources import TABLE, Case, Write, X, Y, csv, named, npz, read, refusal, returning, says
+from tests.support.sources import (
+    TABLE,
+    Case,
+    Write,
+    X,
+    Y,
+    csv,
+    named,
+    npz,
+    read,
+    refusal,
+    returning,
+    says,
+)
 
 
 @pytest.mark.parametrize("name", SKLEARN)

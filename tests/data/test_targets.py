@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.sources import Case, X, Y, changed, csv, npz, read, refusal, returning, says
+from tests.support.sources import Case, X, Y, changed, csv, npz, read, refusal, returning, says
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ import sweep.__main__
 from sweep.cli import app
 from sweep.engines.fork import Leader, leading
 from sweep.engines.hire import hired
-from tests.children import of
-from tests.studies import tiny
+from tests.support.children import of
+from tests.support.studies import tiny
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
 

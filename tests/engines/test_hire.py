@@ -19,8 +19,8 @@ from sweep.errors import SweepError, UsageError
 from sweep.result import StudyResult
 from sweep.spec.resolved import Setting
 from sweep.training.cohort import Cohort
-from tests.children import of
-from tests.studies import tiny
+from tests.support.children import of
+from tests.support.studies import tiny
 
 EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "outcome"]
 

@@ -16,7 +16,7 @@ from sweep.training.lanes import Lanes, Recipe
 from sweep.training.messages import Measures
 from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Optimizer
-from tests.problems import made_up, real, repeated
+from tests.support.problems import made_up, real, repeated
 
 ABOVE, BELOW = 1.03, 0.97
 

@@ -7,7 +7,7 @@ import torch
 from sweep.errors import UsageError
 from sweep.plan.plan import CPU_BYTES, make_plan, resolve_device
 from sweep.training.optimizers import FusedAdam
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 
 def test_the_width_holds_all_trials_in_flight_and_the_control(tmp_path: Path) -> None:

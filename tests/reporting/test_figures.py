@@ -20,7 +20,7 @@ from sweep.reporting.plotly import INK, TOP, recoloured, rounded
 from sweep.reporting.points import BINS, View
 from sweep.training.messages import WEIGHT_EDGES
 from tests.conftest import made
-from tests.pictured import BEST, LOSSES, STRENGTHS, pictured, stop
+from tests.support.pictured import BEST, LOSSES, STRENGTHS, pictured, stop
 
 # In the order of trials, which is not the order of strengths.
 VALUES = {1e-1: [1.0, 2.0, 3.0], 1e-3: [4.0, 5.0, 6.0], 1e-2: [1.4, 2.4, 3.4]}

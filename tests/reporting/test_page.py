@@ -16,10 +16,10 @@ from sweep.reporting.figures import TITLES
 from sweep.reporting.page import write_report
 from sweep.reporting.plotly import BLUE, THEMES
 from sweep.reporting.tables import fit_table, key_numbers, provenance, storage_name, studies_table
-from tests.browser import dump_dom
 from tests.conftest import made, made_study
-from tests.pictured import pictured
 from tests.reporting.test_figures import ELASTIC, RATIOS
+from tests.support.browser import dump_dom
+from tests.support.pictured import pictured
 
 HOSTILE = "<script>alert(1)</script>&'\""
 FIT = {

@@ -16,7 +16,7 @@ from sweep.runner import loop
 from sweep.search.ask_tell import Search
 from sweep.training.lanes import Lanes
 from tests.runner.test_run import table
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,7 +112,7 @@ def crash_after(n_epochs: int, folder: Path) -> None:
 import os, pathlib, sweep
 from sweep import loop
 from sweep.training.cohort import Cohort
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 advance, calls, loop.CURVE_LAG_S = Cohort.advance, [], -1.0
 

@@ -4,7 +4,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sweep.runner.recovery import reconcile, requeue
-from tests.mirrors import (
+from tests.support.mirrors import (
     Own,
     abandon,
     ask,

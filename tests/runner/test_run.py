@@ -23,7 +23,7 @@ from sweep.runner.progress import Progress
 from sweep.storage.mirror import MirroredStorage
 from sweep.training.cohort import Cohort
 from sweep.training.messages import Report
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "sparsity", "outcome"]
 

@@ -29,9 +29,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy.pool import NullPool
 
-from tests import postgres, survival
-from tests.studies import TINY
-from tests.survival import Crew, Fault, Outcome, Run
+from tests.support import postgres, survival
+from tests.support.studies import TINY
+from tests.support.survival import Crew, Fault, Outcome, Run
 
 N_TRIALS = 24
 # Three slots where four trials may be in flight, beside the control: slots are refilled at

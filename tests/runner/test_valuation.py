@@ -11,7 +11,7 @@ import pytest
 from sweep.runner.valuation import valued
 from sweep.spec.resolved import Outline, Range
 from sweep.training.messages import N_BINS, Measures
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 RESULT = Measures(
     val_loss=np.array([1.0, 2.0, 3.0, 6.0]),

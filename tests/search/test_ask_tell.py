@@ -9,7 +9,7 @@ from sweep.search.ask_tell import Search
 from sweep.search.samplers import make_sampler, make_space
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 LOW, HIGH = 1e-5, 1e-1
 

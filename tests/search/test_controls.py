@@ -13,7 +13,7 @@ import sweep
 from sweep.result import StudyResult
 from sweep.search.controls import Controls
 from sweep.spec.resolved import Range
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 SPAN = Range(1e-4, 1e-1)
 SEVERAL = {"search__space__lr": {"low": 1e-3, "high": 1e-1, "log": True}}

@@ -27,7 +27,7 @@ from sweep.search.ask_tell import Search
 from sweep.search.fast_tpe import TPE
 from sweep.search.samplers import make_sampler, make_space
 from sweep.storage.mirror import MirroredStorage
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 ALPHA = FloatDistribution(1e-5, 1e-1, log=True)
 SPACES: dict[str, dict[str, BaseDistribution]] = {

@@ -18,7 +18,7 @@ from sweep.search.ranges import new_points, widened
 from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
 from tests.conftest import made_study
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 
 def test_the_range_ends_where_the_network_collapses(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sweep.errors import UsageError
 from sweep.search.samplers import make_design, make_pruner, make_sampler, make_space
 from sweep.spec.search import PrunerSpec, SamplerSpec
-from tests.studies import tiny
+from tests.support.studies import tiny
 
 LOW, HIGH = 1e-5, 1e-1
 

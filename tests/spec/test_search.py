@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.studies import parse, refused
+from tests.support.studies import parse, refused
 
 Tree = dict[str, Any]
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 import sweep
 from sweep.spec.study import StudySpec, schema
-from tests.studies import parse, refused
+from tests.support.studies import parse, refused
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 Tree = dict[str, Any]

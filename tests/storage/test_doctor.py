@@ -25,7 +25,7 @@ from sweep.storage.doctor import Finding, examine, repair
 from sweep.storage.engine import open_storage
 from sweep.storage.finding import DEEDS
 from sweep.storage.mirror import MirroredStorage
-from tests import postgres
+from tests.support import postgres
 
 INF, NAN = float("inf"), float("nan")
 TABLES: list[Table] = [*BaseModel.metadata.sorted_tables, lease.LEASES]

@@ -24,8 +24,8 @@ from sqlalchemy import URL, event, make_url
 from sweep.errors import OwnedElsewhereError, StorageError
 from sweep.storage import engine
 from sweep.storage.engine import _make_file, open_storage, prepare, rename_study
-from tests import postgres
-from tests.mirrors import Own, assert_mirrored, opened, plain_reader, run_trials
+from tests.support import postgres
+from tests.support.mirrors import Own, assert_mirrored, opened, plain_reader, run_trials
 
 NAN, INF = float("nan"), float("inf")
 

@@ -9,7 +9,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from sweep.storage.lagged import View
-from tests.mirrors import (
+from tests.support.mirrors import (
     ENDS,
     Own,
     Owner,

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from sweep.errors import OwnedElsewhereError
 from sweep.storage import lease
-from tests import postgres
+from tests.support import postgres
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

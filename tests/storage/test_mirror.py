@@ -35,8 +35,8 @@ from sweep.errors import StorageError
 from sweep.runner.recovery import reconcile
 from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
-from tests import postgres
-from tests.mirrors import (
+from tests.support import postgres
+from tests.support.mirrors import (
     ALPHA,
     ENDS,
     Own,

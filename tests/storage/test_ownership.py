@@ -24,8 +24,8 @@ from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
 from sweep.storage.ownership import Ownership
 from sweep.storage.schema import STUDY_USER_ATTRS, TRIALS
-from tests import postgres
-from tests.mirrors import (
+from tests.support import postgres
+from tests.support.mirrors import (
     Own,
     abandon,
     ask,

@@ -14,7 +14,7 @@ from sweep.errors import StorageError
 from sweep.storage import reading
 from sweep.storage.mirror import MirroredStorage
 from sweep.storage.schema import TRIALS
-from tests.mirrors import Own, ask, execute, plain_reader, run_trials
+from tests.support.mirrors import Own, ask, execute, plain_reader, run_trials
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from sqlalchemy import UniqueConstraint
 from sweep.errors import StorageError
 from sweep.storage import schema
 from sweep.storage.engine import open_storage
-from tests.mirrors import ALPHA
+from tests.support.mirrors import ALPHA
 
 
 def test_the_schema_is_the_one_of_the_optuna_that_is_installed(sqlite_url: str) -> None:

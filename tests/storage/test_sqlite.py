@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from sweep.storage.engine import open_storage
 from sweep.storage.sqlite import begin, reading
-from tests.mirrors import (
+from tests.support.mirrors import (
     Own,
     on_engines,
     opened,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from sweep.storage import trial_ids
 from sweep.storage.engine import open_storage
-from tests.mirrors import Own, abandon, assert_mirrored, execute, plain_reader, run_trials
+from tests.support.mirrors import Own, abandon, assert_mirrored, execute, plain_reader, run_trials
 
 
 @pytest.fixture

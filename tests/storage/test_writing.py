@@ -18,7 +18,7 @@ from sweep.storage.schema import (
     USER_ATTRS,
 )
 from sweep.storage.writing import Changes, whole_study, write
-from tests.mirrors import ALPHA, plain_study
+from tests.support.mirrors import ALPHA, plain_study
 
 INF, NAN = float("inf"), float("nan")
 

@@ -23,9 +23,9 @@ from sweep.training.layout import Layout
 from sweep.training.messages import Measures, Report
 from sweep.training.modules import MLP, Factory
 from sweep.training.optimizers import SGD, Adam, FusedAdam, Optimizer
-from tests import reference
-from tests.problems import made_up
-from tests.reference import Loop, Penalty
+from tests.support import reference
+from tests.support.problems import made_up
+from tests.support.reference import Loop, Penalty
 
 EIGHT = tuple((fold, seed) for fold in range(4) for seed in range(2))
 HEALTHY = Setting(1e-3, 0.05, 0.5)

@@ -1,4 +1,4 @@
-"""What is replayed is what would be trained without graphs: shown by `tests.replay` on a CPU.
+"""What is replayed is what would be trained without graphs, as `tests.support.replay` shows.
 
 What only a GPU can show, the capture itself and the order of its stream, is in
 tests/benchmarks/contracts.py.
@@ -24,10 +24,10 @@ from sweep.training.cohort import Cohort
 from sweep.training.flat import Flat
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.modules import Factory
-from tests import replay
 from tests.benchmarks import contracts
-from tests.gpu import GPU, SimulatedGpu
-from tests.networks import Recurrent
+from tests.support import replay
+from tests.support.gpu import GPU, SimulatedGpu
+from tests.support.networks import Recurrent
 from tests.training.test_cohort import (
     ADAM,
     DIVERGING,

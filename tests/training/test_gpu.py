@@ -1,4 +1,4 @@
-"""What trains on a GPU trains there alone: shown by `tests.gpu` on a CPU."""
+"""What trains on a GPU trains there alone: shown by `tests.support.gpu` on a CPU."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from sweep.training.lanes import Recipe
 from sweep.training.modules import Factory
 from tests.benchmarks import contracts
 from tests.benchmarks import gpu as benchmark
-from tests.gpu import GPU, SimulatedGpu
-from tests.studies import tiny
+from tests.support.gpu import GPU, SimulatedGpu
+from tests.support.studies import tiny
 from tests.training.test_cohort import (
     ADAM,
     EIGHT,
@@ -160,7 +160,7 @@ def test_a_study_on_a_gpu_convolves_in_full_precision(
 def test_a_gpu_has_memory_for_the_outputs_of_all_its_lanes(
     gpu: SimulatedGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.gpu.MEMORY", 2 << 20)
+    monkeypatch.setattr("tests.support.gpu.MEMORY", 2 << 20)
     plan = make_plan(tiny(tmp_path, device=str(GPU), search__in_flight=14))
     outputs = 4 * 10 * plan.problem.val.shape[1]  # bytes of a lane
     share = CUDA_SHARE * (2 << 20)

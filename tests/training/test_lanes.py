@@ -21,10 +21,10 @@ from sweep.training.evaluation import row_losses
 from sweep.training.flat import Flat
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.modules import MLP, Factory, build
-from tests import reference
-from tests.networks import Recurrent, Tied
-from tests.problems import made_up
-from tests.reference import Loop, Penalty, Trained
+from tests.support import reference
+from tests.support.networks import Recurrent, Tied
+from tests.support.problems import made_up
+from tests.support.reference import Loop, Penalty, Trained
 
 EPOCHS, BATCH = 4, 4  # 11 training rows: batches of 4, 4 and 3
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "dampening", "adam"]

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from sweep.training.layout import Layout, is_weight
-from tests.networks import Tied
-from tests.problems import generator
+from tests.support.networks import Tied
+from tests.support.problems import generator
 
 
 def mixed() -> nn.Module:

@@ -18,7 +18,7 @@ from sweep.training.modules import (
     dropout_key,
     with_counter_dropout,
 )
-from tests.problems import generator
+from tests.support.problems import generator
 
 ROWS = torch.randn(4, 5, generator=generator(1))
 TORCH = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU}

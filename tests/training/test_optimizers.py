@@ -22,7 +22,7 @@ from sweep.training.messages import Measures
 from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Columns, FusedAdam, Optimizer
 from sweep.training.penalty import soft_threshold
-from tests.problems import real
+from tests.support.problems import real
 
 # --- single steps
 

@@ -22,7 +22,7 @@ from sweep.training.penalty import (
     soft_threshold,
     sparsity,
 )
-from tests.problems import real
+from tests.support.problems import real
 
 FINITE = st.floats(-1e6, 1e6, width=32)
 ROW = st.lists(FINITE, min_size=1, max_size=8)

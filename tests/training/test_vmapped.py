@@ -13,8 +13,8 @@ from sweep.errors import UsageError
 from sweep.training.layout import Layout
 from sweep.training.modules import MLP, build
 from sweep.training.vmapped import Stacked, check_model, stack_buffers
-from tests.networks import Recurrent, Tied
-from tests.problems import generator
+from tests.support.networks import Recurrent, Tied
+from tests.support.problems import generator
 
 ROWS = torch.randn(4, 5, generator=generator(1))
 

@@ -27,7 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from sweep.training import cuda_graph
-from tests.replay import MASKS, REFUSED, Call, aliases, is_view, memory, tensors
+from tests.support.replay import MASKS, REFUSED, Call, aliases, is_view, memory, tensors
 
 GPU = torch.device("cuda:0")
 MEMORY = 1 << 30

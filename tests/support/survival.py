@@ -1,8 +1,8 @@
 """Run sweep's command line in processes that are killed, stopped or starved at named points.
 
-`python -m tests.survival` imports once what a run needs and forks a process for every line it
-reads: a start costs milliseconds, and a child may be killed without harm. Nothing in sweep
-knows of it: a fault wraps a method in the child alone, before the command begins.
+`python -m tests.support.survival` imports once what a run needs and forks a process for every
+line it reads: a start costs milliseconds, and a child may be killed without harm. Nothing in
+sweep knows of it: a fault wraps a method in the child alone, before the command begins.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LIMIT_S = 100  # a process that hangs ends as one that failed
 NOBODY = 65534
 PRELOAD = (
@@ -115,7 +115,7 @@ class Crew:
     """The process that forks the others."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.survival"]
+        command = [sys.executable, "-m", "tests.support.survival"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self._server = subprocess.Popen(
             command, cwd=ROOT, env=environment, text=True,
