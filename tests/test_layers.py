@@ -46,7 +46,7 @@ EDGES = ("cli", "__main__")  # which print and exit
 FACE = "__init__"  # names the public objects, and imports them when they are asked for
 
 Sources = Mapping[str, str]
-HOMES: dict[str, str] = {"machine": "runtime"}
+HOMES: dict[str, str] = {}
 
 
 def package() -> dict[str, str]:

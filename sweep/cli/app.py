@@ -28,7 +28,7 @@ from sweep.cli.output import (
 )
 from sweep.cli.progress import epochs_bar, progress_bar
 from sweep.errors import SweepError, UsageError
-from sweep.machine import importing
+from sweep.runtime import importing
 
 if TYPE_CHECKING:
     from sweep.engines.fork import Leader

@@ -20,8 +20,8 @@ from sweep.data.holdout import (
     training_rows,
 )
 from sweep.errors import SweepError, UsageError
-from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.plan.plan import Plan, make_plan
+from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.spec.files import parse_spec
 from sweep.spec.sections import OwnModelSpec
 from sweep.spec.study import StudySpec

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from sweep.config.result import Row
 from sweep.errors import SweepError
-from sweep.machine import is_out_of_memory
 from sweep.plan.plan import Plan
+from sweep.runtime import is_out_of_memory
 from sweep.spec.resolved import Setting
 from sweep.training.lanes import Lanes
 from sweep.training.layout import Tensors

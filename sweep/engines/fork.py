@@ -14,7 +14,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from sweep.machine import importing
+from sweep.runtime import importing
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

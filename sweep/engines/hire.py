@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.engines.fork import Leader, cores
 from sweep.errors import SweepError
-from sweep.machine import importing
+from sweep.runtime import importing
 from sweep.spec.resolved import Outline, Setting
 from sweep.spec.study import StudySpec
 from sweep.training.messages import Report

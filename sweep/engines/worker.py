@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from sweep.machine import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.plan.plan import Plan, make_plan
+from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
 from sweep.training.cohort import Cohort

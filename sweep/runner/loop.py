@@ -11,9 +11,9 @@ from optuna.trial import TrialState
 
 from sweep.engines.hire import Crew, Team
 from sweep.errors import SweepError
-from sweep.machine import is_out_of_memory
 from sweep.runner.progress import Completed, Progress, Standing
 from sweep.runner.valuation import valued
+from sweep.runtime import is_out_of_memory
 from sweep.search.ask_tell import Search
 from sweep.search.controls import Controls
 from sweep.search.samplers import Params, make_space

@@ -19,7 +19,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from sweep.machine import is_out_of_memory
+from sweep.runtime import is_out_of_memory
 
 Work = Callable[[], object]
 Replay = Callable[[], None]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweep.machine import is_amd_with_avx512
+from sweep.runtime import is_amd_with_avx512
 
 AVX512_KERNELS = ("SkylakeX", "Cooperlake")  # of OpenBLAS
 FEW_ROWS = 64  # so that a copy of them costs less than it saves

@@ -28,7 +28,7 @@ import optuna
 import torch
 
 from sweep.data.problem import Problem
-from sweep.machine import keep_freed_memory
+from sweep.runtime import keep_freed_memory
 from sweep.search.fast_tpe import TPE
 from sweep.spec.resolved import Setting
 from sweep.training.lanes import Lanes, Recipe

@@ -24,8 +24,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
 
 import torch
 
-from sweep.machine import keep_freed_memory
 from sweep.plan.plan import Plan, make_plan
+from sweep.runtime import keep_freed_memory
 from sweep.spec.files import load_spec
 from sweep.training.lanes import Lanes
 from tests.benchmarks.machine import HERE, STUDIES, machine

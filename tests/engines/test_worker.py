@@ -7,7 +7,7 @@ import torch
 
 from sweep.engines.worker import sendable
 from sweep.errors import UsageError
-from sweep.machine import is_out_of_memory
+from sweep.runtime import is_out_of_memory
 
 
 class Odd(Exception):

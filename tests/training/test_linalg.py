@@ -11,7 +11,7 @@ import torch
 from threadpoolctl import threadpool_info
 from torch import Tensor
 
-from sweep import machine
+from sweep import runtime
 from sweep.training import linalg
 from sweep.training.linalg import AVX512_KERNELS, affine, product
 
@@ -117,12 +117,12 @@ def test_an_amd_cpu_with_avx512_is_known_by_its_flags(
 ) -> None:
     if cpu is not None:
         (tmp_path / "cpuinfo").write_text(cpu)
-    monkeypatch.setattr(machine, "CPUS", tmp_path / "cpuinfo")
-    machine.is_amd_with_avx512.cache_clear()
+    monkeypatch.setattr(runtime, "CPUS", tmp_path / "cpuinfo")
+    runtime.is_amd_with_avx512.cache_clear()
     try:
-        assert machine.is_amd_with_avx512() is is_one
+        assert runtime.is_amd_with_avx512() is is_one
     finally:
-        machine.is_amd_with_avx512.cache_clear()
+        runtime.is_amd_with_avx512.cache_clear()
 
 
 def test_numpy_is_asked_which_kernels_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
