@@ -46,17 +46,15 @@ EDGES = ("cli", "__main__")  # which print and exit
 FACE = "__init__"  # names the public objects, and imports them when they are asked for
 
 Sources = Mapping[str, str]
-HOMES: dict[str, str] = {}
 
 
 def package() -> dict[str, str]:
     """Return the sources of the package by dotted module name, as in `data.folds`."""
     folder = Path(sweep.__file__).parent
-    found = {}
-    for path in folder.rglob("*.py"):
-        name = ".".join(path.relative_to(folder).with_suffix("").parts)
-        found[HOMES.get(name, name)] = path.read_text(encoding="utf-8")
-    return found
+    return {
+        ".".join(path.relative_to(folder).with_suffix("").parts): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.py")
+    }
 
 
 def room_of(module: str) -> str:
@@ -68,9 +66,7 @@ def imported(source: str, modules: Sources) -> Iterator[str]:
     for name in _written(source):
         first, _, inner = name.partition(".")
         if first == "sweep":
-            inner = HOMES.get(inner, inner)
-            outer = inner.rpartition(".")[0] or inner
-            yield inner if inner in modules else HOMES.get(outer, outer)
+            yield inner if inner in modules else inner.rpartition(".")[0] or inner
         else:
             yield first
 
@@ -154,7 +150,7 @@ def test_the_rule_has_an_order() -> None:
 
 def test_a_newcomer_sees_few_rooms() -> None:
     entries = [path for path in Path(sweep.__file__).parent.iterdir() if path.name[:3] != "__p"]
-    assert len(entries) <= 99
+    assert len(entries) <= 22
     assert max(text.count("\n") for text in package().values()) <= 400
 
 

@@ -11,7 +11,7 @@ from sweep.cli.progress import curve_line, pm
 
 if TYPE_CHECKING:
     from sweep.analysis.selection import Finished
-    from sweep.config.result import Fit
+    from sweep.config.fitted import Fit
     from sweep.plan.plan import Plan
     from sweep.result import StudyResult
     from sweep.storage.doctor import Finding, Repair
@@ -68,7 +68,7 @@ def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str,
 
 def print_fit(fit: Fit) -> None:
     """Print the test metrics with the strength and with none, and where the network is."""
-    from sweep.config.result import METRICS, sentence
+    from sweep.config.fitted import METRICS, sentence
 
     name = fit.spec.strength
     header = ("", f"{name} = {fit.strength:.3g}", f"{name} = 0", "difference (paired)")

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save
 
 from sweep.config.export import FORMULAS
+from sweep.config.fitted import METRICS, Fit, sentence
 from sweep.config.network import Network, snippet
-from sweep.config.result import METRICS, Fit, sentence
 from sweep.errors import UsageError
 
 # What the source does before sweep scales anything.

@@ -10,8 +10,8 @@ from typing import Any
 
 from sweep.config.card import write_files
 from sweep.config.export import read_config
+from sweep.config.fitted import Estimate, Fit, Row, sentence
 from sweep.config.network import Network
-from sweep.config.result import Estimate, Fit, Row, sentence
 from sweep.config.train import Trained, train_seeds
 from sweep.data.holdout import (
     describe_preprocessing,

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweep.config.result import Row
+from sweep.config.fitted import Row
 from sweep.errors import SweepError
 from sweep.plan.plan import Plan
 from sweep.runtime import is_out_of_memory

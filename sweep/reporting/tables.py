@@ -13,7 +13,7 @@ import optuna
 from sqlalchemy import make_url
 
 from sweep.analysis.selection import Choice, Finished, choices
-from sweep.config.result import METRICS, Estimate
+from sweep.config.fitted import METRICS, Estimate
 from sweep.reporting.overlays import metric_words, sign, training_words
 from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from sweep.config.fitted import Fit
 from sweep.config.refit import fit
-from sweep.config.result import Fit
 from sweep.data.dataset import Dataset, load_dataset
 from tests.support.configs import exported
 

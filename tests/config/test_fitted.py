@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config.result import Fit, Row, sentence
+from sweep.config.fitted import Fit, Row, sentence
 from sweep.spec.files import parse_spec
 
 
