@@ -70,8 +70,13 @@ class Problem:
         return replace(self, **tensors)
 
 
-def make_problem(spec: StudySpec, dataset: Dataset) -> Problem:
+def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Problem:
     """Split the search rows into replicates and preprocess each by its own training rows.
+
+    Args:
+        spec: the study.
+        dataset: its rows.
+        partition: which way to divide them into folds; see `split_rows`.
 
     Returns:
         The problem on the CPU in float32.
@@ -80,7 +85,7 @@ def make_problem(spec: StudySpec, dataset: Dataset) -> Problem:
         UsageError: in one line, when the rows do not allow the splits asked for.
     """
     scale = spec.data.scale
-    replicates, splits = split_rows(spec, dataset)
+    replicates, splits = split_rows(spec, dataset, partition)
     noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
     if fits_all(scale, dataset.X):
         blocks = [Block(as_float32(dataset.X), noisy, dataset.y, 1.0)]

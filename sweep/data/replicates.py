@@ -20,9 +20,15 @@ Split = tuple[np.ndarray, np.ndarray]  # training rows (n,), validation rows (m,
 
 
 def split_rows(
-    spec: StudySpec, dataset: Dataset
+    spec: StudySpec, dataset: Dataset, partition: int = 0
 ) -> tuple[tuple[tuple[int, int], ...], list[Split]]:
     """Name the replicates, and choose the rows of each: equally many to train on.
+
+    Args:
+        spec: the study.
+        dataset: its search rows.
+        partition: which of the ways to divide the rows into folds; 0 is the one that the search
+            chooses by, any other is independent of it.
 
     Returns:
         (fold, seed index) of each replicate, seeds running fastest; and the rows of each. The
@@ -33,19 +39,26 @@ def split_rows(
     """
     labels = strata(dataset.y, dataset.classes)
     _check_folds(spec, dataset, labels)
-    vals = _validation_rows(spec, dataset, labels)
+    seed = partition_seed(spec.seed, partition)
+    vals = _validation_rows(spec, dataset, labels, derive(seed, "folds"))
     pools = [np.setdiff1d(np.arange(len(labels)), val) for val in vals]
-    n = _n_train(spec, min(map(len, pools)))
+    most = min(map(len, pools))  # groups may leave another partition with fewer
+    n = min(spec.data.train_rows or most, most) if partition else _n_train(spec, most)
     replicates = tuple(
-        (fold, seed) for fold in range(len(vals)) for seed in range(spec.replicates.n_seeds)
+        (fold, index) for fold in range(len(vals)) for index in range(spec.replicates.n_seeds)
     )
     trains = [
-        pools[fold][draw_rows(labels[pools[fold]], n, derive(spec.seed, "rows", fold, seed))]
-        for fold, seed in replicates
+        pools[fold][draw_rows(labels[pools[fold]], n, derive(seed, "rows", fold, index))]
+        for fold, index in replicates
     ]
     return replicates, [
         (train, vals[fold]) for train, (fold, _) in zip(trains, replicates, strict=True)
     ]
+
+
+def partition_seed(study_seed: int, partition: int) -> int:
+    """Return the seed that folds, first weights and orders of rows of a partition derive from."""
+    return derive(study_seed, "partition", partition) if partition else study_seed
 
 
 def _n_train(spec: StudySpec, most: int) -> int:
@@ -74,8 +87,10 @@ def _check_folds(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> None:
         )
 
 
-def _validation_rows(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> list[np.ndarray]:
-    n_folds, seed, groups = spec.replicates.n_folds, derive(spec.seed, "folds"), dataset.groups
+def _validation_rows(
+    spec: StudySpec, dataset: Dataset, labels: np.ndarray, seed: int
+) -> list[np.ndarray]:
+    n_folds, groups = spec.replicates.n_folds, dataset.groups
     if n_folds == 1:
         return [draw_share(labels, groups, spec.replicates.holdout, seed)]
     if groups is None:

@@ -88,6 +88,27 @@ def test_seeds_draw_different_training_rows_of_the_same_folds() -> None:
     np.testing.assert_array_equal(vals[0], vals[1])
 
 
+@PROPERTY
+@given(y=CLASSES, spec=SPLITS, partition=st.integers(1, 3))
+def test_another_partition_divides_the_same_rows_in_another_way(
+    y: np.ndarray, spec: StudySpec, partition: int
+) -> None:
+    rows, n_seeds = numbered(y), spec.replicates.n_seeds
+    replicates, first = split_rows(spec, rows)
+    names, others = split_rows(spec, rows, partition)
+    assert names == replicates
+    assert {len(train) for train, _ in others} == {len(train) for train, _ in first}
+    if spec.replicates.n_folds > 1:
+        vals = [val for _, val in others[::n_seeds]]
+        assert sorted(np.concatenate(vals)) == list(range(len(y)))
+
+
+def test_partitions_share_no_draw() -> None:
+    spec, rows = study(n_folds=5), numbered([0, 1] * 30)
+    folds = [[tuple(val) for _, val in split_rows(spec, rows, p)[1]] for p in range(4)]
+    assert len({fold for partition in folds for fold in partition}) == 20
+
+
 def test_the_surplus_of_larger_training_folds_is_dropped_by_seed() -> None:
     splits = split_rows(study(n_folds=3, n_seeds=4), numbered([0, 1] * 20))[1]
     trains, vals = zip(*splits, strict=True)
