@@ -110,7 +110,7 @@ def crash_after(n_epochs: int, folder: Path) -> None:
     """Run the study in a process that ends at once after so many epochs, all being stored."""
     script = f"""
 import os, pathlib, sweep
-from sweep import loop
+from sweep.runner import loop
 from sweep.training.cohort import Cohort
 from tests.support.studies import tiny
 

@@ -28,12 +28,12 @@ def test_there_are_shipped_studies() -> None:
 
 
 def test_the_schema_for_editors_is_up_to_date() -> None:
-    shipped = Path(sweep.__file__).parent / "study.schema.json"
+    shipped = Path(sweep.__file__).parent / "spec" / "study.schema.json"
     assert json.loads(shipped.read_text(encoding="utf-8")) == schema()
 
 
 def test_the_template_is_a_study() -> None:
-    sweep.load_spec(Path(sweep.__file__).parent / "template.yaml")
+    sweep.load_spec(Path(sweep.__file__).parent / "cli" / "template.yaml")
 
 
 def test_only_the_name_must_be_given() -> None:
