@@ -195,7 +195,7 @@ def test_what_the_owner_of_workers_runs_names_no_torch(module: str) -> None:
         ("reporting.page", "def f():\n    sys.stderr.write('x')", "reporting.page prints"),
         ("runner.run", "def f():\n    sys.exit(2)", "runner.run exits"),
         ("data.__init__", "from sweep.storage.lease import Lease", "is more than a docstring"),
-        ("errors", "import sweep.spec.study\n", "cycle"),
+        ("errors", "import sweep.spec.files\n", "cycle"),
     ],
 )
 def test_a_planted_breach_is_found(module: str, line: str, breach: str) -> None:

@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
 from sweep.search.ask_tell import rank
-from sweep.spec.study import StudySpec, stored_spec
+from sweep.spec.stored import stored_spec
+from sweep.spec.study import StudySpec
 from sweep.stats import EDGE, MIN_FOLDS, paired_gain, paired_gains, t_quantile
 
 Selection = Literal["best", "1se"]

@@ -63,8 +63,8 @@ def make_config(
             "exempt": about["exempt"],
         },
         "equivalents": equivalents(spec, choice.params, about["n_rows"], about["n_outputs"]),
-        "spec": attrs["spec"],
-        "provenance": _provenance(choice, attrs),
+        "spec": spec.model_dump(mode="json"),
+        "provenance": _provenance(spec, choice, attrs),
     }
 
 
@@ -112,14 +112,14 @@ def _sklearn(
     }
 
 
-def _provenance(choice: Choice, attrs: dict[str, Any]) -> dict[str, Any]:
+def _provenance(spec: StudySpec, choice: Choice, attrs: dict[str, Any]) -> dict[str, Any]:
     return {
         "trial_number": choice.number,
-        "spec_hash": attrs["spec_hash"],
+        "spec_hash": spec.spec_hash,
         "data_hash": attrs["data_hash"],
         "model_hash": attrs["problem"]["model_hash"],
         "device": attrs["problem"]["device"],
-        "seed": attrs["spec"]["search"]["sampler"]["seed"],
+        "seed": spec.seed,
         "folder": attrs.get("folder"),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_versions()},

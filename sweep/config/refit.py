@@ -24,6 +24,7 @@ from sweep.plan.plan import Plan, make_plan
 from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.spec.files import parse_spec
 from sweep.spec.sections import OwnModelSpec
+from sweep.spec.stored import hashes, upgraded
 from sweep.spec.study import StudySpec
 
 __all__ = ["Estimate", "Fit", "Row", "fit", "sentence"]
@@ -133,6 +134,7 @@ def _spec(config: dict[str, Any], path: Path, device: str | None) -> StudySpec:
             f"config: must have n_rows, spec and provenance to refit, got {', '.join(config)}"
             f" ({path}). Export it anew"
         )
+    tree = upgraded(tree)
     if device is not None:
         tree = {**tree, "device": device}
     files = _files(parse_spec(tree, str(path), path.parent))
@@ -208,7 +210,7 @@ def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Ite
                 f"{lost} of {N_SEEDS} seeds diverged with {name} = {row.params[name]:.3g} and are"
                 " left out"
             )
-    if spec.spec_hash != config["provenance"].get("spec_hash"):
+    if config["provenance"].get("spec_hash") not in hashes(config["spec"]):
         yield (
             "the spec inside the config is not the one that was searched, by its hash: were data"
             " or splits changed, then the search may have seen the test rows"

@@ -14,6 +14,7 @@ from sweep.config.export import read_config
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
 from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
+from sweep.spec.stored import upgraded
 from sweep.spec.study import StudySpec
 from sweep.training.layout import is_weight
 
@@ -151,7 +152,7 @@ def load_config(path: str | Path) -> Config:
         UsageError: the file is missing or no config.
     """
     config = read_config(Path(path))
-    spec = parse_spec(config["spec"], str(path), Path(path).parent)
+    spec = parse_spec(upgraded(config["spec"]), str(path), Path(path).parent)
     return Config(spec, config["best_params"])
 
 

@@ -21,6 +21,7 @@ from sweep.reporting.comparison import comparison
 from sweep.reporting.figures import TITLES, drawn_figures
 from sweep.reporting.plotly import THEMES, Figure
 from sweep.reporting.tables import Table, fit_table, key_numbers, provenance, studies_table
+from sweep.spec.stored import upgraded
 
 LOOK = {
     "validation_curve": "Look for the valley. To its left the network fits noise: training loss"
@@ -184,7 +185,7 @@ def _origin(study: optuna.Study) -> str:
     return (
         f"<h3>Where this comes from</h3>{_pairs(provenance(study))}"
         "<details><summary>The study file, with every default</summary>"
-        f"<pre>{escape(_yaml(study.user_attrs['spec']))}</pre></details>"
+        f"<pre>{escape(_yaml(upgraded(study.user_attrs['spec'])))}</pre></details>"
     )
 
 

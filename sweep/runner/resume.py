@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 
 from sweep.errors import UsageError
 from sweep.spec.resolved import Outline, Range
-from sweep.spec.study import stored_spec
+from sweep.spec.stored import stored_spec
 from sweep.storage.engine import public_url
 
 

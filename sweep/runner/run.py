@@ -67,7 +67,7 @@ def _run(
     with _quiet_optuna(), closing(MirroredStorage.open(spec.storage, spec.study_name)) as storage:
         study = optuna.create_study(
             storage=storage, study_name=spec.study_name, direction="minimize",
-            sampler=make_sampler(spec.search.sampler),
+            sampler=make_sampler(spec.search.sampler, spec.seed),
             pruner=make_pruner(spec.search.pruner, spec.training.epochs), load_if_exists=True,
         )  # fmt: skip
         plan = settle(plan, study)

@@ -90,7 +90,7 @@ class Search:
         for name, distribution in space.items():
             self._storage.widen(self.study._study_id, name, distribution)
         # A sampler remembers the space that it has seen so far.
-        self.study.sampler = make_sampler(self._spec.search.sampler)
+        self.study.sampler = make_sampler(self._spec.search.sampler, self._spec.seed)
 
     def ask(self) -> tuple[int, Params]:
         """Return the next trial's number and params; those that wait come first."""
@@ -108,7 +108,7 @@ class Search:
 
     def _proposed(self, number: int) -> Trial:
         if self._spec.search.sampler.type == "gp":  # it would start from its last fit
-            self.study.sampler = make_sampler(self._spec.search.sampler)
+            self.study.sampler = make_sampler(self._spec.search.sampler, self._spec.seed)
         reseed(self.study.sampler, derive(self._spec.seed, "ask", number) % 2**32)
         if isinstance(self.study.sampler, QMC):
             self.study.sampler.number = number

@@ -42,7 +42,7 @@ def check_search(spec: StudySpec, span: tuple[float, float]) -> None:
     Raises:
         UsageError: there is one.
     """
-    make_sampler(spec.search.sampler)
+    make_sampler(spec.search.sampler, spec.seed)
     make_pruner(spec.search.pruner, spec.training.epochs)
     make_design(spec, make_space(spec, *span))
 
@@ -92,21 +92,21 @@ def _levels(distribution: FloatDistribution, count: int) -> list[float]:
     return [float(points[index]) for index in order]
 
 
-def make_sampler(spec: SamplerSpec) -> BaseSampler:
-    """Make Optuna's sampler with the study file's options.
+def make_sampler(spec: SamplerSpec, seed: int) -> BaseSampler:
+    """Make Optuna's sampler with the study file's options and the study's seed.
 
     Raises:
         UsageError: an option that this sampler does not have, or a value it refuses.
     """
     if spec.type in ("random", "grid"):
         _refuse(spec.model_extra if spec.type == "random" else {}, "search.sampler")
-        return optuna.samplers.RandomSampler(seed=spec.seed)
+        return optuna.samplers.RandomSampler(seed=seed)
     made = {
         "tpe": TPE,
         "gp": optuna.samplers.GPSampler,
         "qmc": QMC,
     }[spec.type]
-    options = {"seed": spec.seed % 2**32, **(spec.model_extra or {})}
+    options = {"seed": seed % 2**32, **(spec.model_extra or {})}
     return _make(made, options, "search.sampler")  # type: ignore[no-any-return]
 
 
@@ -154,11 +154,12 @@ def _refuse(options: Mapping[str, Any] | None, where: str) -> None:
 
 def _make(made: type[Any], options: dict[str, Any], where: str) -> Any:
     valid = set(inspect.signature(made).parameters)
+    offered = valid - {"seed"}  # which is the study's own key
     # Ours derive from Optuna's: messages name what its documentation does.
     name_of = next(c.__name__ for c in made.__mro__ if c.__module__.startswith("optuna."))
     for name in set(options) - valid:
-        close = difflib.get_close_matches(name, valid, 1)
-        hint = f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(sorted(valid))}"
+        close = difflib.get_close_matches(name, offered, 1)
+        hint = f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(sorted(offered))}"
         raise UsageError(f"{where}.{name}: {name_of} has no such option. {hint}")
     try:
         with warnings.catch_warnings():

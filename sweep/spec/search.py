@@ -70,9 +70,16 @@ class SamplerSpec(Section):
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 
     type: Literal["tpe", "gp", "qmc", "random", "grid"] = "tpe"
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
-        0, description="the study's one seed: data splits, weights, orders and asks"
-    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        extra = self.model_extra or {}
+        if "seed" in extra:
+            raise ValueError(
+                "seed: a study has one seed, at the top of its file, got one here."
+                f" Write seed: {extra['seed']!r} beside study_name"
+            )
+        return self
 
 
 class PrunerSpec(Section):

@@ -8,7 +8,7 @@ def derive(study_seed: int, stream: str, *key: int) -> int:
     """Derive the seed of one stream.
 
     Args:
-        study_seed: the study's public seed, `search.sampler.seed`.
+        study_seed: the study's public seed, the key `seed` of its file.
         stream: what the numbers are for: `weights`, `order`, `split`, `ask`, …
         key: the place in the stream, such as (fold, seed index, epoch).
 

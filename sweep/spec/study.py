@@ -7,9 +7,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
-from sweep.errors import UsageError
 from sweep.spec.search import AlphaRange, SearchSpec
 from sweep.spec.sections import (
     AdamSpec,
@@ -26,6 +25,10 @@ from sweep.spec.sections import (
 
 DEFAULT_STORAGE = "sqlite:///studies/out/studies.db"
 OPEN_ENDED = ("random", "qmc", "grid")  # samplers whose asks do not look at results
+_CHANGEABLE = (
+    "storage", "device", "selection", "search.n_trials", "search.timeout_s",
+    "training.workers", "training.cuda_graph",  # as the device, which may not have graphs
+)  # fmt: skip
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 
@@ -45,6 +48,9 @@ class StudySpec(Section):
     """A whole study file."""
 
     study_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        0, description="fixes all that is drawn: data splits, weights, orders and asks"
+    )
     storage: str = DEFAULT_STORAGE
     device: Device = "auto"
     data: DataSpec = DataSpec()
@@ -78,11 +84,6 @@ class StudySpec(Section):
         return self._folder
 
     @property
-    def seed(self) -> int:
-        """The study's one public seed."""
-        return self.search.sampler.seed
-
-    @property
     def n_replicates(self) -> int:
         """Lanes a trial takes: folds times seeds."""
         return self.replicates.n_folds * self.replicates.n_seeds
@@ -106,19 +107,12 @@ class StudySpec(Section):
     @property
     def identity(self) -> dict[str, Any]:
         """What makes two studies the same: all but what may change between runs."""
-        kept = self.model_dump(mode="json", exclude={"storage", "device", "selection"})
-        if self.search.pruner.type != "hyperband":  # which draws brackets from the name
-            del kept["study_name"]
-        for key in ("n_trials", "timeout_s"):
-            del kept["search"][key]
-        for key in ("workers", "cuda_graph"):  # as the device, which may not have graphs
-            del kept["training"][key]
-        return kept
+        return identity_of(self.model_dump(mode="json"))
 
     @property
     def spec_hash(self) -> str:
         """A hash of `identity`."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+        return hash_of(without_nulls(self.identity))
 
 
 def _adamw_penalises_l2(spec: StudySpec) -> str | None:
@@ -195,20 +189,30 @@ _RULES = (
 )
 
 
-def stored_spec(tree: dict[str, Any]) -> StudySpec:
-    """Read a spec as a study stores it.
+def identity_of(tree: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a spec, given as plain data, what may change between the runs of one study."""
+    search = tree.get("search", {})
+    hyperband = search.get("pruner", {}).get("type") == "hyperband"  # draws from the name
+    kept = {
+        key: {k: v for k, v in part.items() if f"{key}.{k}" not in _CHANGEABLE}
+        if isinstance(part, dict)
+        else part
+        for key, part in tree.items()
+        if key not in _CHANGEABLE
+    }
+    return kept if hyperband else {k: v for k, v in kept.items() if k != "study_name"}
 
-    Raises:
-        UsageError: another version of sweep stored it.
-    """
-    try:
-        return StudySpec.model_validate_json(json.dumps(tree))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(
-            f"study: must be of this version of sweep, got {'.'.join(map(str, first['loc']))}:"
-            f" {first['msg'].lower()}. Use the version that made it, or --fresh"
-        ) from None
+
+def without_nulls(tree: Any) -> Any:
+    """Leave out keys without a value, which TOML has no word for."""
+    if not isinstance(tree, dict):
+        return tree
+    return {key: without_nulls(value) for key, value in tree.items() if value is not None}
+
+
+def hash_of(identity: dict[str, Any]) -> str:
+    """Hash plain data."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def schema() -> dict[str, Any]:

@@ -94,6 +94,7 @@ def trained(task: Task, seed: int, search: dict[str, Any]) -> tuple[Finished, in
     with tempfile.TemporaryDirectory() as folder:
         tree: dict[str, Any] = {
             "study_name": task.name,
+            "seed": seed,
             "storage": f"sqlite:///{folder}/study.db",
             "device": "cpu",
             "data": {"source": f"sklearn:{task.name}", **task.data},
@@ -102,7 +103,6 @@ def trained(task: Task, seed: int, search: dict[str, Any]) -> tuple[Finished, in
             "search": {"n_trials": TRIALS, **search},
             "replicates": {"n_folds": FOLDS},
         }
-        tree["search"]["sampler"] = {**search.get("sampler", {}), "seed": seed}
         spec = parse_spec(tree, task.name, Path("."))
         run_study(spec)
         study = load_study(spec.storage, task.name)

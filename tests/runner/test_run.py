@@ -70,7 +70,7 @@ def test_the_same_seed_gives_the_same_table_twice(tmp_path: Path) -> None:
 
 def test_another_seed_gives_another_table(tmp_path: Path) -> None:
     first = table(sweep.run(tiny(tmp_path)))
-    other = table(sweep.run(tiny(tmp_path, study_name="other", search__sampler__seed=1)))
+    other = table(sweep.run(tiny(tmp_path, study_name="other", seed=1)))
     assert not first["value"].equals(other["value"])
 
 

@@ -19,7 +19,7 @@ def search(spec: StudySpec) -> Search:
     study = optuna.create_study(
         storage=storage,
         study_name=spec.study_name,
-        sampler=make_sampler(spec.search.sampler),
+        sampler=make_sampler(spec.search.sampler, spec.seed),
         load_if_exists=True,
     )
     return Search(storage, study, spec, make_space(spec, LOW, HIGH), epochs=4)

@@ -317,7 +317,7 @@ def table(folder: Path, monkeypatch: pytest.MonkeyPatch, made: type[TPESampler])
         study = optuna.create_study(
             storage=mirror,
             study_name=spec.study_name,
-            sampler=make_sampler(spec.search.sampler),
+            sampler=make_sampler(spec.search.sampler, spec.seed),
             load_if_exists=True,
         )
         recovery.reconcile(mirror, study._study_id)

@@ -42,7 +42,7 @@ def test_a_grid_of_two_parameters_needs_the_points_of_each(tmp_path: Path) -> No
 
 
 def test_the_sampler_s_own_options_are_passed_through() -> None:
-    sampler: Any = make_sampler(SamplerSpec.model_validate({"type": "tpe", "n_ei_candidates": 7}))
+    sampler: Any = make_sampler(SamplerSpec.model_validate({"n_ei_candidates": 7}), 0)
     assert sampler._n_ei_candidates == 7
 
 
@@ -58,7 +58,7 @@ def test_options_that_the_sampler_does_not_have_are_refused(
     spec: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        make_sampler(SamplerSpec.model_validate(spec))
+        make_sampler(SamplerSpec.model_validate(spec), 0)
 
 
 def test_pruners_begin_at_half_of_training_unless_told_otherwise() -> None:

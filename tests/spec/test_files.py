@@ -229,6 +229,7 @@ trees = st.fixed_dictionaries(
                     dampening=share),
     },
     optional={
+        "seed": st.integers(0, 2**63 - 1),
         "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:3"]),
         "data": some(source=text, target=text, scale=st.sampled_from(["standard", "none"]),
                      label_noise=share, train_rows=count, test_fraction=share),
@@ -238,8 +239,7 @@ trees = st.fixed_dictionaries(
         | st.fixed_dictionaries({"norm": st.just("elastic"), "l1_ratio": st.floats(0, 1)}),
         "search": some(
             n_trials=count, in_flight=count | st.just("auto"), timeout_s=positive,
-            sampler=some(type=st.sampled_from(["tpe", "gp", "qmc"]), n_startup_trials=count,
-                         seed=st.integers(0, 2**63 - 1)),
+            sampler=some(type=st.sampled_from(["tpe", "gp", "qmc"]), n_startup_trials=count),
             space=some(alpha=bounds(st.floats(1e-9, 1e-3) | st.just("auto"), st.floats(1e-2, 9)),
                        lr=bounds(st.floats(1e-9, 1e-3), st.floats(1e-2, 9))),
         ),

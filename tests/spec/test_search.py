@@ -19,7 +19,7 @@ RULES: list[tuple[Tree, str, str]] = [
     ({"search": {"n_trials": 0}}, "search.n_trials", "greater than or equal to 1, got 0"),
     ({"search": {"timeout_s": 0}}, "search.timeout_s", "greater than 0, got 0"),
     ({"search": {"sampler": {"type": "bayes"}}}, "search.sampler.type", "got 'bayes'"),
-    ({"search": {"sampler": {"seed": -1}}}, "search.sampler.seed", "got -1"),
+    ({"search": {"sampler": {"seed": 3}}}, "search.sampler.seed", "Write seed: 3 beside"),
     ({"search": {"pruner": {"type": "asha"}}}, "search.pruner.type", "got 'asha'"),
 ]  # fmt: skip
 

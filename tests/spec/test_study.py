@@ -139,7 +139,7 @@ ITS_IDENTITY: list[Tree] = [
     {"penalty": {"exempt": ["a*"]}},
     {"search": {"in_flight": 2}},
     {"search": {"sampler": {"type": "qmc"}}},
-    {"search": {"sampler": {"seed": 1}}},
+    {"seed": 1},
     {"search": {"sampler": {"n_startup_trials": 1}}},
     {"search": {"pruner": {"type": "median"}}},
     {"search": {"pruner": {"n_min_trials": 2}}},

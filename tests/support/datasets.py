@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from sweep.data.dataset import Dataset
 from sweep.data.problem import Problem
-from sweep.spec.search import SamplerSpec, SearchSpec
 from sweep.spec.sections import DataSpec, ReplicatesSpec
 from sweep.spec.study import StudySpec
 
@@ -22,7 +21,7 @@ def study(seed: int = 0, n_folds: int = 4, n_seeds: int = 1, **data: Any) -> Stu
     return StudySpec(
         study_name="t",
         data=DataSpec(**data),
-        search=SearchSpec(sampler=SamplerSpec(seed=seed)),
+        seed=seed,
         replicates=ReplicatesSpec(n_folds=n_folds, n_seeds=n_seeds, holdout=holdout),
     )
 
