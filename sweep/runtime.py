@@ -50,7 +50,7 @@ def use_one_thread() -> None:
     if is_amd_with_avx512():
         from threadpoolctl import threadpool_limits
 
-        threadpool_limits(1, user_api="blas")  # of numpy: see `products`
+        threadpool_limits(1, user_api="blas")  # of numpy: see `linalg`
 
 
 def use_full_precision() -> None:

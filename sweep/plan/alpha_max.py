@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sweep.data.problem import Problem
-from sweep.training.flat import Flat
+from sweep.training.layout import Flat
 from sweep.training.linalg import product
 from sweep.training.optimizers import Adam, Columns
 

@@ -11,10 +11,9 @@ import optuna
 
 from sweep.engines.hire import Crew, hired
 from sweep.errors import SweepError
-from sweep.runner import recovery
+from sweep.runner import resume
 from sweep.runner.loop import Ending, Loop
 from sweep.runner.progress import Progress
-from sweep.runner.resume import settle
 from sweep.search.ask_tell import is_result
 from sweep.search.samplers import check_search, make_pruner, make_sampler
 from sweep.spec.study import StudySpec
@@ -70,8 +69,8 @@ def _run(
             sampler=make_sampler(spec.search.sampler, spec.seed),
             pruner=make_pruner(spec.search.pruner, spec.training.epochs), load_if_exists=True,
         )  # fmt: skip
-        plan = settle(plan, study)
-        recovery.reconcile(storage, study._study_id)
+        plan = resume.settle(plan, study)
+        resume.reconcile(storage, study._study_id)
         n_results = sum(map(is_result, study.get_trials(deepcopy=False)))
         if n_results < spec.search.n_trials:  # from which others tell the rate
             began = datetime.now(UTC).isoformat()
@@ -83,7 +82,7 @@ def _run(
                 publish(study)
                 return ending
         finally:
-            recovery.requeue(storage, study._study_id)
+            resume.requeue(storage, study._study_id)
 
 
 @contextmanager

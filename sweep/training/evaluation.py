@@ -21,11 +21,11 @@ from torch import Tensor
 
 from sweep.data.problem import Problem
 from sweep.training.layout import Layout, Tensors
+from sweep.training.linalg import sums
 from sweep.training.messages import Measures
 from sweep.training.mlp import outputs
 from sweep.training.modules import MLP
 from sweep.training.penalty import histogram, inputs_used, norm, sparsity
-from sweep.training.sums import sums
 from sweep.training.transfer import Fetched
 from sweep.training.vmapped import Stacked
 

@@ -206,7 +206,7 @@ class Lanes:
         (self._graphs[name] or work)()
 
     @torch.no_grad()
-    @np.errstate(all="ignore")  # a lane may diverge: see `products`
+    @np.errstate(all="ignore")  # a lane may diverge: see `linalg`
     def train_epoch(self) -> None:
         """Train every lane through the next epoch of its own."""
         self._run("training", self._train_epoch)

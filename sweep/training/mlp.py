@@ -27,9 +27,8 @@ import torch
 from torch import Tensor, nn
 
 from sweep.training.layout import Tensors
-from sweep.training.linalg import affine, product
+from sweep.training.linalg import affine, product, sums
 from sweep.training.modules import ELU, MLP, SiLU
-from sweep.training.sums import sums
 
 TRANSPOSED = ("layers.0.weight",)  # parameters that best lie so
 

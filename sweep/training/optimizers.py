@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from sweep.training.flat import Flat
+from sweep.training.layout import Flat
 from sweep.training.penalty import add_l2_gradient, soft_threshold
 
 

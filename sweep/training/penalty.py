@@ -18,9 +18,9 @@ import math
 import torch
 from torch import Tensor
 
-from sweep.training.flat import Flat
+from sweep.training.layout import Flat
+from sweep.training.linalg import sums
 from sweep.training.messages import LARGEST, N_BINS
-from sweep.training.sums import sums
 
 
 def add_l2_gradient(gradient: Flat, params: Flat, alpha: Tensor, l1_ratio: Tensor) -> None:

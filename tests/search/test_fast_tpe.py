@@ -21,7 +21,7 @@ from optuna.samplers._tpe import _truncnorm
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweep.runner import recovery
+from sweep.runner import resume
 from sweep.search import fast_tpe, samplers
 from sweep.search.ask_tell import Search
 from sweep.search.fast_tpe import TPE
@@ -320,7 +320,7 @@ def table(folder: Path, monkeypatch: pytest.MonkeyPatch, made: type[TPESampler])
             sampler=make_sampler(spec.search.sampler, spec.seed),
             load_if_exists=True,
         )
-        recovery.reconcile(mirror, study._study_id)
+        resume.reconcile(mirror, study._study_id)
         asking = Search(mirror, study, spec, make_space(spec, low, 1e-1), epochs=4)
         running: list[tuple[int, Any]] = []
         while (asking.new or 0) < until and asking.wanted:

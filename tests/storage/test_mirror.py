@@ -32,7 +32,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import Connection
 
 from sweep.errors import StorageError
-from sweep.runner.recovery import reconcile
+from sweep.runner.resume import reconcile
 from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
 from tests.support import postgres

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweep.data.rows import Rows, read_rows
+from sweep.data.dataset import Rows, read_rows
 from sweep.errors import UsageError
 from sweep.spec.sections import DataSpec
 

@@ -259,7 +259,7 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
     """Name -> what is wrapped there: owner, method, `before` or `after` it, flush first."""
     from optuna.storages import RDBStorage
 
-    from sweep.runner import recovery
+    from sweep.runner import resume
     from sweep.search.ask_tell import Search
     from sweep.storage import lease, trial_ids, writing
     from sweep.storage import mirror as storage
@@ -285,8 +285,8 @@ def _points() -> dict[str, tuple[Any, str, str, bool]]:
         "committed": (Ownership, "_attempt", "after", False),
         "flushed": (MirroredStorage, "flush", "after", False),
         "trial put back": (MirroredStorage, "requeue_trial", "after", False),
-        "reconciled": (recovery, "reconcile", "after", False),
-        "put back": (recovery, "requeue", "after", False),
+        "reconciled": (resume, "reconcile", "after", False),
+        "put back": (resume, "requeue", "after", False),
         "lease given back": (lease, "release", "after", False),
         "placeholders gone": (trial_ids, "remove_placeholders", "after", False),
         "closed": (MirroredStorage, "close", "after", False),

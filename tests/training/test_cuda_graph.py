@@ -21,8 +21,8 @@ from sweep.training import cuda_graph as graph
 from sweep.training import linalg
 from sweep.training import optimizers as optim
 from sweep.training.cohort import Cohort
-from sweep.training.flat import Flat
 from sweep.training.lanes import Lanes, Recipe
+from sweep.training.layout import Flat
 from sweep.training.modules import Factory
 from tests.benchmarks import contracts
 from tests.support import replay

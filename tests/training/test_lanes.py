@@ -18,8 +18,8 @@ from sweep.spec.resolved import Setting
 from sweep.training import linalg
 from sweep.training import optimizers as optim
 from sweep.training.evaluation import row_losses
-from sweep.training.flat import Flat
 from sweep.training.lanes import Lanes, Recipe
+from sweep.training.layout import Flat
 from sweep.training.modules import MLP, Factory, build
 from tests.support import reference
 from tests.support.networks import Recurrent, Tied

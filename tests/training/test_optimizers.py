@@ -16,8 +16,8 @@ from torch import Tensor
 from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
 from sweep.training.cohort import Cohort
-from sweep.training.flat import Flat
 from sweep.training.lanes import Lanes, Recipe
+from sweep.training.layout import Flat
 from sweep.training.messages import Measures
 from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Columns, FusedAdam, Optimizer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from sweep.training.flat import Flat
+from sweep.training.layout import Flat
 from sweep.training.messages import LARGEST, N_BINS, WEIGHT_EDGES
 from sweep.training.penalty import (
     add_l2_gradient,

@@ -3,7 +3,7 @@
 import pytest
 from optuna.trial import TrialState
 
-from sweep.runner.recovery import reconcile, requeue
+from sweep.runner.resume import reconcile, requeue
 from tests.support.mirrors import (
     Own,
     abandon,

@@ -14,7 +14,7 @@ import sweep
 from sweep.errors import UsageError
 from sweep.plan.plan import make_plan, stability_cap
 from sweep.result import StudyResult
-from sweep.search.ranges import new_points, widened
+from sweep.search.widening import new_points, widened
 from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
 from tests.conftest import made_study
