@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
-from sweep.engines.fork import leading
+from sweep.errors import INTERRUPTED
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 # As in `workers: 2` and --set training.workers=auto.
 MANY = re.compile(r"""\bworkers["']?\s*[:=]\s*["']?(?!1\b)\w""")
@@ -18,12 +22,28 @@ MANY = re.compile(r"""\bworkers["']?\s*[:=]\s*["']?(?!1\b)\w""")
 def main() -> None:
     """Run a command; and, from the first moment on, what may train a study beside it."""
     try:
+        for number in SIGNALS:  # before the imports, which take longest
+            signal.signal(number, _interrupt)
+        from sweep.engines.fork import leading
+
         with leading(wanted=_may_want_workers(sys.argv[1:])) as leader:
             from sweep.cli import app
 
             app.main(leader)
     except KeyboardInterrupt:  # before the command line itself minds it
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(INTERRUPTED)
+    finally:
+        for number in SIGNALS:  # Python ends anyway, and would do so with a traceback
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Interrupt the command; leave at once amid an import, which may lose an exception."""
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def _may_want_workers(arguments: Sequence[str]) -> bool:

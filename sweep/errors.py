@@ -1,5 +1,7 @@
 """What can go wrong, as one-line messages: rule, what was got, where, what to do."""
 
+INTERRUPTED = 130  # the exit code of a command that SIGINT or SIGTERM ended
+
 
 class SweepError(Exception):
     """End a command with one line and exit code 1: the work itself failed."""

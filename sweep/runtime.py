@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -73,6 +74,20 @@ def keep_freed_memory() -> None:
         trim_threshold, mmap_threshold = -1, -3
         mallopt(trim_threshold, 1 << 30)
         mallopt(mmap_threshold, 32 << 20)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the system end this process as soon as its parent is gone, whatever ends that (Linux).
+
+    Args:
+        parent: the process that forked this one.
+    """
+    import ctypes
+
+    set_parent_death_signal = 1  # of Linux's prctl.h
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before
+        os._exit(1)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -27,7 +27,7 @@ from sweep.cli.output import (
     summary,
 )
 from sweep.cli.progress import epochs_bar, progress_bar
-from sweep.errors import SweepError, UsageError
+from sweep.errors import INTERRUPTED, SweepError, UsageError
 from sweep.runtime import importing
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from sweep.spec.study import StudySpec
 
 OUT = Path("studies/out")
-INTERRUPTED = 130
 _ArgumentError: Any = typer.BadParameter.__base__  # click's UsageError, wherever typer keeps it
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from sweep.runtime import importing
+from sweep.runtime import die_with_parent, importing
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,7 +24,7 @@ class Leader:
 
     def __init__(self) -> None:
         self.pipe, theirs = Pipe()
-        self._pid = 0
+        self._pid, owner = 0, os.getpid()
         sys.stdout.flush()  # or the other would print it once more
         # Until the child has handlers of its own.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -33,7 +33,7 @@ class Leader:
                 self._pid = os.fork()
                 if not self._pid:
                     self.pipe.close()
-                    _be_a_worker(theirs)
+                    _be_a_worker(theirs, owner)
             finally:
                 theirs.close()
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -70,12 +70,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _be_a_worker(pipe: Connection) -> NoReturn:
+def _be_a_worker(pipe: Connection, owner: int) -> NoReturn:
     try:
+        die_with_parent(owner)
         with importing():
             from sweep.engines.worker import lead
 
         lead(pipe, SIGNALS)
+    except (EOFError, ConnectionError):  # the owner is gone, which is nothing to tell of
+        pass
     except Exception:
         sys.excepthook(*sys.exc_info())
     finally:

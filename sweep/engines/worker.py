@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from sweep.plan.plan import Plan, make_plan
-from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
+from sweep.runtime import die_with_parent, keep_freed_memory, use_full_precision, use_one_thread
 from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
 from sweep.training.cohort import Cohort
@@ -85,9 +85,10 @@ def lead(pipe: Connection, signals: Sequence[signal.Signals]) -> None:
 def _fork(plan: Plan, leader: Connection) -> int:
     """Fork another worker, whose pipe the owner gets through the leader's."""
     theirs, ours = Pipe()
-    pid = os.fork()
+    leading, pid = os.getpid(), os.fork()
     if not pid:
         try:
+            die_with_parent(leading)
             leader.close()
             theirs.close()
             _serve(plan, ours)

@@ -19,9 +19,8 @@ from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
 from sweep.analysis.status import load_study
-from sweep.cli.app import INTERRUPTED
 from sweep.dashboard.page import PIECE, SHOWN, publish
-from sweep.errors import UsageError
+from sweep.errors import INTERRUPTED, UsageError
 from sweep.reporting.figures import TITLES
 from sweep.storage.mirror import MirroredStorage
 from tests.conftest import TINY, made_study

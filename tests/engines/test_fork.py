@@ -15,8 +15,10 @@ import pytest
 
 import sweep.__main__
 from sweep.cli import app
+from sweep.engines import fork
 from sweep.engines.fork import Leader, leading
 from sweep.engines.hire import hired
+from sweep.errors import INTERRUPTED
 from tests.support.children import of
 from tests.support.studies import tiny
 
@@ -95,7 +97,8 @@ def test_one_is_wanted_where_somebody_has_asked_for_workers(
         told.append(wanted)
         return nullcontext()
 
-    monkeypatch.setattr(sweep.__main__, "leading", leading)
+    monkeypatch.setattr(fork, "leading", leading)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(app, "main", lambda leader: None)
     monkeypatch.setattr(sys, "argv", ["sweep", *arguments])
     sweep.__main__.main()
@@ -108,10 +111,11 @@ def test_an_interrupt_before_the_command_line_is_there_ends_as_any_other(
     def interrupted(wanted: bool) -> nullcontext[None]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweep.__main__, "leading", interrupted)
+    monkeypatch.setattr(fork, "leading", interrupted)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
         sweep.__main__.main()
-    assert ended.value.code == app.INTERRUPTED
+    assert ended.value.code == INTERRUPTED
 
 
 def test_an_interrupt_that_the_fork_held_back_leaves_no_process(

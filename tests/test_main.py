@@ -1,0 +1,178 @@
+"""A command that is interrupted, from its first moment on, ends with 130 and without a word."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import sweep.__main__
+from sweep.cli import app
+from sweep.errors import INTERRUPTED
+from tests.support.children import of
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+DELAYS_S = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+COMMANDS = {
+    "run": ["run", "tiny.yaml", "--fresh", "--set", "training.epochs=4000"],
+    "workers": ["run", "tiny.yaml", "--fresh", "--set", "training.epochs=4000",
+                "--set", "training.workers=2"],
+    "validate": ["validate", "tiny.yaml"],
+    "status": ["status", "--storage", "sqlite:///tiny.db"],
+    "export": ["export", "tiny.yaml"],
+    "report": ["report", "tiny.yaml"],
+    "fit": ["fit", "config.yaml"],
+    "doctor": ["doctor", "--repair", "--storage", "sqlite:///tiny.db"],
+    "dashboard": ["dashboard", "--storage", "sqlite:///tiny.db", "--port", "0"],
+}  # fmt: skip
+
+
+def start(*args: str) -> subprocess.Popen[str]:
+    """Start a command, and wait until its first lines have run."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sweep", *args], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_for(lambda: signal.SIGTERM in caught(process.pid))
+    return process
+
+
+def caught(pid: int) -> set[signal.Signals]:
+    """Return the signals that a process has handlers for."""
+    (line,) = [
+        one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if "SigCgt" in one
+    ]
+    mask = int(line.split()[1], 16)
+    return {number for number in signal.Signals if mask >> (number - 1) & 1}
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def assert_interrupted(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    children = of(process.pid)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    if process.returncode == 0:  # it was done before
+        return
+    assert process.returncode == INTERRUPTED, err
+    assert "Traceback" not in err and "Exception" not in err
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", ["run", "workers"])
+def test_a_run_that_is_interrupted_at_once_ends_with_130(
+    tiny: Path, name: str, number: signal.Signals
+) -> None:
+    for delay_s in (0.0, 0.1):
+        process = start(*COMMANDS[name])
+        time.sleep(delay_s)
+        assert_interrupted(process, number)
+        assert process.returncode == INTERRUPTED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_interrupt_at_any_moment_of_a_command_ends_it_with_130(
+    tiny: Path, name: str, number: signal.Signals
+) -> None:
+    assert app.app(["export", "tiny.yaml", "-o", "config.yaml"], standalone_mode=False) is None
+    for delay_s in DELAYS_S:
+        process = start(*COMMANDS[name])
+        time.sleep(delay_s)
+        assert_interrupted(process, number)
+    assert not list(tiny.rglob("*.part"))
+
+
+def test_sigquit_keeps_its_meaning_and_leaves_no_worker(tiny: Path) -> None:
+    process = start(*COMMANDS["workers"])
+    wait_for(lambda: len(of(process.pid)) == 2)
+    assert signal.SIGQUIT not in caught(process.pid)
+    children = of(process.pid)
+    process.send_signal(signal.SIGQUIT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in err) == (-signal.SIGQUIT, False)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+
+
+DATA = """
+import pathlib, time
+import sklearn.datasets
+
+def slow():
+    pathlib.Path("planning").touch()
+    time.sleep(1)
+    return sklearn.datasets.load_iris(return_X_y=True)
+"""
+
+
+@pytest.mark.parametrize("moment", ["planning", "training"])
+def test_workers_whose_owner_is_killed_end_at_once_without_a_word(tiny: Path, moment: str) -> None:
+    (tiny / "own.py").write_text(DATA)
+    process = start(*COMMANDS["workers"], "--set", "data.source=python:own:slow")
+    wait_for((tiny / "planning").exists)
+    if moment == "training":
+        wait_for(lambda: len(of(process.pid)) == 2)
+    children = of(process.pid)
+    process.kill()
+    began = time.monotonic()
+    _, err = process.communicate(timeout=30)  # until the last one has closed it
+    assert time.monotonic() - began < 0.8
+    assert err.strip() == ""
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in sweep.__main__.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_an_interrupt_amid_an_import_cannot_be_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some modules take any exception of what they import for a sign that it is missing."""
+    (tmp_path / "greedy.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)")
+    monkeypatch.syspath_prepend(tmp_path)
+    left: list[int] = []
+
+    class Left(BaseException):
+        pass
+
+    def leave(code: int) -> None:
+        left.append(code)
+        raise Left
+
+    monkeypatch.setattr(os, "_exit", leave)
+    signal.signal(signal.SIGTERM, sweep.__main__._interrupt)
+    with pytest.raises(Left):
+        __import__("greedy")
+    assert left == [INTERRUPTED]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_handlers_stand_before_anything_large_is_imported() -> None:
+    code = "import sys, sweep.__main__; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {name for name in loaded if name.startswith("sweep")} == {
+        "sweep", "sweep.__main__", "sweep.errors"
+    }  # fmt: skip
+    assert not loaded & {"multiprocessing", "typer", "pydantic", "numpy", "torch", "optuna"}
