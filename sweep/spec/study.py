@@ -47,28 +47,48 @@ def _optimizer(value: Any) -> Any:
 class StudySpec(Section):
     """A whole study file."""
 
-    study_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
-        0, description="fixes all that is drawn: data splits, weights, orders and asks"
+    study_name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=200,
+        description="The study's name in the storage, in files and in pictures.",
     )
-    storage: str = DEFAULT_STORAGE
-    device: Device = "auto"
-    data: DataSpec = DataSpec()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        0,
+        description="Fixes all that is drawn: data splits, first weights, orders of rows and"
+        " proposals.",
+    )
+    storage: str = Field(
+        DEFAULT_STORAGE,
+        description="Where trials are stored: an Optuna URL of SQLite or PostgreSQL. A relative"
+        " path starts in the working folder. Without this key OPTUNA_STORAGE counts, if set.",
+    )
+    device: Device = Field(
+        "auto", description="What trains: auto (a GPU if there is one), cpu, cuda, cuda:1."
+    )
+    data: DataSpec = Field(DataSpec(), description="The rows, their split and their scale.")
     model: Annotated[
         Annotated[MlpSpec, Tag("mlp")] | Annotated[OwnModelSpec, Tag("own")],
         Discriminator(_model_kind),
-    ] = MlpSpec()
+    ] = Field(MlpSpec(), description="The network.")
     training: Annotated[
         Annotated[SgdSpec, Tag("sgd")]
         | Annotated[AdamSpec, Tag("adam")]
         | Annotated[AdamWSpec, Tag("adamw")],
         Discriminator(_optimizer),
-    ] = AdamSpec()
-    penalty: PenaltySpec = PenaltySpec()
-    search: SearchSpec = SearchSpec()
-    replicates: ReplicatesSpec = ReplicatesSpec()
-    objective: ObjectiveSpec = ObjectiveSpec()
-    selection: Literal["best", "1se"] = "best"
+    ] = Field(AdamSpec(), description="The optimiser, and how long and how it trains.")
+    penalty: PenaltySpec = Field(PenaltySpec(), description="The norm, and what it spares.")
+    search: SearchSpec = Field(SearchSpec(), description="How many trials, proposed how, where.")
+    replicates: ReplicatesSpec = Field(
+        ReplicatesSpec(), description="How often each trial is trained: folds times seeds."
+    )
+    objective: ObjectiveSpec = Field(
+        ObjectiveSpec(), description="What a trial's value is, at the end of training."
+    )
+    selection: Literal["best", "1se"] = Field(
+        "best",
+        description="What `sweep export` takes. best: the least value. 1se: the largest alpha"
+        " whose value is within one standard error of the best; it needs 3 folds.",
+    )
 
     _folder: Path = PrivateAttr(default=Path("."))
 
