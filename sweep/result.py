@@ -15,7 +15,7 @@ from sweep.analysis.status import load_study
 from sweep.analysis.verdict import verdict
 from sweep.config.export import make_config, write_config
 from sweep.dashboard import page
-from sweep.engines.hire import Crew
+from sweep.engines.base import Engine
 from sweep.errors import SweepError
 from sweep.runner.loop import Ending
 from sweep.runner.progress import Progress
@@ -145,14 +145,14 @@ class StudyResult:
 def run(
     spec: StudySpec,
     *,
-    crew: Crew | None = None,
+    engine: Engine | None = None,
     fresh: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> StudyResult:
     """Run or resume a study and read what came of it; arguments as in `run_study`."""
     ending = run_study(
-        spec, crew=crew, fresh=fresh, on_progress=on_progress, should_stop=should_stop,
+        spec, engine=engine, fresh=fresh, on_progress=on_progress, should_stop=should_stop,
         publish=page.publish,
     )  # fmt: skip
     return load_result(spec.storage, spec.study_name, ending)

@@ -94,13 +94,13 @@ def run(
     from sweep.engines.hire import hired
 
     spec = _load(study, sets, storage, device, n_trials)
-    with hired(spec, context.obj) as crew:
+    with hired(spec, context.obj) as engine:
         with importing():
             from sweep import result
 
         with _asked_to_stop() as should_stop, progress_bar(hidden=as_json) as on_progress:
             outcome = result.run(
-                spec, crew=crew, fresh=fresh, on_progress=on_progress, should_stop=should_stop
+                spec, engine=engine, fresh=fresh, on_progress=on_progress, should_stop=should_stop
             )
     if as_json:
         print(json.dumps(summary(outcome)))

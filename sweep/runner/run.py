@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import optuna
 
-from sweep.engines.hire import Crew, hired
+from sweep.engines.base import Engine
+from sweep.engines.hire import hired
 from sweep.errors import SweepError
 from sweep.runner import resume
 from sweep.runner.loop import Ending, Loop
@@ -26,7 +27,7 @@ HEARTBEAT_S = 20.0  # a third of the lease
 def run_study(
     spec: StudySpec,
     *,
-    crew: Crew | None = None,
+    engine: Engine | None = None,
     fresh: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -36,7 +37,7 @@ def run_study(
 
     Args:
         spec: the study.
-        crew: who trains it; hired here if not before.
+        engine: who trains it; hired here if not before.
         fresh: start over; an older study of this name is kept as `<name>-<date>`.
         on_progress: called after every epoch, when what it tells is safely stored.
         should_stop: asked after every epoch; True ends the run after a clean save.
@@ -48,17 +49,17 @@ def run_study(
             another study under this name.
         SweepError: another process runs this study, or the storage failed for good.
     """
-    with nullcontext(crew) if crew else hired(spec) as crew:
-        return _run(spec, crew, fresh, on_progress, should_stop, publish)
+    with nullcontext(engine) if engine else hired(spec) as engine:
+        return _run(spec, engine, fresh, on_progress, should_stop, publish)
 
 
 def _run(
-    spec: StudySpec, crew: Crew, fresh: bool,
+    spec: StudySpec, engine: Engine, fresh: bool,
     on_progress: Callable[[Progress], None], should_stop: Callable[[], bool],
     publish: Callable[[optuna.Study], None],
 ) -> Ending:  # fmt: skip
     prepare(spec.storage)
-    plan = crew.outline
+    plan = engine.resolve()
     check_search(spec, (plan.span.low, plan.span.high))
     if fresh:
         kept = f"{spec.study_name}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -77,8 +78,8 @@ def _run(
             study.set_user_attr("run", {"began": began, "n_results": n_results})
         try:
             with _heartbeat(storage):
-                ending = Loop(plan, storage, study, crew).run(on_progress, should_stop, publish)
-                crew.dismiss()  # they take their time to end
+                ending = Loop(plan, storage, study, engine).run(on_progress, should_stop, publish)
+                engine.dismiss()  # they take their time to end
                 publish(study)
                 return ending
         finally:

@@ -9,7 +9,7 @@ strength alone does.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Hashable
 from typing import Any
 
 import numpy as np
@@ -43,9 +43,7 @@ class Controls:
         """The level that a penalty has to beat, where it is known."""
         return self._kept.get(BASELINE)
 
-    def due(
-        self, span: Range, searching: bool, running: Container[int | str]
-    ) -> dict[str, Params]:
+    def due(self, span: Range, searching: bool, running: Container[Hashable]) -> dict[str, Params]:
         """Return what should be trained now and is not: params by key."""
         strength = self._spec.strength
         if self.n_params == 1:

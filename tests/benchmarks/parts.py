@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sweep.training.lanes
-from sweep.engines import worker
+from sweep.engines import cohorts
 from sweep.runner import run
 from sweep.search.ask_tell import Search
 from sweep.spec.study import StudySpec
@@ -20,7 +20,7 @@ from sweep.training.optimizers import Adam, FusedAdam
 from sweep.training.transfer import Fetched
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
-    ("data and plan", worker, "planned"),
+    ("data and plan", cohorts, "planned"),
     ("gather", sweep.training.lanes, "gather"),
     ("forward", mlp, "_forward"),
     ("backward", mlp, "_slope"),

@@ -59,10 +59,10 @@ def test_a_study_has_as_many_workers_as_it_asks_for(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # an early one was forked before
     before, leader = mine(), Leader() if is_early else None
-    with hired(tiny(tmp_path, training__workers=n_workers), leader) as crew:
+    with hired(tiny(tmp_path, training__workers=n_workers), leader) as engine:
         assert len(mine()) == len(before) + (n_workers > 1)
-        assert crew.outline.workers == n_workers
-        crew.cohort(crew.outline.width)  # by then the others are there
+        assert engine.resolve().workers == n_workers
+        engine.cohort(engine.resolve().width)  # by then the others are there
         assert len(mine()) == len(before) + (n_workers if n_workers > 1 else 0)
     assert mine() == before
 

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 import sweep
-from sweep.engines import worker
-from sweep.engines.hire import Team, hired
+from sweep.engines import server
+from sweep.engines.hire import hired
+from sweep.engines.team import Team
 from sweep.errors import SweepError, UsageError
 from sweep.result import StudyResult
 from sweep.spec.resolved import Setting
@@ -53,9 +54,9 @@ def test_trials_are_pruned_alike_though_their_workers_are_ahead(tmp_path: Path) 
 
 
 def test_a_trial_comes_to_the_same_bits_in_any_worker(tmp_path: Path) -> None:
-    with hired(tiny(tmp_path, training__width=16, training__workers=2)) as crew:
-        assert crew.outline.workers == 2
-        team = crew.cohort(16)
+    with hired(tiny(tmp_path, training__width=16, training__workers=2)) as engine:
+        assert engine.resolve().workers == 2
+        team = engine.cohort(16)
         assert (team.width, team.free) == (16, 4)
         for trial in range(4):
             team.start(trial, Setting(1e-3, 2e-2))
@@ -71,9 +72,9 @@ def test_a_trial_comes_to_the_same_bits_in_any_worker(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_is_stopped_leaves_its_slot_to_the_next(tmp_path: Path) -> None:
-    with hired(tiny(tmp_path, training__workers=2)) as crew:
-        assert crew.outline.workers == 2
-        team = crew.cohort(8)
+    with hired(tiny(tmp_path, training__workers=2)) as engine:
+        assert engine.resolve().workers == 2
+        team = engine.cohort(8)
         team.start("a", Setting(1e-3, 2e-2))
         team.start("b", Setting(1e-3, 2e-2))
         team.advance()
@@ -92,15 +93,15 @@ def test_what_a_worker_raises_is_raised_here_and_no_answer_is_left_over(
         raise MemoryError("no room")
 
     monkeypatch.setattr(Cohort, "advance", full)  # before the fork
-    with hired(tiny(tmp_path, training__workers=2)) as crew:
-        assert crew.outline.workers == 2
-        team = crew.cohort(8)
+    with hired(tiny(tmp_path, training__workers=2)) as engine:
+        assert engine.resolve().workers == 2
+        team = engine.cohort(8)
         team.start("a", Setting(1e-3, 2e-2))
         team.start("b", Setting(1e-3, 2e-2))
         for _ in range(2):
             with pytest.raises(MemoryError, match="no room"):
                 team.advance()
-        assert crew.cohort(8).free == 2  # and can be made anew
+        assert engine.cohort(8).free == 2  # and can be made anew
 
 
 def test_what_the_workers_of_a_team_before_say_is_not_taken_for_an_answer(
@@ -114,14 +115,14 @@ def test_what_the_workers_of_a_team_before_say_is_not_taken_for_an_answer(
         return advance(self)
 
     monkeypatch.setattr(Cohort, "advance", full_later)
-    with hired(tiny(tmp_path, training__workers=2)) as crew:
-        assert crew.outline.workers == 2
-        team = crew.cohort(8)
+    with hired(tiny(tmp_path, training__workers=2)) as engine:
+        assert engine.resolve().workers == 2
+        team = engine.cohort(8)
         team.start("a", Setting(1e-3, 2e-2))
         team.start("b", Setting(1e-3, 2e-2))
         assert [report.trial for report in team.advance()] == ["a", "b"]
         for _ in range(3):
-            team = crew.cohort(8)
+            team = engine.cohort(8)
             assert (team.width, team.free) == (8, 2)
         team.start("c", Setting(1e-3, 2e-2))
         assert [(report.trial, report.epoch) for report in team.advance()] == [("c", 1)]
@@ -139,10 +140,10 @@ def test_epochs_come_one_by_one_however_many_are_told_at_once(
         return advance(self)
 
     monkeypatch.setattr(Cohort, "advance", full_later)
-    monkeypatch.setattr(worker, "REPORT_S", patience)
-    with hired(tiny(tmp_path, training__workers=2)) as crew:
-        assert crew.outline.workers == 2
-        team = crew.cohort(8)
+    monkeypatch.setattr(server, "REPORT_S", patience)
+    with hired(tiny(tmp_path, training__workers=2)) as engine:
+        assert engine.resolve().workers == 2
+        team = engine.cohort(8)
         team.start("a", Setting(1e-3, 2e-2))
         told = [team.advance() for _ in range(4)]
         assert [(one.trial, one.epoch, one.ended) for (one,) in told] == [
@@ -152,18 +153,20 @@ def test_epochs_come_one_by_one_however_many_are_told_at_once(
         assert [report.epoch for _ in range(3) for report in team.advance()] == [1, 2, 3]
         with pytest.raises(MemoryError, match="no room"):
             team.advance()
-        assert crew.cohort(8).free == 2  # of what was told before, nothing is taken for an answer
+        assert (
+            engine.cohort(8).free == 2
+        )  # of what was told before, nothing is taken for an answer
 
 
 def test_where_a_pruner_waits_each_epoch_is_told_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "REPORT_S", float("inf"))
+    monkeypatch.setattr(server, "REPORT_S", float("inf"))
     spec = tiny(
         tmp_path, training__workers=2, training__epochs=400, search__pruner={"type": "median"}
     )
-    with hired(spec) as crew:
-        team = crew.cohort(crew.outline.width)
+    with hired(spec) as engine:
+        team = engine.cohort(engine.resolve().width)
         assert isinstance(team, Team)
         team.start("a", Setting(1e-3, 2e-2))
         (first,) = team.advance()
@@ -232,8 +235,8 @@ def wait_for(look: Any, count: int) -> list[int]:
 
 
 def test_one_worker_is_this_process(tmp_path: Path) -> None:
-    with hired(tiny(tmp_path, training__workers=1)) as crew:
-        assert isinstance(crew.cohort(crew.outline.width), Cohort)
+    with hired(tiny(tmp_path, training__workers=1)) as engine:
+        assert isinstance(engine.cohort(engine.resolve().width), Cohort)
 
 
 def test_the_owner_of_workers_imports_no_torch_and_plans_nothing(tmp_path: Path) -> None:
@@ -255,9 +258,9 @@ def test_the_owner_of_workers_imports_no_torch_and_plans_nothing(tmp_path: Path)
 def test_what_is_wrong_with_a_plan_is_raised_in_its_owner(tmp_path: Path) -> None:
     with (
         pytest.raises(UsageError, match=r"^search\.space\.alpha\.low: must be < high"),
-        hired(tiny(tmp_path, training__workers=2, search__space__alpha={"low": 10.0})) as crew,
+        hired(tiny(tmp_path, training__workers=2, search__space__alpha={"low": 10.0})) as engine,
     ):
-        crew.outline  # noqa: B018
+        engine.resolve()
 
 
 def test_what_a_user_s_own_code_says_and_raises_reaches_the_owner(
@@ -270,9 +273,9 @@ def test_what_a_user_s_own_code_says_and_raises_reaches_the_owner(
     data = {"source": "python:own_rows:load"}
     with (
         pytest.raises(UsageError, match=r"^data\.source: the function must return rows, got Odd"),
-        hired(tiny(tmp_path, training__workers=2, data=data)) as crew,
+        hired(tiny(tmp_path, training__workers=2, data=data)) as engine,
     ):
-        crew.outline  # noqa: B018
+        engine.resolve()
     assert capfd.readouterr().out.count("reading") == 1
 
 
@@ -286,9 +289,9 @@ def test_workers_hold_open_what_planning_opened_and_nothing_of_their_owner_s(
     )
     end, other_end = os.pipe()
     spec = tiny(tmp_path, training__workers=2, model={"source": "python:own_net:net"})
-    with hired(spec) as crew:
-        assert crew.outline.workers == 2
-        assert crew.cohort(spec.n_replicates * 2).n_slots == 2  # which calls the function again
+    with hired(spec) as engine:
+        assert engine.resolve().workers == 2
+        assert engine.cohort(spec.n_replicates * 2).n_slots == 2  # which calls the function again
         os.close(other_end)
         assert os.read(end, 1) == b""  # the end of the file: nobody else could write
     os.close(end)

@@ -1,11 +1,11 @@
-"""What crosses from a worker to its owner; that it trains is tested with the crew."""
+"""What crosses from a worker to its owner; that it trains is tested in test_hire.py."""
 
 import pickle
 
 import pytest
 import torch
 
-from sweep.engines.worker import sendable
+from sweep.engines.server import sendable
 from sweep.errors import UsageError
 from sweep.runtime import is_out_of_memory
 
@@ -28,13 +28,13 @@ def sent(error: Exception) -> Exception:
 def test_an_error_arrives_as_what_it_is_and_tells_where_it_was_raised() -> None:
     read = sent(UsageError("width: must be positive, got 0. Raise it"))
     assert isinstance(read, UsageError) and str(read).startswith("width: must be positive")
-    assert any("test_worker.py" in note for note in read.__notes__)
+    assert any("test_server.py" in note for note in read.__notes__)
 
 
 def test_an_error_that_cannot_be_read_arrives_by_name() -> None:
     read = sent(Odd(1, 2))
     assert type(read) is RuntimeError and str(read) == "Odd: 1 and 2"
-    assert any("test_worker.py" in note for note in read.__notes__)
+    assert any("test_server.py" in note for note in read.__notes__)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+"""The engine that is this process: it imports torch once the study is to be planned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sweep.engines.base import Cohort
+from sweep.runtime import importing
+from sweep.spec.resolved import Outline
+from sweep.spec.study import StudySpec
+
+if TYPE_CHECKING:
+    from sweep.plan.plan import Plan
+
+
+class ThisProcess:
+    """Plans and trains a study here; keeps the protocol of an `Engine`."""
+
+    def __init__(self, spec: StudySpec):
+        self._spec = spec
+        self._plan: Plan | None = None
+
+    def resolve(self) -> Outline:
+        """Make the plan."""
+        return self._planned().outline
+
+    def cohort(self, width: int) -> Cohort:
+        """Make a cohort here."""
+        from sweep.engines.cohorts import make_cohort
+
+        return make_cohort(self._planned(), width)
+
+    def dismiss(self) -> None:
+        """Nobody else is at work."""
+
+    def _planned(self) -> Plan:
+        if self._plan is None:
+            with importing():
+                from sweep.engines.cohorts import planned
+
+            self._plan = planned(self._spec)
+        return self._plan

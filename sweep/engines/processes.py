@@ -1,0 +1,111 @@
+"""The engine of workers, one a CPU core: processes that are forked, and reached through pipes.
+
+The owner of a run imports no torch here: the first worker makes the plan and forks the others,
+while the owner imports the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
+
+from sweep.engines.fork import Leader
+from sweep.engines.messages import Answer, Message
+from sweep.engines.team import Team
+from sweep.errors import SweepError
+from sweep.spec.resolved import Outline
+from sweep.spec.study import StudySpec
+
+
+class Worker:
+    """A worker at the other end of a pipe; keeps the protocol of a team's `Member`."""
+
+    def __init__(self, pipe: Connection):
+        self._pipe = pipe
+
+    def send(self, message: Message) -> None:
+        """Say something."""
+        with _alive():
+            self._pipe.send(message)
+
+    def receive(self) -> Answer:
+        """Wait for the next answer."""
+        with _alive():
+            answer: Answer = self._pipe.recv()
+        return answer
+
+
+class Processes:
+    """Workers that plan and train a study; keeps the protocol of an `Engine`.
+
+    Args:
+        spec: the study.
+        leader: the first worker, which waits for it; ended by `end`.
+    """
+
+    def __init__(self, spec: StudySpec, leader: Leader):
+        self._spec, self._leader = spec, leader
+        self._pipes = [leader.pipe]
+        self._outline: Outline | None = None
+
+    def begin(self) -> None:
+        """Have the study planned, while this process does something else.
+
+        Raises:
+            SweepError: the first worker is gone.
+        """
+        with _alive():
+            self._leader.pipe.send(self._spec)
+
+    def resolve(self) -> Outline:
+        """Wait for the plan, and for the other workers."""
+        if self._outline is None:
+            outline = self._hear_outline()
+            for _ in range(outline.workers - 1):
+                self._pipes.append(self._meet())
+            self._outline = outline
+        return self._outline
+
+    def cohort(self, width: int) -> Team:
+        """Make a team of all workers."""
+        return Team([Worker(pipe) for pipe in self._pipes], self._spec.n_replicates, width)
+
+    def dismiss(self) -> None:
+        """Hang up, upon which workers end: they take their time."""
+        for pipe in self._pipes:
+            pipe.close()
+
+    def end(self) -> None:
+        """Hang up, and wait until the workers are gone."""
+        self.dismiss()
+        # Planning may take long at what the user has it read.
+        self._leader.end(at_once=self._outline is None)
+
+    def _hear_outline(self) -> Outline:
+        with _alive():
+            answer: Outline | Exception = self._leader.pipe.recv()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _meet(self) -> Connection:
+        """Take the pipe of another worker, which comes through the leader's."""
+        with _alive():
+            pipe = Connection(recv_handle(self._leader.pipe))
+            # Which a default timeout of the user's for sockets changes, here and in `worker`.
+            os.set_blocking(self._leader.pipe.fileno(), True)
+        return pipe
+
+
+@contextmanager
+def _alive() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise SweepError(
+            "training.workers: must live as long as the run, got one that is gone, perhaps"
+            " killed for its memory. Run again to resume, or --set training.workers=1"
+        ) from error
