@@ -1,5 +1,11 @@
 """What can go wrong, as one-line messages: rule, what was got, where, what to do."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MANY = 20  # more names than this are not listed
 INTERRUPTED = 130  # the exit code of a command that SIGINT or SIGTERM ended
 
 
@@ -27,3 +33,18 @@ class StorageFailedError(StorageError):
 
 class OwnedElsewhereError(SweepError):
     """Report that another process runs this study."""
+
+
+def did_you_mean(got: str, options: Iterable[str], listed: bool = True) -> str:
+    """Suggest the nearest valid name, or list them all: the sentence that ends a message.
+
+    Args:
+        got: the name that is none of them.
+        options: the valid names.
+        listed: whether to list them where none is near; else "" comes back.
+    """
+    names = list(options)
+    if close := difflib.get_close_matches(got, names, 1, cutoff=0.5):
+        return f"Did you mean {close[0]}?"
+    more = ", …" if len(names) > MANY else ""
+    return f"Valid: {', '.join(names[:MANY]) or 'none'}{more}" if listed else ""

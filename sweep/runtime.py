@@ -1,13 +1,15 @@
-"""What the process asks of the machine before it trains, and how a full one is told."""
+"""What the process asks of the machine before it trains, and what it finds there."""
 
 from __future__ import annotations
 
 import gc
 import os
+import platform
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 CPUS = Path("/proc/cpuinfo")  # Linux
@@ -97,3 +99,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return any(words in str(error) for words in ("t allocate", "out of memory", "ALLOC_FAILED"))
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of Python and of these packages; `unknown` where one is not installed.
+
+    So is `sweep` itself where it runs from a checkout.
+    """
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from sweep.errors import SweepError, UsageError
+from sweep.errors import SweepError, UsageError, did_you_mean
 from sweep.search.ask_tell import is_result
 from sweep.storage import lease
 from sweep.storage.engine import open_storage, public_url
@@ -67,10 +66,9 @@ def load_study(url: str, study_name: str, *, read_only: bool = True) -> optuna.S
 
 
 def _no_such_study(url: str, study_name: str, names: list[str]) -> UsageError:
-    close = difflib.get_close_matches(study_name, names, 1)
-    hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names) or 'none'}"
     return UsageError(
-        f"study: must be in the storage, got {study_name} ({public_url(url)}). {hint}"
+        f"study: must be in the storage, got {study_name} ({public_url(url)})."
+        f" {did_you_mean(study_name, names)}"
     )
 
 

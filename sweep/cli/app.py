@@ -119,6 +119,7 @@ def validate(
     """Show the resolved study and the plan, without training."""
     spec = _load(study, sets, storage, device)
     with importing():
+        from sweep.files import to_yaml
         from sweep.plan.plan import make_plan
         from sweep.search.samplers import check_search
         from sweep.storage.engine import public_url
@@ -130,13 +131,7 @@ def validate(
         shown = {**spec.model_dump(mode="json"), **where}
         print(json.dumps({"spec": shown, "plan": dict(plan_rows(plan))}))
         return
-    from ruamel.yaml import YAML
-
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = None
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.dump({**spec.model_dump(mode="json", exclude_none=True), **where}, sys.stdout)
-    print()
+    print(to_yaml({**spec.model_dump(mode="json", exclude_none=True), **where}, compact=True))
     for name, value in plan_rows(plan):
         print(f"{name:<22}{value}")
 

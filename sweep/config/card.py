@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save
 
 from sweep.config.export import FORMULAS
 from sweep.config.fitted import METRICS, Fit, sentence
 from sweep.config.network import Network, snippet
-from sweep.errors import UsageError
+from sweep.files import write_together
+from sweep.runtime import versions
 
 # What the source does before sweep scales anything.
 ARRIVING = {
@@ -37,31 +32,7 @@ def write_files(fit: Fit, network: Network, config: Mapping[str, Any]) -> None:
     # One key: the order of several is not the same from write to write.
     weights = save(network.tensors, {"sweep": json.dumps(network.about)})
     text = card(fit, network, config)
-    _write_together({fit.weights_path: weights, fit.card_path: text.encode()})
-
-
-def _write_together(contents: Mapping[Path, bytes]) -> None:
-    waiting: dict[Path, Path] = {}
-    try:
-        for path, content in contents.items():
-            if path.is_dir():
-                raise IsADirectoryError(21, "Is a directory", str(path))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-            waiting[path] = Path(name)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.chmod(name, 0o644)
-        for path, temporary in waiting.items():
-            os.replace(temporary, path)
-    except OSError as error:
-        raise UsageError(
-            f"--output: must be a file that can be written, got {path}:"
-            f" {error.strerror}. Name another with -o"
-        ) from None
-    finally:
-        for temporary in waiting.values():
-            temporary.unlink(missing_ok=True)
+    write_together({fit.weights_path: weights, fit.card_path: text.encode()})
 
 
 # --- the card
@@ -168,12 +139,8 @@ def _preprocessing(fit: Fit, network: Network) -> str:
 
 def _provenance(fit: Fit, config: Mapping[str, Any]) -> str:
     spec, origin = fit.spec, config["provenance"]
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
-    try:
-        versions["sweep"] = version("sweep")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        versions["sweep"] = "unknown"
-    listed = ", ".join(f"{name} {number}" for name, number in versions.items())
+    made_with = versions("torch", "sweep")
+    listed = ", ".join(f"{name} {number}" for name, number in made_with.items())
     return "\n".join([
         f"* trial {origin.get('trial_number', 'unknown')} of the search, which trained on"
         f" {fit.n_search_rows} rows a replicate; exported {origin.get('date', 'unknown')}",

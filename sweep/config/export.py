@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import platform
-import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,8 @@ import optuna
 
 from sweep.analysis.selection import Choice, Finished, Selection
 from sweep.errors import UsageError
+from sweep.files import to_yaml, write_whole
+from sweep.runtime import versions
 from sweep.spec.study import StudySpec
 
 PACKAGES = ("sweep", "torch", "optuna", "scikit-learn")
@@ -122,18 +121,8 @@ def _provenance(spec: StudySpec, choice: Choice, attrs: dict[str, Any]) -> dict[
         "seed": spec.seed,
         "folder": attrs.get("folder"),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(*PACKAGES),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # run from a checkout that is not installed
-            found[package] = "unknown"
-    return found
 
 
 def write_config(config: dict[str, Any], path: Path) -> None:
@@ -142,7 +131,12 @@ def write_config(config: dict[str, Any], path: Path) -> None:
     Raises:
         UsageError: another suffix, or a folder that cannot be written.
     """
-    writers = {".yaml": _yaml, ".yml": _yaml, ".json": _json, ".toml": _toml}
+    writers: dict[str, Callable[[dict[str, Any]], str]] = {
+        ".yaml": to_yaml,
+        ".yml": to_yaml,
+        ".json": _json,
+        ".toml": _toml,
+    }
     if path.suffix not in writers:
         raise UsageError(
             f"--output: must end in .yaml, .toml or .json, got {path}. Change the suffix"
@@ -157,41 +151,6 @@ def _from(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
         return config
     relative = os.path.relpath(provenance["folder"], folder)
     return {**config, "provenance": {**provenance, "folder": relative}}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that it appears whole or not at all.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, text=True)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(
-            f"--output: must be a file that can be written, got {path}: {error.strerror}."
-            " Name another with -o"
-        ) from None
-
-
-def _yaml(config: dict[str, Any]) -> str:
-    from ruamel.yaml import YAML
-
-    stream = io.StringIO()
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.dump(config, stream)
-    return stream.getvalue()
 
 
 def _json(config: dict[str, Any]) -> str:

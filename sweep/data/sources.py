@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from sweep.data.refuse import refuse
-from sweep.data.user_code import describe, did_you_mean, load_function
-from sweep.errors import UsageError
+from sweep.data.user_code import describe, load_function
+from sweep.errors import UsageError, did_you_mean
 from sweep.spec.sections import DataSpec
 
 # pandas takes a while to import: only the functions that read tables do.
@@ -57,7 +57,7 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
 def _unknown(source: str) -> NoReturn:
     kinds = (*NAMED, "FILE.csv", "FILE.parquet", "FILE.npz", "python:module:function")
     raise UsageError(
-        f"data.source: must be a source of rows, got {source!r}{did_you_mean(source, kinds)}"
+        f"data.source: must be a source of rows, got {source!r}. {did_you_mean(source, kinds)}"
     )
 
 
@@ -127,8 +127,9 @@ def _read_file(read: Callable[[Path], Any], path: Path) -> Any:
     """
     if not path.is_file():
         beside = [p.name for p in sorted(path.parent.glob(f"*{path.suffix}"))]
-        hint = did_you_mean(path.name, beside) or ". Relative paths start at the study file"
-        raise UsageError(f"data.source: must be a file that exists, got {path}{hint}")
+        here = "Relative paths start at the study file"
+        hint = did_you_mean(path.name, beside) if beside else here
+        raise UsageError(f"data.source: must be a file that exists, got {path}. {hint}")
     try:
         return read(path)
     except (OSError, ValueError, EOFError, ImportError, zipfile.BadZipFile) as error:
@@ -182,7 +183,7 @@ def _named(frame: pd.DataFrame, key: str, name: str | None, where: str) -> str:
     if name is None or name not in frame:
         got = "null" if name is None else repr(name)
         raise UsageError(
-            f"data.{key}: must name a column, got {got} ({where})"
+            f"data.{key}: must name a column, got {got} ({where}). "
             f"{did_you_mean(name or '', frame.columns)}"
         )
     return name
@@ -215,7 +216,7 @@ def _known(raw: dict[str, Any], where: str) -> dict[str, Any]:
         if key not in KEYS:
             hint = did_you_mean(str(key), KEYS)
             raise UsageError(
-                f"data.source: must hold X, y and the like, got {key!r} ({where}){hint}"
+                f"data.source: must hold X, y and the like, got {key!r} ({where}). {hint}"
             )
     for key in KEYS[:2]:
         if raw.get(key) is None:

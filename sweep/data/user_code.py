@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sweep.errors import UsageError
+from sweep.errors import UsageError, did_you_mean
 
 
 def load_function(source: str, folder: Path) -> Callable[..., Any]:
@@ -38,18 +37,8 @@ def load_function(source: str, folder: Path) -> Callable[..., Any]:
     mine = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
     raise UsageError(
         f"{source}: must name a function of {module.__file__}, got {got} called "
-        f"{function_name!r}{did_you_mean(function_name, mine)}"
+        f"{function_name!r}. {did_you_mean(function_name, mine)}"
     )
-
-
-def did_you_mean(got: str, options: Iterable[str]) -> str:
-    """Suggest the nearest valid name, or list them all, as the end of a message."""
-    options = list(options)
-    close = difflib.get_close_matches(got, options, 1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]}?"
-    listed = ", ".join(options[:20]) + (", …" if len(options) > 20 else "")
-    return f". Valid: {listed}" if options else ""
 
 
 def describe(error: BaseException, file: str | None = None) -> str:

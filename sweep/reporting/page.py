@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,7 +15,8 @@ import optuna
 
 from sweep.analysis.selection import Finished, choices
 from sweep.analysis.verdict import verdict
-from sweep.config.export import FORMULAS, write_whole
+from sweep.config.export import FORMULAS
+from sweep.files import to_yaml, write_whole
 from sweep.reporting.comparison import comparison
 from sweep.reporting.figures import TITLES, drawn_figures
 from sweep.reporting.plotly import THEMES, Figure
@@ -185,21 +185,10 @@ def _origin(study: optuna.Study) -> str:
     return (
         f"<h3>Where this comes from</h3>{_pairs(provenance(study))}"
         "<details><summary>The study file, with every default</summary>"
-        f"<pre>{escape(_yaml(upgraded(study.user_attrs['spec'])))}</pre></details>"
+        f"<pre>{escape(to_yaml(upgraded(study.user_attrs['spec'])))}</pre></details>"
     )
 
 
 def _pairs(rows: Iterable[tuple[str, str]]) -> str:
     told = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows)
     return f"<dl>{told}</dl>"
-
-
-def _yaml(tree: dict[str, Any]) -> str:
-    from ruamel.yaml import YAML
-
-    stream, yaml = io.StringIO(), YAML(typ="safe", pure=True)
-    settings: Any = yaml
-    settings.default_flow_style = False
-    settings.sort_base_mapping_type_on_output = False
-    yaml.dump(tree, stream)
-    return stream.getvalue()

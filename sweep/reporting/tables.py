@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import optuna
@@ -15,6 +13,7 @@ from sqlalchemy import make_url
 from sweep.analysis.selection import Choice, Finished, choices
 from sweep.config.fitted import METRICS, Estimate
 from sweep.reporting.overlays import metric_words, sign, training_words
+from sweep.runtime import versions
 from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 
@@ -127,7 +126,7 @@ def provenance(study: optuna.Study) -> list[tuple[str, str]]:
         ("spec_hash", attrs.get("spec_hash")),
         ("data_hash", attrs.get("data_hash")),
         ("model_hash", about.get("model_hash")),
-        ("written with", f"Python {platform.python_version()}, {', '.join(_versions())}"),
+        ("written with", ", ".join(f"{name} {at}" for name, at in versions(*PACKAGES).items())),
     ]  # fmt: skip
     return [(name, text) for name, text in found if text]
 
@@ -165,11 +164,3 @@ def _is_estimate(value: Any) -> bool:
 
 def _estimate(value: Mapping[str, Any] | None) -> str:
     return DASH if value is None else str(Estimate(value["mean"], value.get("se")))
-
-
-def _versions() -> Iterable[str]:
-    for package in PACKAGES:
-        try:
-            yield f"{package} {version(package)}"
-        except PackageNotFoundError:  # run from a checkout that is not installed
-            yield f"{package} (not installed)"

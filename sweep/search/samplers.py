@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import warnings
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from sweep.errors import UsageError
+from sweep.errors import UsageError, did_you_mean
 from sweep.search.fast_tpe import TPE
 from sweep.spec.search import PrunerSpec, SamplerSpec
 from sweep.spec.study import StudySpec
@@ -158,8 +157,7 @@ def _make(made: type[Any], options: dict[str, Any], where: str) -> Any:
     # Ours derive from Optuna's: messages name what its documentation does.
     name_of = next(c.__name__ for c in made.__mro__ if c.__module__.startswith("optuna."))
     for name in set(options) - valid:
-        close = difflib.get_close_matches(name, offered, 1)
-        hint = f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(sorted(offered))}"
+        hint = did_you_mean(name, sorted(offered))
         raise UsageError(f"{where}.{name}: {name_of} has no such option. {hint}")
     try:
         with warnings.catch_warnings():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from sweep.errors import UsageError
+from sweep.errors import UsageError, did_you_mean
 from sweep.spec.sections import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec
 from sweep.spec.study import StudySpec
 
@@ -127,13 +126,13 @@ def _one_line(error: ValidationError, where: str) -> str:
         return f"{'.'.join([*path, str(problem['ctx']['error'])])} ({where})"
     if problem["type"] == "union_tag_invalid":
         problem = {**problem, "input": problem["ctx"]["tag"]}
-        return f"training.optimizer: {_expected(problem, 'sgd, adam, adamw')} ({where})"
+        return f"training.optimizer: {_expected(problem, 'sgd, adam, adamw', where)}"
     here = len(problem["loc"]) - (str(problem["loc"][-1]) in _BRANCHES)
     same = [p["msg"] for p in problems if p["loc"][:here] == problem["loc"][:here]]
     rule = _WORDS.get(key) or " or ".join(
         dict.fromkeys(text.removeprefix("Input should be ") for text in same)
     )
-    return f"{key}: {_expected(problem, rule)} ({where}){_LOG_HINT.get(path[-1], '')}"
+    return f"{key}: {_expected(problem, rule, where)}{_LOG_HINT.get(path[-1], '')}"
 
 
 # How pydantic names the branches of unions inside an error's location.
@@ -152,11 +151,11 @@ _LOG_HINT = {
 }
 
 
-def _expected(problem: Any, rule: str) -> str:
-    text = f"must be {rule}, got {problem['input']!r}"
+def _expected(problem: Any, rule: str, where: str) -> str:
+    text = f"must be {rule}, got {problem['input']!r} ({where})"
     options = [part.strip(" '") for part in rule.replace(" or ", ", ").split(",")]
-    close = difflib.get_close_matches(str(problem["input"]), options, 1)
-    return f"{text}; did you mean {close[0]}?" if close else text
+    hint = did_you_mean(str(problem["input"]), options, listed=False)
+    return f"{text}. {hint}" if hint else text
 
 
 def _suggest(loc: tuple[int | str, ...]) -> str:
@@ -168,8 +167,7 @@ def _suggest(loc: tuple[int | str, ...]) -> str:
     if owners:
         have = "has" if len(owners) == 1 else "have"
         return f"Only {' and '.join(owners)} {have} it, not {parents[-1]}. Remove it"
-    close = difflib.get_close_matches(wrong, keys, 1, cutoff=0.5)
-    return f"Did you mean {close[0]}?" if close else f"Valid here: {', '.join(keys)}"
+    return did_you_mean(wrong, keys)
 
 
 def _keys_at(parents: list[str]) -> set[str]:

@@ -54,7 +54,7 @@ def test_states_are_counted(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("tinny", "Did you mean tiny?"), ("digits", "There are: tiny")]
+    ("name", "hint"), [("tinny", "Did you mean tiny?"), ("digits", "Valid: tiny")]
 )
 def test_a_missing_study_names_the_nearest(tiny: Path, name: str, hint: str) -> None:
     for look in (overview, load_study):
@@ -66,7 +66,7 @@ def test_a_missing_study_names_the_nearest(tiny: Path, name: str, hint: str) -> 
 def test_looking_makes_no_database(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/sub/none.db"
     assert overview(url) == []
-    with pytest.raises(UsageError, match="There are: none"):
+    with pytest.raises(UsageError, match="Valid: none"):
         load_study(url, "digits")
     assert list(tmp_path.iterdir()) == []
 

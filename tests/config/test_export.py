@@ -253,46 +253,11 @@ def test_toml_reads_back_equal_but_for_null(tmp_path: Path) -> None:
     assert read_config(path) == _without_null(config)
 
 
-def test_a_written_file_is_a_readable_file_like_others(tmp_path: Path) -> None:
-    write_config(_config(), tmp_path / "sub" / "out.yaml")
-    path = tmp_path / "sub" / "out.yaml"
-    assert path.stat().st_mode & 0o777 == 0o644
-    assert [p.name for p in path.parent.iterdir()] == ["out.yaml"]
-
-
 @pytest.mark.parametrize("name", ["out.txt", "out", "out.yaml.bak"])
 def test_another_suffix_is_refused_and_nothing_written(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^--output: must end in \.yaml, \.toml or \.json, got"):
         write_config(_config(), tmp_path / "sub" / name)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "out.yaml"
-    path.write_text("old")
-
-    def fail(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(UsageError, match=r"^--output: .*No space left on device\. Name another"):
-        write_config(_config(), path)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_interrupt_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "out.json"
-    path.write_text("old")
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "chmod", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_config(_config(), path)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:

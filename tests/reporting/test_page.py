@@ -202,7 +202,7 @@ def test_where_it_comes_from_is_told_without_a_password(tmp_path: Path) -> None:
     assert told["trials"] == "4 COMPLETE" and told["storage"] == "memory"
     assert told["spec_hash"] == study.user_attrs["spec_hash"]
     assert told["data_hash"] == "d" * 16
-    assert "model_hash" not in told and told["written with"].startswith("Python 3.")
+    assert "model_hash" not in told and told["written with"].startswith("python 3.")
 
     class Engine:
         url = "postgresql://user:secret@host/db"

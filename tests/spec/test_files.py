@@ -104,7 +104,7 @@ def test_a_name_that_looks_like_a_word_of_yaml_1_1_is_a_name(tmp_path: Path) -> 
         ("training: {momentum: 0.9}", "training.momentum", "Only sgd has it, not adam. Remove it"),
         ("training: {optimizer: sgd, betas: [0.9, 0.99]}", "training.betas",
          "Only adam and adamw have it, not sgd. Remove it"),
-        ("training: {optimizer: adamw, weight_decay: 1}", "training.weight_decay", "Valid here:"),
+        ("training: {optimizer: adamw, weight_decay: 1}", "training.weight_decay", "Valid:"),
         ("model: {hiden: [3]}", "model.hiden", "Did you mean hidden?"),
         ("model: {source: 'python:a:b', hidden: [3]}", "model.hidden",
          "Only mlp has it, not own. Remove it"),
@@ -116,8 +116,8 @@ def test_a_name_that_looks_like_a_word_of_yaml_1_1_is_a_name(tmp_path: Path) -> 
         ("search: {space: {lr: {logg: true}}}", "search.space.lr.logg", "Did you mean log?"),
         ("replicates: {folds: 3}", "replicates.folds", "Did you mean n_folds?"),
         ("objective: {metrics: val_loss}", "objective.metrics", "Did you mean metric?"),
-        ("zzz: 1", "zzz", "Valid here: data, device, model,"),
-        ("1: 2", "1", "Valid here:"),
+        ("zzz: 1", "zzz", "Valid: data, device, model,"),
+        ("1: 2", "1", "Valid:"),
     ],
 )  # fmt: skip
 def test_an_unknown_key_names_the_nearest_valid_one(

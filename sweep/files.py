@@ -1,0 +1,67 @@
+"""Files that others read: each appears whole, or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import UsageError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that it appears whole or not at all.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    write_together({path: text.encode()})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files so that each appears whole, and none where one of them cannot be written.
+
+    Raises:
+        UsageError: one of them cannot be written.
+    """
+    waiting: dict[Path, Path] = {}
+    try:
+        for path, content in contents.items():
+            if path.is_dir():
+                raise IsADirectoryError(21, "Is a directory", str(path))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+            waiting[path] = Path(name)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(name, 0o644)
+        for path, temporary in waiting.items():
+            os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(
+            f"--output: must be a file that can be written, got {path}: {error.strerror}."
+            " Name another with -o"
+        ) from None
+    finally:
+        for temporary in waiting.values():
+            temporary.unlink(missing_ok=True)
+
+
+def to_yaml(tree: Mapping[str, Any], compact: bool = False) -> str:
+    """Write plain data as YAML 1.2, keys in their own order.
+
+    Args:
+        tree: of numbers, texts, lists and dicts.
+        compact: write a dict or list that holds no other in one line.
+    """
+    from ruamel.yaml import YAML
+
+    stream = io.StringIO()
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None if compact else False
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.dump(tree, stream)
+    return stream.getvalue()
