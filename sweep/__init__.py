@@ -2,16 +2,20 @@
 
 spec = sweep.load_spec("studies/digits-l2.yaml")
 result = sweep.run(spec)
-config = sweep.load_config("studies/out/digits-l2.yaml")
+sweep.report(result, "studies/out/digits-l2.html")
+config = sweep.load_config(result.export("studies/out/digits-l2.yaml"))
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sweep.runtime import VERSION as __version__
+
 if TYPE_CHECKING:
+    from sweep.config.refit import fit
     from sweep.config.training_loop import Config, load_config
     from sweep.errors import SweepError, UsageError
-    from sweep.result import StudyResult, run
+    from sweep.result import StudyResult, load_result, report, run
     from sweep.spec.files import load_spec
 
 # torch and Optuna take seconds to import: `sweep --help` must not wait for them.
@@ -20,15 +24,34 @@ _HOMES = {
     "StudyResult": "sweep.result",
     "SweepError": "sweep.errors",
     "UsageError": "sweep.errors",
+    "fit": "sweep.config.refit",
     "load_config": "sweep.config.training_loop",
+    "load_result": "sweep.result",
     "load_spec": "sweep.spec.files",
+    "report": "sweep.result",
     "run": "sweep.result",
 }
 
-__all__ = ["Config", "StudyResult", "SweepError", "UsageError", "load_config", "load_spec", "run"]
+__all__ = [
+    "Config",
+    "StudyResult",
+    "SweepError",
+    "UsageError",
+    "__version__",
+    "fit",
+    "load_config",
+    "load_result",
+    "load_spec",
+    "report",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'sweep' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,11 @@ from sweep.analysis.verdict import verdict
 from sweep.config.export import make_config, write_config
 from sweep.dashboard import page
 from sweep.engines.base import Engine
-from sweep.errors import SweepError
+from sweep.errors import SweepError, UsageError
 from sweep.runner.loop import Ending
 from sweep.runner.progress import Progress
 from sweep.runner.run import run_study
+from sweep.spec.files import locate
 from sweep.spec.study import StudySpec
 
 if TYPE_CHECKING:
@@ -155,13 +156,38 @@ def run(
         spec, engine=engine, fresh=fresh, on_progress=on_progress, should_stop=should_stop,
         publish=page.publish,
     )  # fmt: skip
-    return load_result(spec.storage, spec.study_name, ending)
+    return StudyResult(load_study(spec.storage, spec.study_name), ending)
 
 
-def load_result(storage: str, study_name: str, ending: Ending = "done") -> StudyResult:
-    """Read a study from a storage.
+def load_result(study: str | Path, storage: str | None = None) -> StudyResult:
+    """Read a study that was run before.
+
+    Args:
+        study: its name, or its study file.
+        storage: where it lies; by default what the file says, `OPTUNA_STORAGE`, or
+            `sqlite:///studies/out/studies.db`.
 
     Raises:
         UsageError: the storage cannot be opened, or has no such study.
     """
-    return StudyResult(load_study(storage, study_name), ending)
+    return StudyResult(load_study(*locate(study, storage)))
+
+
+def report(studies: StudyResult | Iterable[StudyResult], path: str | Path) -> Path:
+    """Write the pictures of a study, or of several side by side, as one HTML file.
+
+    Args:
+        studies: one result, or more.
+        path: the file, `.html`; written whole or not at all.
+
+    Raises:
+        UsageError: the file cannot be written, or there is no study.
+        SweepError: a study has no finished trial.
+    """
+    from sweep.reporting.page import write_report
+
+    results = [studies] if isinstance(studies, StudyResult) else [*studies]
+    if not results:
+        raise UsageError("report: must have a study or more, got none. Give a StudyResult")
+    write_report([result.study for result in results], Path(path))
+    return Path(path)

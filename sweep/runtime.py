@@ -9,9 +9,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+VERSION = "0.1.0"  # of this package
 CPUS = Path("/proc/cpuinfo")  # Linux
 
 
@@ -102,11 +102,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Return the versions of Python and of these packages; `unknown` where one is not installed.
+    """Return the versions of Python, sweep and these packages; `unknown` is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # not for `sweep --help`
 
-    So is `sweep` itself where it runs from a checkout.
-    """
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "sweep": VERSION}
     for package in packages:
         try:
             found[package] = version(package)

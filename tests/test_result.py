@@ -17,14 +17,14 @@ URL = "sqlite:///tiny.db"
 
 def test_a_finished_study_is_read_again(tiny: Path) -> None:
     ran = sweep.run(sweep.load_spec("tiny.yaml"))
-    read = load_result(URL, "tiny")
+    read = load_result("tiny", URL)
     assert ran.ending == read.ending == "done"
     assert ran.best == read.best
     assert ran.verdict == read.verdict == read.study.user_attrs["verdict"]
 
 
 def test_trials_are_a_table(tiny: Path) -> None:
-    result = load_result(URL, "tiny")
+    result = load_result("tiny", URL)
     table = result.trials
     assert list(table["number"]) == list(range(6))
     assert set(table["state"]) == {"COMPLETE"}
@@ -37,7 +37,7 @@ def test_trials_are_a_table(tiny: Path) -> None:
 
 
 def test_columns_are_tidy(tiny: Path) -> None:
-    table = load_result(URL, "tiny").trials
+    table = load_result("tiny", URL).trials
     assert list(table.columns[:5]) == ["number", "state", "value", "value_se", "alpha"]
     assert table.columns[-1] == "replicate_values" and table.columns.is_unique
     lists = [name for name in table if isinstance(table[name].iloc[0], list)]
@@ -47,7 +47,7 @@ def test_columns_are_tidy(tiny: Path) -> None:
 
 
 def test_choices_are_a_table(tiny: Path) -> None:
-    result = load_result(URL, "tiny")
+    result = load_result("tiny", URL)
     table = result.choices.set_index("choice")
     assert list(table.index) == ["no penalty", "best", "1se"]
     assert table.loc["no penalty", "alpha"] == 0
@@ -57,17 +57,17 @@ def test_choices_are_a_table(tiny: Path) -> None:
 
 
 def test_a_notebook_shows_the_verdict_and_the_choices(tiny: Path) -> None:
-    result = load_result(URL, "tiny")
+    result = load_result("tiny", URL)
     shown = result._repr_html_()
     assert html.escape(result.verdict) in shown
     assert shown.count("<tr") == 4 and "no penalty" in shown
     optuna.create_study(study_name="<b>", storage=URL)
-    empty = load_result(URL, "<b>")._repr_html_()
+    empty = load_result("<b>", URL)._repr_html_()
     assert "&lt;b&gt;" in empty and "must be one of sweep" in empty
 
 
 def test_a_result_is_exported_as_by_the_command(tiny: Path, command: Command) -> None:
-    result = load_result(URL, "tiny")
+    result = load_result("tiny", URL)
     path = result.export("mine.yaml", "1se")
     assert command("export", "tiny.yaml", "--select", "1se", "-o", "theirs.yaml").code == 0
     mine, theirs = read_config(path), read_config(Path("theirs.yaml"))
@@ -77,13 +77,13 @@ def test_a_result_is_exported_as_by_the_command(tiny: Path, command: Command) ->
 
 
 def test_the_study_is_optunas(tiny: Path) -> None:
-    result = load_result(URL, "tiny")
+    result = load_result("tiny", URL)
     assert isinstance(result.study, optuna.Study)
     assert result.study.best_value == result.best.value == result.choice("best").value
 
 
 def test_a_figure_by_name(tiny: Path) -> None:
-    result = load_result(URL, "tiny")
+    result = load_result("tiny", URL)
     assert result.figure() == result.figure("validation_curve")
     with pytest.raises(UsageError, match=r"figure: must be one of"):
         result.figure("loss")
@@ -91,7 +91,7 @@ def test_a_figure_by_name(tiny: Path) -> None:
 
 def test_a_study_without_results_has_no_best(tiny: Path) -> None:
     optuna.create_study(study_name="empty", storage=URL)
-    result = load_result(URL, "empty")
+    result = load_result("empty", URL)
     assert result.trials.empty
     with pytest.raises(SweepError):
         _ = result.best
@@ -105,11 +105,4 @@ def test_a_run_that_is_stopped_says_so_and_goes_on_later(tiny: Path) -> None:
     assert "verdict" not in first.study.user_attrs
     second = sweep.run(spec)
     assert second.ending == "done"
-    assert second.trials["value"].to_list() == load_result(URL, "tiny").trials["value"].to_list()
-
-
-def test_the_public_names_are_there() -> None:
-    for name in sweep.__all__:
-        assert getattr(sweep, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = sweep.nothing
+    assert second.trials["value"].to_list() == load_result("tiny", URL).trials["value"].to_list()

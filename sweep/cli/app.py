@@ -28,7 +28,7 @@ from sweep.cli.output import (
 )
 from sweep.cli.progress import epochs_bar, progress_bar
 from sweep.errors import INTERRUPTED, SweepError, UsageError
-from sweep.runtime import importing
+from sweep.runtime import VERSION, importing
 
 if TYPE_CHECKING:
     from sweep.engines.fork import Leader
@@ -52,6 +52,7 @@ Sets = Annotated[
 ]
 Storage = Annotated[Optional[str], typer.Option(help="Optuna storage URL")]  # noqa: UP045
 Device = Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N")]  # noqa: UP045
+Version = Annotated[bool, typer.Option("--version", help="show the version and end")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 
 
@@ -77,6 +78,13 @@ def main(leader: Leader | None = None) -> None:
     except BrokenPipeError:  # `sweep status | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Version = False) -> None:
+    if version:
+        print(f"sweep {VERSION}")
+        raise typer.Exit
 
 
 @app.command()
@@ -143,7 +151,9 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """List the studies of a storage: trials per state, best value, who runs it, how long yet."""
-    url, name = _locate(study, storage) if study else (_storage_url(storage), None)
+    from sweep.spec.files import locate, storage_url
+
+    url, name = locate(study, storage) if study else (storage_url(storage), None)
     with importing():
         from sweep.analysis.status import overview
         from sweep.storage.engine import public_url
@@ -169,8 +179,10 @@ def export(
     storage: Storage = None,
 ) -> None:
     """Write the chosen strength to a config file."""
+    from sweep.spec.files import locate
+
     selection = _selection(select)
-    url, name = _locate(study, storage)
+    url, name = locate(study, storage)
     with importing():
         from sweep.analysis.status import load_study
         from sweep.config.export import make_config, write_config
@@ -199,11 +211,12 @@ def fit(
     with importing():
         from sweep.analysis.status import note_fit
         from sweep.config import refit
+        from sweep.spec.files import storage_url
 
     with epochs_bar(hidden=as_json) as on_progress:
         done = refit.fit(config, output, device=device, on_progress=on_progress)
     hidden = "***" in done.spec.storage  # an exported config keeps no password
-    url = storage or (_storage_url(None) if hidden else done.spec.storage)
+    url = storage or (storage_url(None) if hidden else done.spec.storage)
     noted = note_fit(url, done.summary)
     if as_json:
         print(json.dumps(done.summary))
@@ -225,10 +238,10 @@ def report(
     storage: Storage = None,
 ) -> None:
     """Write the pictures of a study, or of several side by side, as one HTML file."""
-    places = [_locate(study, storage) for study in studies]
+    from sweep.spec.files import locate
+
+    places = [locate(study, storage) for study in studies]
     path = output or OUT / f"{'-'.join(name for _, name in places)}.html"
-    if path.suffix not in (".html", ".htm"):
-        raise UsageError(f"--output: must end in .html, got {path}. Change the suffix")
     with importing():
         from sweep.analysis.status import load_study
         from sweep.reporting.page import write_report
@@ -244,7 +257,9 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check a storage, and with --repair mend it after a backup."""
-    url = _storage_url(storage)
+    from sweep.spec.files import storage_url
+
+    url = storage_url(storage)
     with importing():
         from sweep.storage import doctor as surgery
         from sweep.storage.engine import public_url
@@ -265,7 +280,9 @@ def dashboard(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8080,
 ) -> None:
     """Show the studies of a storage in optuna-dashboard, read-only, on this machine."""
-    url = _storage_url(storage)
+    from sweep.spec.files import storage_url
+
+    url = storage_url(storage)
     with importing():
         from sweep.dashboard.server import serve
 
@@ -325,20 +342,6 @@ def _commands(
     if not sets and options["--storage"] is None:
         return again, shlex.quote(str(study))
     return again, shlex.join([spec.study_name, "--storage", public_url(spec.storage)])
-
-
-def _storage_url(option: str | None) -> str:
-    from sweep.spec.study import DEFAULT_STORAGE
-
-    return option or os.environ.get("OPTUNA_STORAGE") or DEFAULT_STORAGE
-
-
-def _locate(study: str, storage: str | None) -> tuple[str, str]:
-    """Return the storage and name of a study given as a file or by name."""
-    if Path(study).suffix in (".yaml", ".yml"):
-        spec = _load(Path(study), None, storage, None)
-        return spec.storage, spec.study_name
-    return _storage_url(storage), study
 
 
 def _selection(option: str | None) -> Literal["best", "1se"] | None:

@@ -139,7 +139,7 @@ def _preprocessing(fit: Fit, network: Network) -> str:
 
 def _provenance(fit: Fit, config: Mapping[str, Any]) -> str:
     spec, origin = fit.spec, config["provenance"]
-    made_with = versions("torch", "sweep")
+    made_with = versions("torch")
     listed = ", ".join(f"{name} {number}" for name, number in made_with.items())
     return "\n".join([
         f"* trial {origin.get('trial_number', 'unknown')} of the search, which trained on"

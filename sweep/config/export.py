@@ -17,7 +17,7 @@ from sweep.files import to_yaml, write_whole
 from sweep.runtime import versions
 from sweep.spec.study import StudySpec
 
-PACKAGES = ("sweep", "torch", "optuna", "scikit-learn")
+PACKAGES = ("torch", "optuna", "scikit-learn")
 FORMULAS = {
     "l2": "mean loss + alpha * sum of squared weights",
     "l1": "mean loss + alpha * sum of absolute weights",

@@ -16,6 +16,7 @@ import optuna
 from sweep.analysis.selection import Finished, choices
 from sweep.analysis.verdict import verdict
 from sweep.config.export import FORMULAS
+from sweep.errors import UsageError
 from sweep.files import to_yaml, write_whole
 from sweep.reporting.comparison import comparison
 from sweep.reporting.figures import TITLES, drawn_figures
@@ -65,6 +66,8 @@ def write_report(studies: Sequence[optuna.Study], path: Path) -> int:
         UsageError: another program made a study, or the file cannot be written.
         SweepError: a study has no finished trial.
     """
+    if path.suffix not in (".html", ".htm"):
+        raise UsageError(f"--output: must end in .html, got {path}. Change the suffix")
     page = make_page([(study, Finished.read(study)) for study in studies])
     write_whole(path, page)
     return len(page.encode())

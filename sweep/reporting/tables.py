@@ -17,7 +17,7 @@ from sweep.runtime import versions
 from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 
-PACKAGES = ("sweep", "optuna", "plotly")
+PACKAGES = ("optuna", "plotly")
 DASH = "–"  # there is no such number
 
 

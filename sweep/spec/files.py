@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from sweep.errors import UsageError, did_you_mean
 from sweep.spec.sections import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec
-from sweep.spec.study import StudySpec
+from sweep.spec.study import DEFAULT_STORAGE, StudySpec
 
 
 def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = ()) -> StudySpec:
@@ -33,6 +33,23 @@ def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = (
     if from_environment := os.environ.get("OPTUNA_STORAGE"):
         tree.setdefault("storage", from_environment)
     return parse_spec(tree, where=str(path), folder=path.parent)
+
+
+def locate(study: str | Path, storage: str | None = None) -> tuple[str, str]:
+    """Return the storage's URL and the name of a study that is given as a file or by name.
+
+    Raises:
+        UsageError: the study file cannot be read.
+    """
+    if Path(study).suffix in (".yaml", ".yml"):
+        spec = load_spec(study, {} if storage is None else {"storage": storage})
+        return spec.storage, spec.study_name
+    return storage_url(storage), str(study)
+
+
+def storage_url(given: str | None = None) -> str:
+    """Return the storage that is meant where none is named in a study file."""
+    return given or os.environ.get("OPTUNA_STORAGE") or DEFAULT_STORAGE
 
 
 def parse_spec(tree: dict[str, Any], where: str, folder: Path) -> StudySpec:

@@ -13,6 +13,6 @@ from sweep.spec.study import DEFAULT_STORAGE
 PICTURE = Path("studies/pictures/digits-l2.png")
 
 if __name__ == "__main__":
-    figure = load_result(DEFAULT_STORAGE, "digits-l2").figure("validation_curve")
+    figure = load_result("digits-l2", DEFAULT_STORAGE).figure("validation_curve")
     figure.update_layout(paper_bgcolor="white")  # or it could not be read on a dark page
     figure.write_image(PICTURE, width=900, height=480, scale=1.5)
