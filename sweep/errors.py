@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 MANY = 20  # more names than this are not listed
 INTERRUPTED = 130  # the exit code of a command that SIGINT or SIGTERM ended
+
+# Where a URL may tell a password, also one that nothing can parse: u:PASSWORD@ up to the last @ of
+# the URL, or of the text where the password itself has ://; u:PASSWORD without an @, where it is
+# no port; ?password=PASSWORD.
+_PASSWORDS = (
+    (re.compile(r"(://[^:/\s]*):(?:(?:(?!://).)*@|.*@)", re.DOTALL), r"\1:***@"),
+    (re.compile(r":[^\s/]\S*@"), ":***@"),
+    (re.compile(r"(://[^:/\s@]*):(?!\*\*\*@|\d*(?:[/?#'\",.)\s]|$))[^\s'\"]*"), r"\1:***"),
+    (re.compile(r"(\w*(?:password|passwd|passphrase)=)[^&\s]+", re.IGNORECASE), r"\1***"),
+)
+
+
+def hide_passwords(text: str) -> str:
+    """Return a URL, or a text with URLs in it, as it may be shown: passwords are `***`."""
+    if text.startswith("sqlite:") and text.count("://") == 1:
+        return text  # the path of a file may have all of these
+    for pattern, shown in _PASSWORDS:
+        text = pattern.sub(shown, text)
+    return text
 
 
 class SweepError(Exception):
     """End a command with one line and exit code 1: the work itself failed."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(hide_passwords(message))
 
 
 class UsageError(SweepError):

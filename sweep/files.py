@@ -40,9 +40,10 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
             os.chmod(name, 0o644)
         for path, temporary in waiting.items():
             os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # of which a NUL in the name is the latter
         raise UsageError(
-            f"--output: must be a file that can be written, got {path}: {error.strerror}."
+            f"--output: must be a file that can be written, got {path}:"
+            f" {getattr(error, 'strerror', None) or error}."
             " Name another with -o"
         ) from None
     finally:

@@ -6,13 +6,15 @@ import gc
 import os
 import platform
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 VERSION = "0.1.0"  # of this package
 CPUS = Path("/proc/cpuinfo")  # Linux
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 @contextmanager
@@ -90,6 +92,16 @@ def die_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
     if os.getppid() != parent:  # it was gone before
         os._exit(1)
+
+
+def total_memory_bytes() -> int:
+    """Return the memory of this machine, or what its container may use of it (cgroup v2)."""
+    if not hasattr(os, "sysconf"):
+        return sys.maxsize
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # it says "max" where there is no limit
+        return min(physical, int(CONTAINER.read_text(encoding="ascii")))
+    return physical
 
 
 def is_out_of_memory(error: BaseException) -> bool:

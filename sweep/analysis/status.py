@@ -14,10 +14,10 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from sweep.errors import SweepError, UsageError, did_you_mean
+from sweep.errors import SweepError, UsageError, did_you_mean, hide_passwords
 from sweep.search.ask_tell import is_result
 from sweep.storage import lease
-from sweep.storage.engine import open_storage, public_url
+from sweep.storage.engine import open_storage
 from sweep.storage.errors import legible
 
 
@@ -67,7 +67,7 @@ def load_study(url: str, study_name: str, *, read_only: bool = True) -> optuna.S
 
 def _no_such_study(url: str, study_name: str, names: list[str]) -> UsageError:
     return UsageError(
-        f"study: must be in the storage, got {study_name} ({public_url(url)})."
+        f"study: must be in the storage, got {study_name} ({hide_passwords(url)})."
         f" {did_you_mean(study_name, names)}"
     )
 

@@ -19,6 +19,8 @@ import typer
 
 from sweep.cli.output import (
     diagnosis,
+    escape_what_cannot_be_shown,
+    one_line,
     plan_rows,
     print_diagnosis,
     print_fit,
@@ -27,7 +29,7 @@ from sweep.cli.output import (
     summary,
 )
 from sweep.cli.progress import epochs_bar, progress_bar
-from sweep.errors import INTERRUPTED, SweepError, UsageError
+from sweep.errors import INTERRUPTED, SweepError, UsageError, hide_passwords
 from sweep.runtime import VERSION, importing
 
 if TYPE_CHECKING:
@@ -44,13 +46,26 @@ app = typer.Typer(
     add_completion=False,
 )
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="study file")]
-Study = Annotated[str, typer.Argument(metavar="STUDY", help="study file, or a study's name")]
+
+def _named(value: Any) -> Any:
+    """Refuse an empty text where a file, a study or a URL must be named."""
+    several = value if isinstance(value, list) else [value]
+    if any(str(one) in ("", ".") for one in several):  # an empty path reads as the working folder
+        raise typer.BadParameter("must name something, got an empty text")
+    return value
+
+
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY.yaml", help="study file", callback=_named)
+]
+Study = Annotated[
+    str, typer.Argument(metavar="STUDY", help="study file, or a study's name", callback=_named)
+]
 Sets = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time
     typer.Option("--set", metavar="a.b=c", help="override a key of the study file; repeatable"),
 ]
-Storage = Annotated[Optional[str], typer.Option(help="Optuna storage URL")]  # noqa: UP045
+Storage = Annotated[Optional[str], typer.Option(help="Optuna storage URL", callback=_named)]  # noqa: UP045
 Device = Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N")]  # noqa: UP045
 Version = Annotated[bool, typer.Option("--version", help="show the version and end")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
@@ -62,16 +77,17 @@ def main(leader: Leader | None = None) -> None:
     `leader`: for `run`, the first worker, if it is there already.
     """
     atexit.register(gc.freeze)  # else the process looks for garbage once more as it ends
+    escape_what_cannot_be_shown()
     try:
         sys.exit(app(prog_name="sweep", standalone_mode=False, obj=leader) or 0)
     except _ArgumentError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
         else:
-            print(f"sweep: {_argument_problem(error)}", file=sys.stderr)
+            print(one_line(f"sweep: {_argument_problem(error)}"), file=sys.stderr)
         sys.exit(error.exit_code)
     except SweepError as error:
-        print(f"sweep: {error}", file=sys.stderr)
+        print(one_line(f"sweep: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -130,11 +146,12 @@ def validate(
         from sweep.files import to_yaml
         from sweep.plan.plan import make_plan
         from sweep.search.samplers import check_search
-        from sweep.storage.engine import public_url
+        from sweep.storage.engine import check_url
 
+    check_url(spec.storage)
     plan = make_plan(spec)
     check_search(spec, (plan.span.low, plan.span.high))
-    where = {"storage": public_url(spec.storage)}
+    where = {"storage": hide_passwords(spec.storage)}
     if as_json:
         shown = {**spec.model_dump(mode="json"), **where}
         print(json.dumps({"spec": shown, "plan": dict(plan_rows(plan))}))
@@ -146,7 +163,7 @@ def validate(
 
 @app.command()
 def status(
-    study: Annotated[Optional[str], typer.Argument(metavar="STUDY")] = None,  # noqa: UP045
+    study: Annotated[Optional[str], typer.Argument(metavar="STUDY", callback=_named)] = None,  # noqa: UP045
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -156,14 +173,13 @@ def status(
     url, name = locate(study, storage) if study else (storage_url(storage), None)
     with importing():
         from sweep.analysis.status import overview
-        from sweep.storage.engine import public_url
 
     rows = overview(url, name)
     if as_json:
-        print(json.dumps({"storage": public_url(url), "studies": rows}))
+        print(json.dumps({"storage": hide_passwords(url), "studies": rows}))
         return
     if not rows:
-        print(f"no studies in {public_url(url)}")
+        print(f"no studies in {hide_passwords(url)}")
         return
     print_studies(rows)
 
@@ -174,7 +190,7 @@ def export(
     select: Annotated[Optional[str], typer.Option(help="best or 1se")] = None,  # noqa: UP045
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--output", "-o", help=".yaml, .toml or .json"),
+        typer.Option("--output", "-o", help=".yaml, .toml or .json", callback=_named),
     ] = None,
     storage: Storage = None,
 ) -> None:
@@ -198,10 +214,14 @@ def export(
 
 @app.command()
 def fit(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="a file of `sweep export`")],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="a file of `sweep export`", callback=_named)
+    ],
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--output", "-o", help=".safetensors; a card is written beside it"),
+        typer.Option(
+            "--output", "-o", help=".safetensors; a card is written beside it", callback=_named
+        ),
     ] = None,
     storage: Storage = None,
     device: Device = None,
@@ -230,10 +250,12 @@ def fit(
 
 @app.command()
 def report(
-    studies: Annotated[list[str], typer.Argument(metavar="STUDY…", help="study files or names")],
+    studies: Annotated[
+        list[str], typer.Argument(metavar="STUDY…", help="study files or names", callback=_named)
+    ],
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--output", "-o", help="an .html file"),
+        typer.Option("--output", "-o", help="an .html file", callback=_named),
     ] = None,
     storage: Storage = None,
 ) -> None:
@@ -262,14 +284,13 @@ def doctor(
     url = storage_url(storage)
     with importing():
         from sweep.storage import doctor as surgery
-        from sweep.storage.engine import public_url
 
     mended = surgery.repair(url) if repair else None
     found = mended.left if mended else surgery.examine(url)
     if as_json:
-        print(json.dumps(diagnosis(public_url(url), found, mended)))
+        print(json.dumps(diagnosis(hide_passwords(url), found, mended)))
     else:
-        print_diagnosis(public_url(url), found, mended)
+        print_diagnosis(hide_passwords(url), found, mended)
     if any(finding.severity == "damage" for finding in found):
         raise typer.Exit(1)
 
@@ -291,9 +312,9 @@ def dashboard(
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="the new study file")] = Path(
-        "study.yaml"
-    ),
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="the new study file", callback=_named)
+    ] = Path("study.yaml"),
 ) -> None:
     """Write a commented study file to start from."""
     from importlib.resources import files
@@ -304,9 +325,10 @@ def init(
             handle.write(template)
     except FileExistsError:
         raise UsageError(f"init: must be a new file, got {file}. Name another") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # of which a NUL in the name is the latter
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"init: must be a file that can be written, got {file}: {error.strerror}. Name another"
+            f"init: must be a file that can be written, got {file}: {reason}. Name another"
         ) from None
     print(f"wrote {file}; next: sweep validate {file}, sweep run {file}")
 
@@ -333,15 +355,13 @@ def _commands(
     study: Path, spec: StudySpec, sets: list[str] | None, options: Mapping[str, object]
 ) -> tuple[str, str]:
     """Return the command that goes on with a run, and how others name its study."""
-    from sweep.storage.engine import public_url
-
-    options = {**options, "--storage": options["--storage"] and public_url(spec.storage)}
-    given = [("--set", one) for one in sets or []]
+    options = {**options, "--storage": options["--storage"] and hide_passwords(spec.storage)}
+    given = [("--set", hide_passwords(one)) for one in sets or []]
     given += [(name, str(value)) for name, value in options.items() if value is not None]
     again = shlex.join(["sweep", "run", str(study), *(part for pair in given for part in pair)])
     if not sets and options["--storage"] is None:
         return again, shlex.quote(str(study))
-    return again, shlex.join([spec.study_name, "--storage", public_url(spec.storage)])
+    return again, shlex.join([spec.study_name, "--storage", hide_passwords(spec.storage)])
 
 
 def _selection(option: str | None) -> Literal["best", "1se"] | None:

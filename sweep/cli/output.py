@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sweep.cli.progress import curve_line, pm
+from sweep.errors import hide_passwords
 
 if TYPE_CHECKING:
     from sweep.analysis.selection import Finished
@@ -15,6 +18,29 @@ if TYPE_CHECKING:
     from sweep.plan.plan import Plan
     from sweep.result import StudyResult
     from sweep.storage.doctor import Finding, Repair
+
+MOST_CHARACTERS = 300  # of a message
+
+
+def one_line(message: str) -> str:
+    """Return a message as one line that the terminal can show: the only way out for mistakes.
+
+    Passwords are hidden, control characters become spaces or escapes, and of a long message the
+    middle is left out: its start names the key, its end says what to do.
+    """
+    text = " ".join(hide_passwords(message).split())
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    half = (MOST_CHARACTERS - 3) // 2
+    return f"{text[: half + 1].rstrip()} … {text[-half:].lstrip()}"
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Let half a character, or one that the terminal lacks, be printed as its number."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
@@ -131,6 +157,8 @@ def _cell(row: dict[str, Any], column: str) -> str:
     if column == "ETA":
         return f"{timedelta(seconds=round(row['eta_s']))}" if row["eta_s"] is not None else ""
     value = row[column]
+    if column == "study":
+        return one_line(value)  # of any program
     if column == "trials":
         return ", ".join(f"{count} {state}" for state, count in value.items()) or "none"
     if column == "best":

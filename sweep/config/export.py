@@ -16,6 +16,7 @@ from sweep.errors import UsageError
 from sweep.files import to_yaml, write_whole
 from sweep.runtime import versions
 from sweep.spec.study import StudySpec
+from sweep.spec.yaml import check_limits, read_text, read_yaml
 
 PACKAGES = ("torch", "optuna", "scikit-learn")
 FORMULAS = {
@@ -184,24 +185,44 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     import tomllib
 
-    from ruamel.yaml import YAML
-
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         if path.suffix == ".toml":
             config = tomllib.loads(text)
         elif path.suffix == ".json":
             config = json.loads(text)
         else:
-            config = YAML(typ="safe", pure=True).load(text)
+            config = read_yaml(text)
+        check_limits(config)
     except Exception as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
             f"config: must be a readable file, got {first} ({path}). Export it anew"
         ) from None
-    if not isinstance(config, dict) or {"best_params", "penalty", "spec"} - set(config):
+    parts = {"best_params", "penalty", "spec"}
+    whole = isinstance(config, dict) and all(isinstance(config.get(p), dict) for p in parts)
+    if not whole:
         raise UsageError(
             f"config: must be a file written by `sweep export`, got other content ({path})."
             " Export it anew"
         )
     return config
+
+
+def read_params(config: dict[str, Any], spec: StudySpec, path: Path) -> dict[str, float]:
+    """Return the chosen params of a config that was read from `path`.
+
+    Raises:
+        UsageError: they are no numbers that a study could have chosen.
+    """
+    params = config["best_params"]
+    numbers = all(
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e30
+        for value in params.values()
+    )
+    if not numbers or spec.strength not in params:
+        raise UsageError(
+            f"best_params: must be numbers with {spec.strength} among them, got {params!r}"
+            f" ({path}). Export it anew"
+        )
+    return {name: float(value) for name, value in params.items()}

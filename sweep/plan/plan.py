@@ -18,6 +18,7 @@ from sweep.data.problem import Problem, make_problem
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError
 from sweep.plan.alpha_max import alpha_max
+from sweep.plan.memory import check_lanes, check_rows, lane_bytes, mlp_bytes
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.sections import AdamSpec, MlpSpec, SgdSpec
 from sweep.spec.study import StudySpec
@@ -32,6 +33,7 @@ from sweep.training.vmapped import check_model, first_line
 CPU_BYTES, CPU_BYTES_AUTOGRAD = 18 << 20, 64 << 20
 CUDA_SHARE = 0.4  # of the card's memory
 DEFAULT_RANGE = (1e-6, 1e-1)
+SMALLEST, LARGEST = 1e-300, 1e300  # where a logarithmic range still has floats to choose from
 LOW_TO_HIGH = 1e-4  # glmnet's ratio of the smallest to the largest strength
 
 
@@ -97,11 +99,13 @@ def make_plan(spec: StudySpec) -> Plan:
     if spec.training.compile:
         _check_compiler(device)
     dataset = load_dataset(spec.data, spec.folder, spec.seed)
+    check_rows(spec, dataset)
     # It goes to the device last: the range that is found before is the same on any.
     problem = make_problem(spec, dataset)
     if isinstance(spec.model, MlpSpec):
         X = problem.X.flatten(1)
         problem = replace(problem, X=X, feature_shape=tuple(X.shape[1:]))
+        check_lanes(spec, mlp_bytes(spec, problem, spec.model.hidden), device)
     factory = make_factory(spec, problem)
     first_rows = problem.X[problem.train[0, :4]].to(device)
     check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
@@ -111,14 +115,16 @@ def make_plan(spec: StudySpec) -> Plan:
             f"penalty.exempt: must leave a tensor to penalise, got {list(spec.penalty.exempt)},"
             f" which spares all of {', '.join(layout.exempt)}. Remove a pattern"
         )
+    units = sum(place.shape[0] for place in layout.places if len(place.shape) > 1)
+    each = lane_bytes(spec, problem, layout.size, units)
+    check_lanes(spec, each, device)
     span = make_range(spec, problem)
-    lane_bytes = _lane_bytes(spec, problem, layout)
-    width, workers = _width(spec, problem, lane_bytes, device)
+    width, workers = _width(spec, problem, each, device)
     recipe = _recipe(spec, device)
     return Plan(
         spec, span, width, workers, problem.task, dataset.content_hash,
         _about(spec, problem, layout, device),
-        dataset, problem.to(device, torch.float32), factory, recipe, layout, lane_bytes,
+        dataset, problem.to(device, torch.float32), factory, recipe, layout, each,
     )  # fmt: skip
 
 
@@ -194,6 +200,11 @@ def make_range(spec: StudySpec, problem: Problem) -> Range:
         )
     auto_low = high * LOW_TO_HIGH if largest else min(DEFAULT_RANGE[0], high * LOW_TO_HIGH)
     low = auto_low if wanted.low == "auto" else wanted.low
+    if not SMALLEST < high < LARGEST or low < SMALLEST:
+        raise UsageError(
+            f"search.space.alpha: must have a range in {SMALLEST:g} to {LARGEST:g}, got {low:g} to"
+            f" {high:g} from the data. Give low and high, or scale the data"
+        )
     if low >= high:
         raise UsageError(
             f"search.space.alpha.low: must be < high, got low {low:g}, high {high:g}."
@@ -245,15 +256,6 @@ def _optimizer(spec: StudySpec, device: torch.device) -> optimizers.Optimizer:
     in_one_pass = device.type == "cpu" and not l1 and not training.compile
     adam = optimizers.FusedAdam if in_one_pass else optimizers.Adam
     return adam(training.betas, training.eps, l1, decoupled)
-
-
-def _lane_bytes(spec: StudySpec, problem: Problem, layout: Layout) -> int:
-    """Estimate what one lane moves in a step: parameters, state and activations."""
-    rows = problem.train.shape[1]
-    batch = rows if spec.training.batch_size == "full" else min(rows, spec.training.batch_size)
-    units = sum(place.shape[0] for place in layout.places if len(place.shape) > 1)
-    n_features = int(torch.tensor(problem.feature_shape).prod())
-    return 4 * (5 * layout.size + batch * (n_features + 3 * units))
 
 
 def _width(

@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 
 from sweep.analysis.selection import Choice, Finished, choices
 from sweep.config.fitted import METRICS, Estimate
+from sweep.errors import hide_passwords
 from sweep.reporting.overlays import metric_words, sign, training_words
 from sweep.runtime import versions
 from sweep.spec.study import StudySpec
@@ -137,7 +138,7 @@ def storage_name(study: optuna.Study) -> str:
     engine = getattr(storage, "engine", None)
     if engine is None:
         return "memory"
-    return make_url(engine.url).render_as_string(hide_password=True)
+    return hide_passwords(make_url(engine.url).render_as_string(hide_password=True))
 
 
 def _param(name: str) -> Callable[[Mapping[str, Any]], str]:

@@ -9,10 +9,9 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from sweep.errors import UsageError
+from sweep.errors import UsageError, hide_passwords
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.stored import stored_spec
-from sweep.storage.engine import public_url
 from sweep.storage.mirror import MirroredStorage
 
 
@@ -23,7 +22,7 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
         UsageError: the study was begun by another program, or with another spec, data or model.
     """
     attrs, spec = study.user_attrs, plan.spec
-    where = public_url(spec.storage)
+    where = hide_passwords(spec.storage)
     if "spec" in attrs:
         if missing := {"alpha_range", "alpha_max", "data_hash", "problem"} - attrs.keys():
             raise UsageError(
@@ -100,7 +99,7 @@ def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
     if changes:
         raise UsageError(
             f"study_name: the study {plan.spec.study_name} exists with another spec: "
-            f"{'; '.join(changes)} ({public_url(plan.spec.storage)})."
+            f"{'; '.join(changes)} ({hide_passwords(plan.spec.storage)})."
             " Use another study_name, or --fresh"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -71,6 +72,13 @@ def _grid(spec: StudySpec, space: Space) -> list[Params]:
             f" got {options or 'nothing'}. Write points: {{"
             + ", ".join(f"{name}: 8" for name in space)
             + "}"
+        )
+    counts = list(wanted.values())
+    whole = all(isinstance(count, int) and 1 <= count <= MOST for count in counts)
+    if not whole or math.prod(counts) > MOST:
+        raise UsageError(
+            f"search.sampler.points: must be whole numbers with a product of 1 to {MOST}, got"
+            f" {wanted}. Lower them"
         )
     grid: list[Params] = [{}]
     for name, count in wanted.items():
@@ -159,12 +167,35 @@ def _make(made: type[Any], options: dict[str, Any], where: str) -> Any:
     for name in set(options) - valid:
         hint = did_you_mean(name, sorted(offered))
         raise UsageError(f"{where}.{name}: {name_of} has no such option. {hint}")
+    for name, value in options.items():
+        _check_option(f"{where}.{name}", str(inspect.signature(made).parameters[name]), value)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # offered by name all the same
             return made(**options)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # of any kind: these are Optuna's own checks
         raise UsageError(f"{where}: {name_of} refuses its options, got {error}") from None
+
+
+# How Optuna annotates the options that a study file can give, and what they may be.
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "int": (int,), "float": (int, float), "bool": (bool,), "str": (str,), "None": (type(None),),
+}  # fmt: skip
+MOST = 10**6  # of trials, candidates or steps: more take hours or no memory holds them
+
+
+def _check_option(key: str, parameter: str, value: Any) -> None:
+    """Refuse a value that the sampler would take and stumble over, or work on without end."""
+    kinds = parameter.partition(":")[2].partition("=")[0].strip().strip("'").split(" | ")
+    allowed = tuple(kind for name in kinds for kind in _KINDS.get(name, ()))
+    if not allowed or kinds[0] not in _KINDS:
+        raise UsageError(f"{key}: must be left out of a study file, got {value!r}. Remove it")
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        raise UsageError(f"{key}: must be {' or '.join(kinds)}, got {value!r}. Mend it")
+    if key.endswith(".seed") or not isinstance(value, int | float):
+        return
+    if not 0 <= value <= MOST:
+        raise UsageError(f"{key}: must be 0 to {MOST}, got {value!r}. Lower it")
 
 
 def reseed(sampler: BaseSampler, seed: int) -> None:

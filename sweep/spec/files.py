@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from sweep.errors import UsageError, did_you_mean
 from sweep.spec.sections import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec
 from sweep.spec.study import DEFAULT_STORAGE, StudySpec
+from sweep.spec.yaml import YamlError, read_text, read_yaml
 
 
 def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = ()) -> StudySpec:
@@ -27,7 +28,7 @@ def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = (
         UsageError: in one line, where the file or an override breaks a rule.
     """
     path = Path(path)
-    tree = _read_yaml(path)
+    tree = _read_tree(path)
     for key, value in _pairs(overrides):
         _set(tree, key, value)
     if from_environment := os.environ.get("OPTUNA_STORAGE"):
@@ -69,20 +70,17 @@ def parse_spec(tree: dict[str, Any], where: str, folder: Path) -> StudySpec:
     return spec
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
+def _read_tree(path: Path) -> dict[str, Any]:
     try:
-        tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        tree = read_yaml(read_text(path))
     except FileNotFoundError:
         raise UsageError(f"study file: must exist, got {path}. Try `sweep init {path}`") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except YamlError as error:
+        raise UsageError(f"study file: must be {error} ({path}). Mend that line") from None
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"study file: must be a readable text file, got {error} ({path})"
         ) from None
-    except YAMLError as error:
-        raise UsageError(f"study file: {_yaml_problem(error)} ({path}). Mend that line") from None
     if not isinstance(tree, dict):
         raise UsageError(
             f"study file: must be keys and values, got {type(tree).__name__} ({path})."
@@ -91,20 +89,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _yaml_problem(error: Exception) -> str:
-    problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-    mark = getattr(error, "problem_mark", None)
-    place = f", line {mark.line + 1}" if mark else ""
-    return f"must be valid YAML without duplicate keys, got {problem}{place}"
-
-
 def _pairs(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, Any]]:
     if isinstance(overrides, Mapping):
         yield from overrides.items()
         return
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
@@ -112,11 +100,9 @@ def _pairs(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, 
                 f"--set: must be key=value, got {text!r}. Try --set search.n_trials=20"
             )
         try:
-            yield key.strip(), YAML(typ="safe", pure=True).load(value)
-        except YAMLError:
-            raise UsageError(
-                f"--set {key}: must be a YAML value, got {value!r}. Quote it"
-            ) from None
+            yield key.strip(), read_yaml(value)
+        except YamlError as error:
+            raise UsageError(f"--set {key}: must be {error} ({value!r}). Quote it") from None
 
 
 def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -139,24 +125,28 @@ def _one_line(error: ValidationError, where: str) -> str:
         return f"{key}: unknown key ({where}). {_suggest(problem['loc'])}"
     if problem["type"] == "missing":
         return f"{key}: must be given ({where}). Add it"
+    if problem["type"] == "json_invalid":  # the text was made by us: only a surrogate breaks it
+        return f"study file: must be text that can be written as UTF-8 ({where}). Mend that part"
     if problem["type"] == "value_error":  # our own rules, which name the key that is wrong
         return f"{'.'.join([*path, str(problem['ctx']['error'])])} ({where})"
     if problem["type"] == "union_tag_invalid":
         problem = {**problem, "input": problem["ctx"]["tag"]}
         return f"training.optimizer: {_expected(problem, 'sgd, adam, adamw', where)}"
-    here = len(problem["loc"]) - (str(problem["loc"][-1]) in _BRANCHES)
+    here = len(problem["loc"]) - any(str(part) in _BRANCHES for part in problem["loc"][-1:])
     same = [p["msg"] for p in problems if p["loc"][:here] == problem["loc"][:here]]
     rule = _WORDS.get(key) or " or ".join(
         dict.fromkeys(text.removeprefix("Input should be ") for text in same)
     )
-    return f"{key}: {_expected(problem, rule, where)}{_LOG_HINT.get(path[-1], '')}"
+    hint = _LOG_HINT.get(key.rpartition(".")[2], "")
+    return f"{key}: {_expected(problem, rule, where)}{hint}"
 
 
 # How pydantic names the branches of unions inside an error's location.
 _KINDS: dict[str, type[BaseModel]] = {"sgd": SgdSpec, "adam": AdamSpec, "adamw": AdamWSpec}
 _MODELS: dict[str, type[BaseModel]] = {"mlp": MlpSpec, "own": OwnModelSpec}
 _BRANCHES = {*_KINDS, *_MODELS, "constrained-int", "constrained-float", "literal['auto']",
-             "literal['full']"}  # fmt: skip
+             "literal['full']",
+             "function-after[_in_float32(), constrained-float]"}  # fmt: skip
 _WORDS = {
     "study_name": "letters, digits, '.', '_' or '-', starting with a letter or digit",
     "device": "auto, cpu, cuda or cuda:N",

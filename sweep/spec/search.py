@@ -6,15 +6,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from sweep.spec.sections import Auto, Count, Fraction, Positive, Section
+from sweep.spec.sections import Auto, Fraction, Many, Positive, Section
+
+CLOSEST = 1e-6  # share of the high end; a narrower range is none to search
 
 
 class _Bounds(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         low, high = getattr(self, "low", None), getattr(self, "high", None)
-        if isinstance(low, float | int) and isinstance(high, float | int) and low >= high:
-            raise ValueError(f"low: must be < high, got low {low}, high {high}. Swap them")
+        if isinstance(low, float | int) and isinstance(high, float | int):
+            if low >= high:
+                raise ValueError(f"low: must be < high, got low {low}, high {high}. Swap them")
+            if high - low < CLOSEST * high:
+                raise ValueError(
+                    f"low: must be clearly < high, got low {low}, high {high}. Widen the range"
+                )
         return self
 
 
@@ -115,8 +122,8 @@ class PrunerSpec(Section):
 class SearchSpec(Section):
     """How many trials, who proposes them, and where."""
 
-    n_trials: Count = Field(48, description="Trials in total. Raise it and run again to go on.")
-    in_flight: Count | Auto = Field(
+    n_trials: Many = Field(48, description="Trials in total. Raise it and run again to go on.")
+    in_flight: Many | Auto = Field(
         "auto",
         description="How far proposals run ahead of results: proposal k has seen the results of"
         " trials 0 to k - in_flight. auto: 12, or no limit where nothing looks at results.",
@@ -124,7 +131,7 @@ class SearchSpec(Section):
     timeout_s: Positive | None = Field(
         None, description="Seconds after which a run starts no more trials. null: never."
     )
-    widenings: Annotated[int, Field(ge=0)] = Field(
+    widenings: Annotated[int, Field(ge=0, le=100)] = Field(
         3,
         description="How often an end of the range may move by a decade when the best trial is"
         " at it. 0: never.",

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+def _in_float32(value: float) -> float:
+    if not 1e-30 <= value <= 1e30:  # nor does the logarithm of a subnormal number say anything
+        raise PydanticCustomError("range", "Input should be 1e-30 to 1e30")
+    return value
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_in_float32)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Beta = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**8)]
+Many = Annotated[int, Field(ge=1, le=10**6)]  # of what each takes memory or time at once
+Units = Annotated[int, Field(ge=1, le=10**12)]  # the plan tells how many the machine holds
 Auto = Literal["auto"]
+MOST_REPLICATES = 10_000  # their rows are drawn one by one
 
 
 class Section(BaseModel):
@@ -81,8 +92,8 @@ class MlpSpec(Section):
     """A multilayer perceptron; no hidden layer is a linear model."""
 
     kind: Literal["mlp"] = Field("mlp", description="A multilayer perceptron.")
-    hidden: tuple[Count, ...] = Field(
-        (32,), description="Units of each hidden layer. []: a linear model."
+    hidden: tuple[Units, ...] = Field(
+        (32,), max_length=100, description="Units of each hidden layer. []: a linear model."
     )
     activation: Literal["relu", "tanh", "gelu", "silu", "elu"] = Field(
         "relu", description="What follows each hidden layer."
@@ -121,10 +132,10 @@ class _Training(Section):
         description="Replay each epoch as a CUDA graph; its speed is not yet measured. Only with"
         " a GPU.",
     )
-    width: Count | Auto = Field(
+    width: Many | Auto = Field(
         "auto", description="Lanes trained at once. auto: as many as the caches of a core hold."
     )
-    workers: Count | Auto = Field(
+    workers: Annotated[int, Field(ge=1, le=1024)] | Auto = Field(
         1,
         description="Processes that share the lanes, on idle cores. auto: one a core. Only with"
         " a CPU.",
@@ -228,6 +239,15 @@ class ReplicatesSpec(Section):
     holdout: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.25, description="Share of the rows that validates. Only with n_folds 1."
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.n_folds * self.n_seeds > MOST_REPLICATES:
+            raise ValueError(
+                f"n_seeds: must be at most {MOST_REPLICATES} with n_folds multiplied, got"
+                f" {self.n_seeds} with n_folds {self.n_folds}. Lower one of them"
+            )
+        return self
 
 
 class ObjectiveSpec(Section):

@@ -30,7 +30,7 @@ _CHANGEABLE = (
     "training.workers", "training.cuda_graph",  # as the device, which may not have graphs
 )  # fmt: skip
 
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")]
 
 
 def _model_kind(value: Any) -> str:

@@ -45,7 +45,7 @@ def open_storage(url: str, *, create: bool = True, read_only: bool = False) -> R
 
     Raises StorageError: the URL, its driver, the file, its folder or its schema will not do.
     """
-    parsed = _checked_url(url)
+    parsed = check_url(url)
     create = create and not read_only
     with one_line(parsed):
         _make_file(parsed, create)
@@ -59,19 +59,11 @@ def prepare(url: str) -> None:
 
     Nothing is written. Raises StorageError: the URL or its driver will not do.
     """
-    parsed = _checked_url(url)
+    parsed = check_url(url)
     with one_line(parsed):
         path = file_of(parsed)
         if path and not path.exists():
             _blank()
-
-
-def public_url(url: str) -> str:
-    """Return a URL as it may be shown: without its password."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except (SQLAlchemyError, ValueError):
-        return url
 
 
 def rename_study(url: str, old: str, new: str) -> bool:
@@ -144,7 +136,11 @@ class _Storage(RDBStorage):
             return stored.load_trials(connection, study_id, chosen)
 
 
-def _checked_url(url: str) -> URL:
+def check_url(url: str) -> URL:
+    """Parse the URL of a storage, which need not be there.
+
+    Raises StorageError: the URL is none, or not of a database that studies can be kept in.
+    """
     try:
         parsed = make_url(url)
     except (SQLAlchemyError, ValueError) as error:

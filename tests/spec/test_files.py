@@ -150,9 +150,12 @@ def test_an_unknown_key_in_an_override(tmp_path: Path) -> None:
         ("", "must be keys and values, got NoneType"),
         ("- a\n", "must be keys and values, got list"),
         ("study_name: x\n? [a, b]\n: c\n", "must be plain keys and values"),
-        ("study_name: x\nmodel: &a {hidden: [*a]}\n", "must be plain keys and values"),
+        (
+            "study_name: x\nmodel: &a {hidden: [*a]}\n",
+            "must be finite, got an alias",
+        ),
         ("study_name: x\n---\nstudy_name: y\n", "must be valid YAML"),
-        ("study_name: !!python/object:os.system x\n", "must be valid YAML"),
+        ("study_name: !!python/object:os.system x\n", "must be plain values without tags"),
     ],
 )
 def test_what_is_no_study_file_is_one_line(tmp_path: Path, text: str, rule: str) -> None:
@@ -183,7 +186,7 @@ def test_bytes_are_no_study_file(tmp_path: Path) -> None:
     [
         ("training.lr", "--set: must be key=value, got 'training.lr'"),
         ("=3", "--set: must be key=value, got '=3'"),
-        ("training.lr=[1", "--set training.lr: must be a YAML value, got '[1'"),
+        ("training.lr=[1", "--set training.lr: must be valid YAML"),
         ("study_name.x=1", "--set study_name.x: study_name has no keys inside, got 'x' there"),
     ],
 )
@@ -199,7 +202,7 @@ def test_a_missing_name_must_be_given(tmp_path: Path) -> None:
 
 positive = st.floats(1e-12, 1e6)
 share = st.floats(0, 0.99)
-count = st.integers(1, 10_000)
+count, hundred = st.integers(1, 10_000), st.integers(1, 100)
 text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 
 
@@ -243,7 +246,7 @@ trees = st.fixed_dictionaries(
             space=some(alpha=bounds(st.floats(1e-9, 1e-3) | st.just("auto"), st.floats(1e-2, 9)),
                        lr=bounds(st.floats(1e-9, 1e-3), st.floats(1e-2, 9))),
         ),
-        "replicates": some(n_folds=count, n_seeds=count, holdout=st.floats(0.01, 0.99)),
+        "replicates": some(n_folds=hundred, n_seeds=hundred, holdout=st.floats(0.01, 0.99)),
         "selection": st.sampled_from(["best", "1se"]),
     },
 ).filter(lambda tree: tree.get("selection") != "1se" or n_folds(tree) > 2)  # fmt: skip
@@ -263,7 +266,7 @@ def test_a_spec_written_out_reads_back_equal(tmp_path: Path, tree: Tree) -> None
     assert again.spec_hash == spec.spec_hash
 
 
-@given(st.floats(1e-300, 1e300))
+@given(st.floats(1e-30, 1e30))
 def test_a_number_given_by_set_is_the_same_number(tmp_path_factory: Any, lr: float) -> None:
     path = tmp_path_factory.getbasetemp() / "number.yaml"
     path.write_text("study_name: x\n")

@@ -1,0 +1,89 @@
+"""What a study takes at the least, by arithmetic, against the memory of the machine.
+
+It is refused before anything is allocated: Linux grants memory that is not there, and kills who
+uses it. Only what the machine has counts, never what is free just now: a study that runs today
+runs tomorrow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+
+from sweep.data.dataset import Dataset
+from sweep.data.preprocessing import fits_all
+from sweep.data.problem import Problem
+from sweep.errors import UsageError
+from sweep.runtime import total_memory_bytes
+from sweep.spec.sections import MlpSpec
+from sweep.spec.study import StudySpec
+
+
+def check_rows(spec: StudySpec, dataset: Dataset) -> None:
+    """Refuse replicates whose rows no machine of this size holds.
+
+    Raises:
+        UsageError: with the number of replicates.
+    """
+    X = dataset.X
+    each = 8  # an index of a row
+    if not fits_all(spec.data.scale, X):  # each replicate has rows of its own
+        each += 4 * math.prod(X.shape[1:])
+    needed = spec.n_replicates * len(X) * each
+    if needed > total_memory_bytes():
+        raise UsageError(
+            f"replicates: must fit the memory, {_gigabytes(total_memory_bytes())}, got"
+            f" {spec.n_replicates} replicates of {len(X)} rows: {_gigabytes(needed)}."
+            " Use fewer folds or seeds"
+        )
+
+
+def mlp_bytes(spec: StudySpec, problem: Problem, hidden: Sequence[int]) -> int:
+    """Return `lane_bytes` of a perceptron that is yet to be made."""
+    widths = [math.prod(problem.feature_shape), *hidden, problem.n_outputs]
+    n_weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
+    return lane_bytes(spec, problem, n_weights, sum(widths[1:]))
+
+
+def lane_bytes(spec: StudySpec, problem: Problem, n_weights: int, units: int) -> int:
+    """Estimate what one lane moves in a step: parameters, state and activations."""
+    rows = problem.train.shape[1]
+    batch = rows if spec.training.batch_size == "full" else min(rows, spec.training.batch_size)
+    return 4 * (5 * n_weights + batch * (math.prod(problem.feature_shape) + 3 * units))
+
+
+def check_lanes(spec: StudySpec, lane_bytes: int, device: torch.device) -> None:
+    """Refuse lanes that no machine of this size holds: those of one trial, or `training.width`.
+
+    Raises:
+        UsageError: naming the key to lower.
+    """
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+    else:
+        total = total_memory_bytes()
+    width, each = spec.training.width, lane_bytes + 8 * spec.training.epochs  # a loss an epoch
+    lanes = spec.n_replicates if width == "auto" else width
+    lanes = lanes if spec.training.fused else 1
+    if lanes * each <= total:
+        return
+    if each > total and 8 * spec.training.epochs > lane_bytes:
+        key, hint = "training.epochs", "Use fewer"
+    elif each > total:
+        key = "model.hidden" if isinstance(spec.model, MlpSpec) else "model.source"
+        hint = "Use a smaller network"
+    elif width == "auto":
+        key, hint = "replicates", "Use fewer, or one after another with --set training.width=1"
+    else:
+        key, hint = "training.width", "Use fewer, or auto"
+    raise UsageError(
+        f"{key}: must fit the memory of {device}, {_gigabytes(total)}, got"
+        f" {lanes} lanes of {_gigabytes(each)}. {hint}"
+    )
+
+
+def _gigabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.3g} GB"
