@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 from sweep.errors import INTERRUPTED
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from sweep.runtime import INTERRUPTS, interrupt
 
 # As in `workers: 2` and --set training.workers=auto.
 MANY = re.compile(r"""\bworkers["']?\s*[:=]\s*["']?(?!1\b)\w""")
@@ -22,8 +19,8 @@ MANY = re.compile(r"""\bworkers["']?\s*[:=]\s*["']?(?!1\b)\w""")
 def main() -> None:
     """Run a command; and, from the first moment on, what may train a study beside it."""
     try:
-        for number in SIGNALS:  # before the imports, which take longest
-            signal.signal(number, _interrupt)
+        for number in INTERRUPTS:  # before the imports, which take longest
+            signal.signal(number, interrupt)
         from sweep.engines.fork import leading
 
         with leading(wanted=_may_want_workers(sys.argv[1:])) as leader:
@@ -33,17 +30,8 @@ def main() -> None:
     except KeyboardInterrupt:  # before the command line itself minds it
         sys.exit(INTERRUPTED)
     finally:
-        for number in SIGNALS:  # Python ends anyway, and would do so with a traceback
+        for number in INTERRUPTS:  # Python ends anyway, and would do so with a traceback
             signal.signal(number, signal.SIG_IGN)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Interrupt the command; leave at once amid an import, which may lose an exception."""
-    while frame:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            os._exit(INTERRUPTED)
-        frame = frame.f_back
-    raise KeyboardInterrupt
 
 
 def _may_want_workers(arguments: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What the process asks of the machine before it trains, and what it finds there."""
+"""What a process asks of its machine and finds there, and how it is interrupted."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from types import FrameType
+
+from sweep.errors import INTERRUPTED
 
 VERSION = "0.1.0"  # of this package
 CPUS = Path("/proc/cpuinfo")  # Linux
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -26,6 +31,68 @@ def importing() -> Iterator[None]:
     finally:
         gc.freeze()  # nor look for any in it later
         gc.enable()
+
+
+def interrupt(_: int, frame: FrameType | None) -> None:
+    """Interrupt a command, as a signal's handler; leave at once amid an import.
+
+    Modules that try to import others may take any exception for a sign that they are missing.
+    """
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+class _Stop:
+    """Whether a stop was asked for, and whether the main thread waits, perhaps in vain."""
+
+    asked = False
+    impatient = False
+
+
+@contextmanager
+def asked_to_stop(say: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Turn the first SIGINT or SIGTERM into a request, and say so; the second interrupts at once.
+
+    So does the first one where the main thread is `impatient`.
+    """
+
+    def ask(_: int, __: FrameType | None) -> None:
+        again, _Stop.asked = _Stop.asked, True
+        if again or _Stop.impatient:
+            raise KeyboardInterrupt
+        say()
+
+    before = {number: signal.signal(number, ask) for number in INTERRUPTS}
+    try:
+        yield lambda: _Stop.asked
+    finally:
+        _Stop.asked = False
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Wait for what may never come: a request to stop, made before or now, interrupts at once.
+
+    In the main thread only, the one that signals interrupt.
+
+    Raises:
+        KeyboardInterrupt: a stop was asked for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _Stop.impatient = True
+    try:
+        if _Stop.asked:
+            raise KeyboardInterrupt
+        yield
+    finally:
+        _Stop.impatient = False
 
 
 @cache

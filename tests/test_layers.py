@@ -16,7 +16,7 @@ READING = {"analysis", "search", "storage"} | VOCABULARY
 NUMERICS = {"data", "training", "plan"} | VOCABULARY
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
-    "runtime": set(),
+    "runtime": {"errors"},
     "stats": set(),
     "files": {"errors"},
     "spec": {"errors", "files"},
@@ -33,7 +33,7 @@ ROOMS: Mapping[str, set[str]] = {
     "dashboard": {"reporting"} | READING,
     "result": {"config", "dashboard", "engines", "reporting", "runner"} | READING,
     "cli": {"result", "config", "dashboard", "engines", "plan", "reporting", "runner"} | READING,
-    "__main__": {"cli", "engines", "errors"},
+    "__main__": {"cli", "engines", "errors", "runtime"},
 }
 # Top-level packages that a room does without.
 NO_TORCH = ("spec", "storage", "search", "analysis", "runner", "dashboard", "result", "cli")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
-import sweep.__main__
+from sweep.analysis.status import overview
 from sweep.cli import app
 from sweep.errors import INTERRUPTED
+from sweep.runtime import INTERRUPTS, interrupt
+from sweep.storage.engine import open_storage
+from tests.support import postgres
 from tests.support.children import of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -135,9 +140,47 @@ def test_workers_whose_owner_is_killed_end_at_once_without_a_word(tiny: Path, mo
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_a_run_whose_database_is_away_within_2_s(
+    tiny: Path, number: signal.Signals
+) -> None:
+    server = postgres.new_server()
+    url = server.url.render_as_string(hide_password=False)
+    open_storage(url).engine.dispose()  # which makes the tables
+    process = start(*COMMANDS["run"], "--storage", url, "--json")
+    wait_for(lambda: any(row["trials"] for row in overview(url)))
+    server.stop("immediate")
+    time.sleep(5)  # longer than the first pauses
+    began = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - began < 2
+    assert (process.returncode, out) == (INTERRUPTED, "")
+    assert re.fullmatch(r"sweep: storage .* must answer .* Run again to resume.*\n", err)
+    server.start()
+    server.remove()
+
+
+@pytest.mark.slow
+def test_a_run_whose_database_is_dropped_ends_at_once(tiny: Path) -> None:
+    server = postgres.shared_server()
+    with server.database() as url:
+        open_storage(url).engine.dispose()  # which makes the tables
+        process = start(*COMMANDS["run"], "--storage", url, "--json")
+        wait_for(lambda: any(row["trials"] for row in overview(url)))
+        server.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+        began = time.monotonic()
+        out, err = process.communicate(timeout=30)
+        assert time.monotonic() - began < 4  # an epoch, and a second until curves are stored
+        assert (process.returncode, out) == (1, "")
+        assert re.fullmatch(r"sweep: storage .* does not exist\. Create it.*\n", err)
+        server.execute(f"CREATE DATABASE {make_url(url).database}")
+
+
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in sweep.__main__.SIGNALS}
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -160,7 +203,7 @@ def test_an_interrupt_amid_an_import_cannot_be_lost(
         raise Left
 
     monkeypatch.setattr(os, "_exit", leave)
-    signal.signal(signal.SIGTERM, sweep.__main__._interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     with pytest.raises(Left):
         __import__("greedy")
     assert left == [INTERRUPTED]
@@ -173,6 +216,6 @@ def test_handlers_stand_before_anything_large_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert {name for name in loaded if name.startswith("sweep")} == {
-        "sweep", "sweep.__main__", "sweep.errors"
+        "sweep", "sweep.__main__", "sweep.errors", "sweep.runtime"
     }  # fmt: skip
     assert not loaded & {"multiprocessing", "typer", "pydantic", "numpy", "torch", "optuna"}

@@ -7,12 +7,9 @@ import gc
 import json
 import os
 import shlex
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
@@ -21,6 +18,7 @@ from sweep.cli.output import (
     diagnosis,
     escape_what_cannot_be_shown,
     one_line,
+    owned_elsewhere,
     plan_rows,
     print_diagnosis,
     print_fit,
@@ -29,8 +27,14 @@ from sweep.cli.output import (
     summary,
 )
 from sweep.cli.progress import epochs_bar, progress_bar
-from sweep.errors import INTERRUPTED, SweepError, UsageError, hide_passwords
-from sweep.runtime import VERSION, importing
+from sweep.errors import (
+    INTERRUPTED,
+    OwnedElsewhereError,
+    SweepError,
+    UsageError,
+    hide_passwords,
+)
+from sweep.runtime import VERSION, asked_to_stop, importing
 
 if TYPE_CHECKING:
     from sweep.engines.fork import Leader
@@ -89,7 +93,9 @@ def main(leader: Leader | None = None) -> None:
     except SweepError as error:
         print(one_line(f"sweep: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if interrupt.args:  # there is more to it than that
+            print(one_line(f"sweep: {interrupt}"), file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `sweep status | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -122,10 +128,22 @@ def run(
         with importing():
             from sweep import result
 
-        with _asked_to_stop() as should_stop, progress_bar(hidden=as_json) as on_progress:
-            outcome = result.run(
-                spec, engine=engine, fresh=fresh, on_progress=on_progress, should_stop=should_stop
-            )
+        try:
+            with (
+                asked_to_stop(_say_stopping) as should_stop,
+                progress_bar(hidden=as_json) as on_progress,
+            ):
+                outcome = result.run(
+                    spec,
+                    engine=engine,
+                    fresh=fresh,
+                    on_progress=on_progress,
+                    should_stop=should_stop,
+                )
+        except OwnedElsewhereError as error:
+            if as_json:
+                print(json.dumps(owned_elsewhere(spec.study_name, error)))
+            raise
     if as_json:
         print(json.dumps(summary(outcome)))
     else:
@@ -370,20 +388,5 @@ def _selection(option: str | None) -> Literal["best", "1se"] | None:
     return option  # type: ignore[return-value]
 
 
-@contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT or SIGTERM into a request; the second one interrupts at once."""
-    asked: list[int] = []
-
-    def ask(number: int, _: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        print("\nstopping after this epoch; once more to stop at once", file=sys.stderr)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _say_stopping() -> None:
+    print("\nstopping after this epoch; once more to stop at once", file=sys.stderr)

@@ -15,6 +15,7 @@ from sweep.errors import hide_passwords
 if TYPE_CHECKING:
     from sweep.analysis.selection import Finished
     from sweep.config.fitted import Fit
+    from sweep.errors import OwnedElsewhereError
     from sweep.plan.plan import Plan
     from sweep.result import StudyResult
     from sweep.storage.doctor import Finding, Repair
@@ -190,6 +191,14 @@ def summary(outcome: StudyResult) -> dict[str, Any]:
         "baseline_value": finished.baseline["value"] if finished.baseline else None,
         "verdict": verdict(finished),
     }
+
+
+def owned_elsewhere(study_name: str, error: OwnedElsewhereError) -> dict[str, str]:
+    """Return what `sweep run --json` prints where another process runs the study, or took it over.
+
+    A supervisor tells by it that the study is in good hands.
+    """
+    return {"study_name": study_name, "ending": "owned_elsewhere", "reason": str(error)}
 
 
 def plan_rows(plan: Plan) -> list[tuple[str, str]]:

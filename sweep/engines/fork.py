@@ -14,9 +14,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from sweep.runtime import die_with_parent, importing
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from sweep.runtime import INTERRUPTS, die_with_parent, importing
 
 
 class Leader:
@@ -27,7 +25,7 @@ class Leader:
         self._pid, owner = 0, os.getpid()
         sys.stdout.flush()  # or the other would print it once more
         # Until the child has handlers of its own.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
         try:
             try:
                 self._pid = os.fork()
@@ -76,7 +74,7 @@ def _be_a_worker(pipe: Connection, owner: int) -> NoReturn:
         with importing():
             from sweep.engines.worker import lead
 
-        lead(pipe, SIGNALS)
+        lead(pipe, INTERRUPTS)
     except (EOFError, ConnectionError):  # the owner is gone, which is nothing to tell of
         pass
     except Exception:

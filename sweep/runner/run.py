@@ -18,10 +18,11 @@ from sweep.runner.progress import Progress
 from sweep.search.ask_tell import is_result
 from sweep.search.samplers import check_search, make_pruner, make_sampler
 from sweep.spec.study import StudySpec
+from sweep.storage import lease
 from sweep.storage.engine import prepare, rename_study
 from sweep.storage.mirror import MirroredStorage
 
-HEARTBEAT_S = 20.0  # a third of the lease
+HEARTBEAT_S = lease.LIFE_S / 3
 
 
 def run_study(
@@ -113,4 +114,4 @@ def _heartbeat(storage: MirroredStorage) -> Iterator[None]:
         yield
     finally:
         done.set()
-        thread.join()
+        thread.join(timeout=1)  # it may wait for a database that never answers

@@ -17,6 +17,22 @@ T = TypeVar("T")
 # What Optuna's decoders and ours raise on rows that they cannot read.
 UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
+# SQLSTATEs, or their classes, of errors that pass (PostgreSQL's manual, appendix A).
+PASSING = (
+    "08",  # the connection failed
+    "40",  # the transaction was rolled back: serialization, deadlock
+    "25P03", "57P05",  # the server ended an idle session
+    "53200", "53300",  # it is short of memory, or of connections
+    "55006", "55P03",  # an object is in use, or locked
+    "57P01", "57P02", "57P03",  # it shuts down, crashes, or starts
+)  # fmt: skip
+# By these words the others are told where no code comes with them: from the file system, and
+# from a server that refuses a connection.
+LASTING = (
+    "disk is full", "No space left", "does not exist", "authentication failed", "pg_hba.conf",
+    "permission denied", "not permitted to log in", "not currently accepting connections",
+)  # fmt: skip
+
 # Raised by importing a driver, by making a folder, by options of a URL, and by our listeners.
 _BELOW_SQLALCHEMY = (ImportError, OSError, ValueError, TypeError, sqlite3.Error)
 
@@ -55,12 +71,20 @@ def storage_error(url: URL, error: BaseException) -> StorageError:
 
 def may_pass(error: DBAPIError) -> bool:
     """Tell a lost connection or a lock from an error that would come again."""
-    reason = str(error.orig)
-    if any(text in reason for text in ("disk is full", "No space left")):
+    reason, state = str(error.orig), _sqlstate(error)
+    if any(text in reason for text in LASTING):
         return False
+    if state is not None:
+        return state.startswith(PASSING)
     of_server = not type(error.orig).__module__.startswith("sqlite3")
     lost = error.connection_invalidated or (of_server and isinstance(error, OperationalError))
     return lost or "database is locked" in reason
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    """Return the five characters by which PostgreSQL tells errors apart, if it sent them."""
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return None if state is None else str(state)
 
 
 def insist(action: Callable[[], T], *passing: str) -> T:
@@ -81,6 +105,10 @@ def _next_step(reason: str) -> str:
         "import DB access module": "Install the driver: pip install 'sweep[postgres]'.",
         "no such table": "Run a study first, or give another --storage.",
         'relation "': "Run a study first, or give another --storage.",
+        "does not exist": "Create it, or give another --storage.",
+        "statement timeout": "Raise statement_timeout for this role, and run again to resume.",
+        "permission denied": "Grant this role to read and write, and run again.",
+        "authentication failed": "Check user and password.",
         "readonly database": "Check that file and folder can be written, or copy it: SQLite writes"
         " beside a file even to read it.",
         "malformed": "Run `sweep doctor`, or restore a backup.",

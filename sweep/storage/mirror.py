@@ -6,7 +6,6 @@ memory time; one transaction a `flush` carries all of them over, behind the stud
 
 import copy
 import json
-import threading
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -41,7 +40,6 @@ class MirroredStorage(InMemoryStorage):
         self._owned = Ownership(rdb, self._studies)
         self._changes = Changes()
         self._view = View()
-        self._flushing = threading.Lock()
         self._closed = False
 
     @classmethod
@@ -73,7 +71,7 @@ class MirroredStorage(InMemoryStorage):
             )
         if not self._owned.leases:
             return  # no study yet, so nothing has changed
-        with self._flushing:
+        with self._owned.alone():
             unwritten = Changes()
             try:  # from here on, an interrupt at any point loses no change
                 with self._lock:
@@ -153,7 +151,7 @@ class MirroredStorage(InMemoryStorage):
 
     def delete_study(self, study_id: int) -> None:
         """Delete a study here and in the database, and give its lease back."""
-        with self._flushing, self._lock:
+        with self._owned.alone(), self._lock:
             self._check_study_id(study_id)
             gone = [trial._trial_id for trial in self._studies[study_id].trials]
             self._owned.delete(study_id)

@@ -4,10 +4,12 @@ Nothing is written to a study that another process has taken over, that another 
 deleted or added trials to, or whose file is gone. While a connection is lost, it is tried again.
 """
 
+import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NoReturn, TypeVar
 
 from optuna.storages import RDBStorage
 from optuna.storages._in_memory import _StudyInfo
@@ -17,6 +19,7 @@ from sqlalchemy import URL, Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from sweep.errors import StorageFailedError
+from sweep.runtime import impatient
 from sweep.storage import lease, trial_ids, writing
 from sweep.storage.engine import find_study
 from sweep.storage.errors import legible, may_pass, one_line, storage_error
@@ -27,6 +30,7 @@ from sweep.storage.writing import Changes
 
 BLOCK = 64  # trial ids reserved at a time
 RETRY_S = 60.0  # how long a lost connection is tried again
+PATIENCE_S = 1.0  # an answer that takes longer may never come
 
 T = TypeVar("T")
 
@@ -44,6 +48,9 @@ class Ownership:
         self._rdb = rdb
         self._studies = studies
         self._file = _file(rdb.engine.url)
+        self._down_since: float | None = None  # the first failure after the last success
+        self._abandoned: KeyboardInterrupt | None = None
+        self._writing = threading.Lock()
         self._reserved: defaultdict[int, deque[int]] = defaultdict(deque)
 
     def take(self, study_name: str, load: Callable[[Connection, int, str], object]) -> None:
@@ -131,19 +138,68 @@ class Ownership:
         A durable one survives a power loss.
 
         Raises OwnedElsewhereError: a lease was taken over. StorageFailedError: the database
-        refused, or another program has changed a study that is owned here.
+        refused, or another program has changed a study that is owned here. KeyboardInterrupt: a
+        stop was asked for while the database did not answer, now or before.
         """
-        deadline = time.monotonic() + RETRY_S
-        pause_s = 0.05
-        while True:
+        self._refuse_abandoned()
+        began = time.monotonic()
+        try:
             try:
                 return self._attempt(work, durable)
             except DBAPIError as error:
-                if not may_pass(error) or time.monotonic() + pause_s > deadline:
-                    failed = storage_error(self._rdb.engine.url, error)
-                    raise StorageFailedError(str(failed)) from error
-            time.sleep(pause_s)
+                self._down_since = self._down_since or time.monotonic()
+                return self._insist(work, durable, error)
+        except KeyboardInterrupt:
+            if self._down_since is not None or time.monotonic() - began > PATIENCE_S:
+                self._abandon()
+            raise
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other thread write meanwhile; it may be one whose database never answers.
+
+        Raises KeyboardInterrupt: as `transact`.
+        """
+        self._refuse_abandoned()
+        if not self._writing.acquire(timeout=PATIENCE_S):
+            try:
+                with impatient():
+                    self._writing.acquire()
+            except KeyboardInterrupt:
+                self._abandon()
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _abandon(self) -> NoReturn:
+        """Give the database up, which does not answer: nothing more is asked of it."""
+        self._abandoned = KeyboardInterrupt(
+            f"storage {self._rdb.engine.url!r}: must answer to be left in good order, and did"
+            " not. Run again to resume: what was not saved is trained again"
+        )
+        raise self._abandoned
+
+    def _refuse_abandoned(self) -> None:
+        if self._abandoned:
+            raise self._abandoned
+
+    def _insist(self, work: Callable[[Connection], T], durable: bool, error: DBAPIError) -> T:
+        """Try again what has failed, as long as that may pass and the database is not down long.
+
+        Raises as `transact`.
+        """
+        deadline, pause_s = (self._down_since or 0.0) + RETRY_S, 0.05
+        while may_pass(error) and time.monotonic() + pause_s <= deadline:
+            with impatient():
+                time.sleep(pause_s)
+                try:
+                    return self._attempt(work, durable)
+                except DBAPIError as again:
+                    error = again
             pause_s = min(2 * pause_s, 2.0)
+        failed = storage_error(self._rdb.engine.url, error)
+        raise StorageFailedError(str(failed)) from error
 
     def _attempt(self, work: Callable[[Connection], T], durable: bool) -> T:
         url = self._rdb.engine.url
@@ -164,6 +220,7 @@ class Ownership:
                     writing.write(connection, whole)
             done = work(connection)
         self.leases.update(leases)
+        self._down_since = None
         return done
 
     def _check_alone(self, connection: Connection, study_id: int) -> None:

@@ -26,6 +26,7 @@ from sweep.analysis.status import load_study
 from sweep.cli import app
 from sweep.config.export import read_config
 from sweep.storage.engine import open_storage
+from sweep.storage.mirror import MirroredStorage
 from sweep.training.cohort import Cohort
 from tests.conftest import Command, made_study
 
@@ -414,6 +415,31 @@ def test_fresh_keeps_the_old_study_by_its_date(tiny: Path, command: Command) -> 
     old = optuna.load_study(study_name=kept, storage=URL)
     assert [(t.number, t.state, t.values) for t in old.trials] == before
     assert len(_stored(tiny)[1]) == 2
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_study_that_another_process_runs_has_a_word_of_its_own(
+    tiny: Path, command: Command, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """So that a supervisor can tell it from a failure."""
+    advance = Cohort.advance
+
+    def lose(self: Cohort) -> Any:
+        with closing(sqlite3.connect("tiny.db")) as connection:
+            connection.execute("update sweep_leases set token = 'another', host = 'elsewhere'")
+            connection.commit()
+        return advance(self)
+
+    monkeypatch.setattr(Cohort, "advance", lose)
+    other = MirroredStorage.open(URL, "tiny") if when == "before" else nullcontext()
+    ended = command("run", "tiny.yaml", "--n-trials", "8", "--json")
+    assert ended.code == 1
+    told = json.loads(ended.out)
+    assert (told["study_name"], told["ending"]) == ("tiny", "owned_elsewhere")
+    assert ended.err == f"sweep: {told['reason']}\n"
+    assert ("taken it over" in told["reason"]) == (when == "meanwhile")
+    if isinstance(other, MirroredStorage):
+        other.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

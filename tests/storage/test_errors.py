@@ -98,6 +98,50 @@ def test_lost_connections_and_locks_may_pass(error: DBAPIError, passes: bool) ->
     assert may_pass(error) == passes
 
 
+class Sent(Exception):
+    """An error as a driver of PostgreSQL raises it."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__("whatever the server's language")
+        self.sqlstate = state
+
+
+@pytest.mark.parametrize(
+    ("state", "passes"),
+    [
+        ("08006", True), ("08001", True),  # the connection failed
+        ("40001", True), ("40P01", True),  # serialization, deadlock
+        ("57P01", True), ("57P02", True), ("57P03", True),  # shuts down, crashes, starts
+        ("53300", True), ("55P03", True), ("25P03", True),  # too many, locked, idle
+        ("57014", False),  # cancelled by a timeout
+        ("3D000", False), ("42P01", False), ("42501", False),  # no database, table, privilege
+        ("28P01", False), ("53100", False), ("25006", False),  # password, disk full, read-only
+        ("57P04", False), ("XX001", False), ("42601", False),  # dropped, corrupt, syntax
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_a_server_sends_is_told_by_its_code(state: str, passes: bool, lost: bool) -> None:
+    error = OperationalError("SELECT 1", None, Sent(state), connection_invalidated=lost)
+    assert may_pass(error) == passes
+
+
+@pytest.mark.parametrize(
+    ("reason", "passes"),
+    [
+        ('FATAL:  database "sweep" does not exist', False),
+        ('FATAL:  role "me" does not exist', False),
+        ('FATAL:  password authentication failed for user "me"', False),
+        ('FATAL:  no pg_hba.conf entry for host "[local]"', False),
+        ("FATAL:  the database system is starting up", True),
+        ("FATAL:  sorry, too many clients already", True),
+        ("Connection refused\n\tIs the server running on that host?", True),
+        ("could not translate host name", True),
+    ],
+)
+def test_refused_connections_come_without_a_code(reason: str, passes: bool) -> None:
+    assert may_pass(of_server(f"connection failed: {reason}")) == passes
+
+
 def test_what_passes_is_tried_again_and_no_more_than_five_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import optuna
 import pytest
@@ -19,6 +23,7 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection
 
 from sweep.errors import OwnedElsewhereError, StorageError, StorageFailedError
+from sweep.runtime import asked_to_stop
 from sweep.storage import lease
 from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
@@ -245,6 +250,147 @@ def test_a_server_that_restarts_is_waited_for(own: Own, monkeypatch: pytest.Monk
         assert_mirrored(mirror, reader)
     mirror.close()
     server.remove()
+
+
+LASTING = {
+    "a dropped database": (
+        "DROP DATABASE {0} WITH (FORCE)", "does not exist", "CREATE DATABASE {0}",
+    ),
+    "a statement timeout": (
+        "ALTER DATABASE {0} SET statement_timeout = 1", "statement timeout",
+        "ALTER DATABASE {0} RESET statement_timeout",
+    ),
+    "a role that may not connect": (
+        "ALTER DATABASE {0} ALLOW_CONNECTIONS false", "not currently accepting connections",
+        "ALTER DATABASE {0} ALLOW_CONNECTIONS true",
+    ),
+}  # fmt: skip
+
+
+def drop_connections(server: postgres.Server, database: str) -> None:
+    server.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"WHERE datname = '{database}' AND pid <> pg_backend_pid()"
+    )
+
+
+@pytest.mark.parametrize("what", LASTING)
+def test_what_lasts_is_not_tried_again(postgres_url: str, own: Own, what: str) -> None:
+    server, database = postgres.shared_server(), sqlalchemy.make_url(postgres_url).database
+    assert database
+    mirror, study = own(postgres_url)
+    run_trials(study, 64)
+    study.set_user_attr("large", "x" * 5_000_000)  # for a timeout of 1 ms
+    harm, says, undo = (text.format(database) for text in LASTING[what])
+    server.execute(harm)
+    if not harm.startswith("DROP"):
+        drop_connections(server, database)
+    try:
+        began = time.monotonic()
+        for _ in range(2):
+            with pytest.raises(StorageFailedError, match=says) as caught:
+                mirror.flush()
+            assert "\n" not in str(caught.value)
+        with pytest.raises(StorageFailedError, match=says):
+            mirror.close()
+        assert time.monotonic() - began < 2
+    finally:
+        server.execute(undo)
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM sweep_guest", "permission denied"),
+        ("DROP TABLE trial_values CASCADE", "trial_values"),
+        ("ALTER ROLE sweep_guest SET default_transaction_read_only = on", "read-only"),
+    ],
+)
+def test_a_right_or_a_table_that_is_gone_is_not_waited_for(
+    postgres_url: str, own: Own, statement: str, says: str
+) -> None:
+    server, as_owner = postgres.shared_server(), sqlalchemy.make_url(postgres_url)
+    with plain_reader(postgres_url) as reader:
+        execute(
+            reader, "DROP ROLE IF EXISTS sweep_guest", "CREATE ROLE sweep_guest LOGIN",
+            "GRANT ALL ON ALL TABLES IN SCHEMA public TO sweep_guest",
+            "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO sweep_guest",
+        )  # fmt: skip
+        mirror, study = own(
+            as_owner.set(username="sweep_guest").render_as_string(hide_password=False)
+        )
+        run_trials(study, 2)
+        mirror.flush()
+        run_trials(study, 1)
+        execute(reader, statement)
+        drop_connections(server, str(as_owner.database))
+        began = time.monotonic()
+        with pytest.raises(StorageFailedError, match=says):
+            mirror.flush()
+        with pytest.raises(StorageFailedError, match=says):
+            mirror.close()
+        assert time.monotonic() - began < 2
+    with plain_reader(postgres_url) as reader:
+        execute(reader, "DROP OWNED BY sweep_guest", "DROP ROLE sweep_guest")
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[postgres.Server]:
+    server = postgres.new_server()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def server(own_server: postgres.Server) -> Iterator[postgres.Server]:
+    """A server to stop: it is started again."""
+    yield own_server
+    with suppress(AssertionError):  # it runs
+        own_server.start()
+
+
+def test_a_database_that_stays_away_is_waited_for_once(
+    server: postgres.Server, own: Own, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.storage.ownership.RETRY_S", 1.0)
+    mirror, study = own(server.url.render_as_string(hide_password=False), str(uuid4()))
+    ask(study)
+    server.stop("immediate")
+    began = time.monotonic()
+    for write in (mirror.flush, mirror.flush, mirror.close):
+        with pytest.raises(StorageFailedError):
+            write()
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+@pytest.mark.parametrize("who_waits", ["this thread", "another thread"])
+def test_an_interrupt_ends_the_wait_for_a_database(
+    server: postgres.Server, own: Own, who_waits: str, asked_before: bool
+) -> None:
+    mirror, study = own(server.url.render_as_string(hide_password=False), str(uuid4()))
+    ask(study)
+    server.stop("immediate")
+
+    def beat() -> None:
+        with suppress(StorageError, KeyboardInterrupt):
+            mirror.flush()
+
+    other = threading.Thread(target=beat, daemon=True)
+    if who_waits == "another thread":
+        other.start()
+    with asked_to_stop(lambda: None) as should_stop:
+        timer = threading.Timer(
+            0.0 if asked_before else 1.7, os.kill, (os.getpid(), signal.SIGINT)
+        )
+        began = time.monotonic() + timer.interval
+        timer.start()
+        if asked_before:
+            timer.join()
+        for write in (mirror.flush, mirror.flush, mirror.close):
+            with pytest.raises(KeyboardInterrupt, match=r"must answer .* Run again to resume"):
+                write()
+        assert should_stop() and time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("tick", ["1", "tick - 1"])
