@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from sweep.analysis.selection import Choice, Finished, Selection, choices
+from sweep.analysis.selection import Finished, Selection, compared
 from sweep.analysis.status import load_study
 from sweep.analysis.verdict import verdict
 from sweep.config.export import make_config, write_config
@@ -20,6 +20,7 @@ from sweep.errors import SweepError, UsageError
 from sweep.runner.loop import Ending
 from sweep.runner.progress import Progress
 from sweep.runner.run import run_study
+from sweep.search.point import Point
 from sweep.spec.files import locate
 from sweep.spec.study import StudySpec
 
@@ -77,21 +78,15 @@ class StudyResult:
         """
         import pandas as pd
 
-        finished = self.finished
-        rows = [] if finished.baseline is None else [("no penalty", finished.baseline)]
-        rows += [
-            (c.selection, {**c.attrs, "value": c.value, "params": c.params})
-            for c in choices(finished)
-        ]
         return pd.DataFrame(
             {
                 "choice": name,
-                **content["params"],
-                "value": content["value"],
-                "value_se": content["value_se"],
-                **{k: content[k] for k in MEASURED if k in content},
+                **point.params,
+                "value": point.value,
+                "value_se": point.value_se,
+                **{k: point.attrs[k] for k in MEASURED if k in point.attrs},
             }
-            for name, content in rows
+            for name, point in compared(self.finished).items()
         )
 
     def export(self, path: str | Path, selection: Selection | None = None) -> Path:
@@ -123,7 +118,7 @@ class StudyResult:
         return Finished.read(self.study)
 
     @property
-    def best(self) -> Choice:
+    def best(self) -> Point:
         """The trial with the smallest value."""
         return self.choice("best")
 
@@ -132,7 +127,7 @@ class StudyResult:
         """What α, how sure, how much it helps over none, whether the range was wide enough."""
         return verdict(self.finished)
 
-    def choice(self, selection: Selection) -> Choice:
+    def choice(self, selection: Selection) -> Point:
         """Choose by `best` or `1se`."""
         return self.finished.choose(selection)
 

@@ -51,7 +51,7 @@ def test_the_default_study_finds_the_known_curve(tmp_path: Path) -> None:
     finished = run(STUDIES[0].parent / "digits-l2.yaml", tmp_path).finished
     best = finished.choose("best")
     assert finished.baseline is not None and finished.alpha_max is not None
-    assert finished.baseline["value"] == pytest.approx(0.912, abs=0.2)
+    assert finished.baseline.value == pytest.approx(0.912, abs=0.2)
     assert best.value == pytest.approx(0.589, abs=0.07)
     assert best.attrs["val_accuracy"] == pytest.approx(0.855, abs=0.03)
     assert finished.alpha_max / 130 < best.params["alpha"] < finished.alpha_max / 10

@@ -6,8 +6,9 @@ Everything is read from the study alone: trials, the α = 0 control, attributes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
-from sweep.search.ask_tell import rank
+from sweep.search.point import Point
 from sweep.spec.stored import stored_spec
 from sweep.spec.study import StudySpec
 from sweep.stats import EDGE, MIN_FOLDS, paired_gain, paired_gains, t_quantile
@@ -25,30 +26,18 @@ Selection = Literal["best", "1se"]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One strength, and what is known about it; `number` is None on the line beside trials."""
-
-    selection: Selection
-    number: int | None
-    params: dict[str, float]
-    value: float
-    value_se: float | None
-    attrs: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Finished:
     """A study's trials that were trained to the end, with its control."""
 
     spec: StudySpec
     study_name: str
-    trials: tuple[FrozenTrial, ...]
-    baseline: dict[str, Any] | None
+    trials: tuple[Point, ...]
+    baseline: Point | None
     alpha_range: tuple[float, float]
     alpha_max: float | None
     alpha_cap: float | None
     n_widenings: int
-    line: tuple[dict[str, Any], ...]  # strengths at the best trial's other params, as stored
+    line: tuple[Point, ...]  # strengths at the best trial's other params
     has_control: bool  # whether one was trained, even if it diverged
     stopped: tuple[FrozenTrial, ...] = ()  # PRUNED by the pruner, or diverged: without a value
 
@@ -67,20 +56,22 @@ class Finished:
                 " Name another study"
             )
         every = study.get_trials(deepcopy=False)
-        trials = [trial for trial in every if trial.state == TrialState.COMPLETE]
-        if not trials:
+        complete = [trial for trial in every if trial.state == TrialState.COMPLETE]
+        if not complete:
             raise SweepError(_without_result(study.study_name, every))
         baseline, spec = attrs.get("baseline"), stored_spec(attrs["spec"])
+        strength = spec.strength
+        trials = tuple(Point.of(trial, strength) for trial in complete)
         return cls(
             spec,
             study.study_name,
-            tuple(trials),
-            baseline if baseline and "value" in baseline else None,
+            trials,
+            Point.stored(baseline, strength) if baseline and "value" in baseline else None,
             tuple(attrs["alpha_range"]),
             attrs["alpha_max"],
             attrs.get("alpha_cap"),
             len(attrs.get("widenings", [])),
-            _line(attrs.get("line", {}), trials, spec.strength),
+            _line(attrs.get("line", {}), _best(trials), strength),
             baseline is not None,
             tuple(trial for trial in every if _is_stopped(trial)),
         )
@@ -90,25 +81,19 @@ class Finished:
         """Folds, the unit of every standard error."""
         return self.spec.replicates.n_folds
 
-    def strength(self, trial: FrozenTrial) -> float:
-        """Return a trial's alpha, or weight_decay."""
-        return float(trial.params[self.spec.strength])
-
     @cached_property
-    def curve(self) -> list[Choice]:
+    def curve(self) -> list[Point]:
         """What is known against the strength alone, weakest first.
 
         The trials, where they differ in nothing else; with more params the line through the
         best trial, and that trial itself.
         """
+        points: Sequence[Point] = ()
         if self.n_params == 1:
-            points = [_choice("best", trial) for trial in self.trials]
+            points = self.trials
         elif self.line:
-            at_best = self.choose("best")
-            points = [at_best] + [_on_line(point) for point in self.line]
-        else:
-            points = []
-        return sorted(points, key=lambda point: point.params[self.spec.strength])
+            points = (_best(self.trials), *self.line)
+        return sorted(points, key=lambda point: point.at)
 
     @property
     def reach(self) -> float:
@@ -121,7 +106,7 @@ class Finished:
         """How many parameters are searched."""
         return len(self.trials[0].params)
 
-    def choose(self, selection: Selection) -> Choice:
+    def choose(self, selection: Selection) -> Point:
         """Choose a strength.
 
         * best: the trial with the smallest value; of equal ones the largest strength.
@@ -132,16 +117,15 @@ class Finished:
         Raises:
             UsageError: 1se with fewer than 3 folds, or before the line is trained.
         """
-        best = min(self.trials, key=rank(self.spec.strength))
+        best = _best(self.trials)
         if selection == "best":
-            return _choice(selection, best)
+            return best
         self._check_folds("selection: 1se")
-        limit = _value(best) + best.user_attrs["value_se"]
-        within = [point for point in self.curve if point.value <= limit]
-        chosen = max(within, key=lambda point: point.params[self.spec.strength])
-        return replace(chosen, selection="1se")
+        assert best.value_se is not None  # with three folds there is one
+        limit = best.value + best.value_se
+        return max((p for p in self.curve if p.value <= limit), key=lambda point: point.at)
 
-    def interval(self, choice: Choice) -> tuple[float, float]:
+    def interval(self, choice: Point) -> tuple[float, float]:
         """Return the range of strengths that the folds do not tell from a choice.
 
         It holds all whose value, paired fold by fold, lies at most t(K − 1, 0.975) standard
@@ -152,9 +136,9 @@ class Finished:
             UsageError: fewer than 3 folds, or before the line is trained.
         """
         self._check_folds("interval")
-        tried = [point.params[self.spec.strength] for point in self.curve]
-        values = [point.attrs["replicate_values"] for point in self.curve]
-        leads, errors = paired_gains(values, choice.attrs["replicate_values"], self.n_folds)
+        tried = [point.at for point in self.curve]
+        values = [point.replicate_values for point in self.curve]
+        leads, errors = paired_gains(values, choice.replicate_values, self.n_folds)
         alike = np.flatnonzero(leads <= self.reach * errors)
         first, last = int(alike[0]), int(alike[-1])  # the choice itself is among them
         low = math.sqrt(tried[first] * tried[max(first - 1, 0)])
@@ -174,27 +158,34 @@ class Finished:
                 " Run the study to its end, or use best"
             )
 
-    def gain(self, choice: Choice) -> tuple[float, float | None] | None:
+    def gain(self, choice: Point) -> tuple[float, float | None] | None:
         """Return how much a choice improves on no penalty, with the paired standard error."""
         if self.baseline is None:
             return None
-        base, own = self.baseline["replicate_values"], choice.attrs["replicate_values"]
-        return paired_gain(base, own, self.n_folds)
+        return paired_gain(self.baseline.replicate_values, choice.replicate_values, self.n_folds)
 
-    def at_edge(self, choice: Choice) -> Literal["low", "high"] | None:
+    def at_edge(self, choice: Point) -> Literal["low", "high"] | None:
         """Tell which end of the range the choice lies at, if any."""
         low, high = self.alpha_range
-        strength = choice.params[self.spec.strength]
-        return "low" if strength < low * EDGE else "high" if strength > high / EDGE else None
+        return "low" if choice.at < low * EDGE else "high" if choice.at > high / EDGE else None
 
 
-def choices(finished: Finished) -> Sequence[Choice]:
+def choices(finished: Finished) -> dict[str, Point]:
     """Return what can be chosen: best, and 1se where it is defined."""
-    found = [finished.choose("best")]
-    try:
-        return [*found, finished.choose("1se")]
-    except UsageError:
-        return found
+    found = {"best": finished.choose("best")}
+    with suppress(UsageError):
+        found["1se"] = finished.choose("1se")
+    return found
+
+
+def compared(finished: Finished) -> dict[str, Point]:
+    """Return what tables put side by side: no penalty, where that is known, and the choices."""
+    base = {"no penalty": finished.baseline} if finished.baseline else {}
+    return base | choices(finished)
+
+
+def _best(trials: Sequence[Point]) -> Point:
+    return min(trials, key=lambda point: point.rank)
 
 
 def _without_result(study_name: str, trials: Sequence[FrozenTrial]) -> str:
@@ -216,25 +207,9 @@ def _is_stopped(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.PRUNED or diverged
 
 
-def _value(trial: FrozenTrial) -> float:
-    assert trial.value is not None
-    return trial.value
-
-
-def _choice(selection: Selection, trial: FrozenTrial) -> Choice:
-    attrs = trial.user_attrs
-    return Choice(selection, trial.number, trial.params, _value(trial), attrs["value_se"], attrs)
-
-
-def _line(
-    stored: dict[str, Any], trials: Sequence[FrozenTrial], strength: str
-) -> tuple[dict[str, Any], ...]:
+def _line(stored: Mapping[str, Any], best: Point, strength: str) -> tuple[Point, ...]:
     """Return the points of the line that were trained to the end, if it is the best trial's."""
-    best = min(trials, key=rank(strength))
     if stored.get("of") != best.number:
         return ()
-    return tuple(point for point in stored["points"].values() if "value" in point)
-
-
-def _on_line(point: dict[str, Any]) -> Choice:
-    return Choice("best", None, point["params"], point["value"], point["value_se"], point)
+    contents = stored["points"].values()
+    return tuple(Point.stored(content, strength) for content in contents if "value" in content)

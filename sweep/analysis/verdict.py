@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sweep.analysis.selection import Choice, Finished
+from sweep.analysis.selection import Finished
 from sweep.errors import UsageError
+from sweep.search.point import Point
 from sweep.stats import plus_minus
 
 
@@ -15,18 +14,18 @@ def verdict(finished: Finished) -> str:
     name = finished.spec.strength
     metric = finished.spec.objective.metric.replace("_", " ").replace("val", "validation")
     text = (
-        f"{name} = {best.params[name]:.3g} is best{_others(best, name)}: "
+        f"{name} = {best.at:.3g} is best{_others(best, name)}: "
         f"{metric} {plus_minus(best.value, best.value_se)}; {_help(finished, best)}."
     )
     return text + _alike(finished, best) + _wide_enough(finished, best)
 
 
-def _others(choice: Choice, strength: str) -> str:
+def _others(choice: Point, strength: str) -> str:
     others = [f"{name} {value:.3g}" for name, value in choice.params.items() if name != strength]
     return f" (with {', '.join(others)})" if others else ""
 
 
-def _help(finished: Finished, best: Choice) -> str:
+def _help(finished: Finished, best: Point) -> str:
     strength, base = finished.spec.strength, finished.baseline
     if not finished.has_control:
         return f"no control ({strength} = 0) has been trained yet"
@@ -34,7 +33,7 @@ def _help(finished: Finished, best: Choice) -> str:
     if base is None or gain is None:
         return f"without a penalty ({strength} = 0) training diverged"
     by, se = gain
-    level = f"{strength} = 0{_others_of(base, strength)} has {base['value']:.4f}"
+    level = f"{strength} = 0{_others_of(base, strength)} has {base.value:.4f}"
     if se is None:
         return (
             f"{level}, {abs(by):.4f} {'more' if by >= 0 else 'less'}, and one training"
@@ -51,12 +50,12 @@ def _help(finished: Finished, best: Choice) -> str:
     )
 
 
-def _others_of(base: dict[str, Any], strength: str) -> str:
-    others = [f"{k} {v:.3g}" for k, v in base["params"].items() if k != strength]
+def _others_of(base: Point, strength: str) -> str:
+    others = [f"{k} {v:.3g}" for k, v in base.params.items() if k != strength]
     return f" at {', '.join(others)}" if others else ""
 
 
-def _alike(finished: Finished, best: Choice) -> str:
+def _alike(finished: Finished, best: Point) -> str:
     try:
         low, high = finished.interval(best)
     except UsageError:
@@ -66,7 +65,7 @@ def _alike(finished: Finished, best: Choice) -> str:
     return f" The folds do not tell {low:.3g} to {high:.3g} apart from it (95 %, paired)."
 
 
-def _wide_enough(finished: Finished, best: Choice) -> str:
+def _wide_enough(finished: Finished, best: Point) -> str:
     (low, high), n = finished.alpha_range, finished.n_widenings
     text = ""
     if n:

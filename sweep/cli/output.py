@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sweep.errors import OwnedElsewhereError
     from sweep.plan.plan import Plan
     from sweep.result import StudyResult
+    from sweep.search.point import Point
     from sweep.storage.doctor import Finding, Repair
 
 MOST_CHARACTERS = 300  # of a message
@@ -65,7 +66,7 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
 
     finished = outcome.finished
     _print_table(*_choices_table(finished))
-    points = [(c.params[finished.spec.strength], c.value) for c in finished.curve]
+    points = [(point.at, point.value) for point in finished.curve]
     if points:
         print(f"{curve_line(finished.spec.strength, finished.alpha_range, points)}\n")
     print(verdict(finished))
@@ -73,24 +74,20 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
 
 
 def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    from sweep.analysis.selection import choices
+    from sweep.analysis.selection import compared
 
     score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
     params = list(finished.trials[0].params)
     header = ("", *params, f"{finished.spec.objective.metric} ± SE", score, "norm", "zeros")
 
-    def row(
-        name: str, at: dict[str, float], value: float, attrs: dict[str, Any]
-    ) -> tuple[str, ...]:
+    def row(name: str, point: Point) -> tuple[str, ...]:
+        attrs = point.attrs
         return (
-            name, *(f"{at[key]:.3g}" for key in params), pm(value, attrs["value_se"]),
+            name, *(f"{point.params[key]:.3g}" for key in params), pm(point.value, point.value_se),
             f"{attrs[score]:.3f}", f"{attrs['norm']:.4g}", f"{attrs['sparsity']:.1%}",
         )  # fmt: skip
 
-    rows = [row(c.selection, c.params, c.value, c.attrs) for c in choices(finished)]
-    if base := finished.baseline:
-        rows.insert(0, row("no penalty", base["params"], base["value"], base))
-    return header, rows
+    return header, [row(name, point) for name, point in compared(finished).items()]
 
 
 def print_fit(fit: Fit) -> None:
@@ -188,7 +185,7 @@ def summary(outcome: StudyResult) -> dict[str, Any]:
         "best_value": best.value,
         "value_se": best.value_se,
         "best_trial": best.number,
-        "baseline_value": finished.baseline["value"] if finished.baseline else None,
+        "baseline_value": finished.baseline.value if finished.baseline else None,
         "verdict": verdict(finished),
     }
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
 
-from sweep.analysis.selection import Choice, Finished, Selection
+from sweep.analysis.selection import Finished, Selection
 from sweep.errors import UsageError
 from sweep.files import to_yaml, write_whole
 from sweep.runtime import versions
+from sweep.search.point import Point
 from sweep.spec.study import StudySpec
 from sweep.spec.yaml import check_limits, read_text, read_yaml
 
@@ -28,34 +29,31 @@ FORMULAS = {
 }
 
 
-def make_config(
-    study: optuna.Study, selection: Selection | None = None, tensors: dict[str, Any] | None = None
-) -> dict[str, Any]:
+def make_config(study: optuna.Study, selection: Selection | None = None) -> dict[str, Any]:
     """Put together the config of a finished study.
 
     Args:
         study: the study, as Optuna reads it.
         selection: `best` or `1se`; the study file's own by default.
-        tensors: `penalised` and `exempt` names, `n_rows` trained on and `n_classes`; stored
-            on the study by the run.
 
     Raises:
         UsageError, SweepError: see `Finished`.
     """
     finished = Finished.read(study)
     spec, attrs = finished.spec, study.user_attrs
-    choice = finished.choose(selection or spec.selection)
+    selection = selection or spec.selection
+    choice = finished.choose(selection)
     about = attrs["problem"]
     decoupled = spec.strength == "weight_decay"
     return {
         "study_name": study.study_name,
-        "selection": choice.selection,
+        "selection": selection,
         "best_params": dict(choice.params),
         "best_value": choice.value,
         "value_se": choice.value_se,
         "n_replicates": spec.n_replicates,
         "n_rows": about["n_rows"],
-        "baseline_value": finished.baseline["value"] if finished.baseline else None,
+        "baseline_value": finished.baseline.value if finished.baseline else None,
         "penalty": {
             "norm": spec.penalty.norm,
             "formula": FORMULAS["decoupled" if decoupled else spec.penalty.norm],
@@ -69,7 +67,7 @@ def make_config(
 
 
 def equivalents(
-    spec: StudySpec, params: dict[str, float], n_rows: int, n_outputs: int
+    spec: StudySpec, params: Mapping[str, float], n_rows: int, n_outputs: int
 ) -> dict[str, float]:
     """Return the same strength in the units of other programs, where it is the same.
 
@@ -112,7 +110,7 @@ def _sklearn(
     }
 
 
-def _provenance(spec: StudySpec, choice: Choice, attrs: dict[str, Any]) -> dict[str, Any]:
+def _provenance(spec: StudySpec, choice: Point, attrs: dict[str, Any]) -> dict[str, Any]:
     return {
         "trial_number": choice.number,
         "spec_hash": spec.spec_hash,

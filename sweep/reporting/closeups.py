@@ -20,7 +20,8 @@ from sweep.reporting.plotly import (
     loss_axis,
     series,
 )
-from sweep.reporting.points import FEW, Point, View, common
+from sweep.reporting.points import FEW, View, common
+from sweep.search.point import Point
 from sweep.training.messages import WEIGHT_EDGES
 
 RARE = 0.002  # the share of weights that may lie outside of a picture
@@ -90,7 +91,7 @@ def _outline(view: View, name: str, at: Point, width: float) -> Trace:
 
 def _params(view: View, at: Point) -> str:
     """Name a strength, and the other params where they are not those of the best."""
-    best = view.choices[0].params
+    best = view.choices["best"].params
     others = [f", {name} {value:.3g}" for name, value in at.params.items()
               if name != view.spec.strength and value != best[name]]  # fmt: skip
     return f"{sign(view.spec)} = {at.at:.3g}{''.join(others)}"

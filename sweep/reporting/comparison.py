@@ -21,7 +21,8 @@ from sweep.reporting.plotly import (
     loss_axis,
     series,
 )
-from sweep.reporting.points import Point, View
+from sweep.reporting.points import View
+from sweep.search.point import Point
 
 HUES = (BLUE, ORANGE, GREEN, PINK, BROWN, GREY)
 
@@ -64,5 +65,5 @@ def _of_study(view: View, colour: str) -> list[Trace]:
 
 
 def _errors(found: Sequence[Point]) -> dict[str, object]:
-    sizes = [point.se or 0.0 for point in found]
+    sizes = [point.value_se or 0.0 for point in found]
     return {"type": "data", "array": sizes, "thickness": 0.75, "width": 0}

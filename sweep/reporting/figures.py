@@ -40,13 +40,14 @@ from sweep.reporting.plotly import (
 )
 from sweep.reporting.points import (
     FEW,
-    Point,
     Quantity,
     View,
     common,
     training_loss,
     validation_loss,
+    value_of,
 )
+from sweep.search.point import Point
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -98,16 +99,16 @@ def validation_curve(view: View) -> Figure:
     line of strengths at the best trial's others, where it has been trained.
     """
     found, way, name = view.points, view.along, metric_words(view.spec)
-    traces = curve(name if view.is_alone else LINE, way, _value, BLUE, banded=True)
+    traces = curve(name if view.is_alone else LINE, way, value_of, BLUE, banded=True)
     if not view.is_alone:
-        traces = [by_colour(view, name, found, _value, BLUE), *traces]
+        traces = [by_colour(view, name, found, value_of, BLUE), *traces]
     if view.spec.objective.metric == "val_loss":
         # A rate of errors has no training loss to stand beside.
         traces += curve(training_words(view.spec), way, training_loss(view), ORANGE)
         name = "mean loss"
     return compose(
         {"data": traces},
-        level_of(view, _value, with_se=True),
+        level_of(view, value_of, with_se=True),
         at_choices(view, explained=True),
         at_stopped(view),
         xaxis=strength_axis(view, found),
@@ -234,10 +235,6 @@ def _through_norms(
 
 def _norm(view: View) -> str:
     return NORMS[view.spec.penalty.norm]
-
-
-def _value(at: Point) -> float:
-    return at.value
 
 
 def _heights(traces: list[Trace]) -> list[float]:

@@ -23,7 +23,8 @@ from sweep.reporting.plotly import (
     log_axis,
     series,
 )
-from sweep.reporting.points import Point, Quantity, View
+from sweep.reporting.points import Quantity, View, about
+from sweep.search.point import Point
 from sweep.spec.study import StudySpec
 
 SIGNS = {"alpha": "α", "weight_decay": "weight decay"}
@@ -73,10 +74,10 @@ def curve(
         text=[_error(point, banded) + _about(point) for point in found],
         mode="lines+markers" if joined else "markers",
     )  # fmt: skip
-    if not banded or not any(point.se for point in found):
+    if not banded or not any(point.value_se for point in found):
         return [drawn]
-    low = [point.value - (point.se or 0.0) for point in found]
-    high = [point.value + (point.se or 0.0) for point in found]
+    low = [point.value - (point.value_se or 0.0) for point in found]
+    high = [point.value + (point.value_se or 0.0) for point in found]
     return [band(x, low, high, colour), drawn]
 
 
@@ -109,7 +110,7 @@ def level_of(view: View, of: Quantity, *, with_se: bool = False, axis: str = "y"
     height = of(base) if base else None
     if base is None or height is None:
         return {"data": []}
-    return level(f"{sign(view.spec)} = 0", height, base.se if with_se else None, axis)
+    return level(f"{sign(view.spec)} = 0", height, base.value_se if with_se else None, axis)
 
 
 def at_choices(view: View, *, explained: bool = False) -> Figure:
@@ -117,7 +118,7 @@ def at_choices(view: View, *, explained: bool = False) -> Figure:
 
     The names stand between `TOP` and the figure's top. The shade is in the legend if `explained`.
     """
-    found = {c.selection: c.params[view.spec.strength] for c in view.choices}
+    found = {name: point.at for name, point in view.choices.items()}
     places = [point.at for point in view.points]
     middle = (min(places) * max(places)) ** 0.5
     same = len(found) > 1 and len(set(found.values())) == 1
@@ -159,7 +160,7 @@ def at_stopped(view: View) -> Figure:
         "layout": {"yaxis2": height} if found else {},
         "data": [
             series(
-                f"{name} ({len(trials)})", [view.finished.strength(t) for t in trials[:MOST]],
+                f"{name} ({len(trials)})", [t.params[view.spec.strength] for t in trials[:MOST]],
                 [0.025] * len(trials[:MOST]), colour, mode="markers", yaxis="y2",
                 hover="<b>%{x:.3g}</b><br>%{text}", text=[_ending(t, name) for t in trials[:MOST]],
                 marker={"symbol": symbol, "size": 8, "line": {"color": colour, "width": 1.5}},
@@ -179,11 +180,11 @@ def _ending(trial: FrozenTrial, name: str) -> str:
 
 
 def _error(point: Point, shown: bool) -> str:
-    return f" ± {point.se:.2g}" if shown and point.se is not None else ""
+    return f" ± {point.value_se:.2g}" if shown and point.value_se is not None else ""
 
 
 def _about(point: Point) -> str:
-    return f"<br>{point.about}" if point.about else ""
+    return f"<br>{about(point)}" if about(point) else ""
 
 
 def _scale(name: str, values: Sequence[float], log: bool) -> dict[str, Any]:

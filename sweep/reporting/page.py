@@ -174,7 +174,8 @@ def _test_result(fit: Mapping[str, Any] | None, finished: Finished) -> str:
         return ""
     rows = [(label, str(fit[key])) for key, label in FITTED.items() if key in fit]
     notes = list(fit.get("warnings", []))
-    if fit.get("chosen", {}).get("params") not in [choice.params for choice in choices(finished)]:
+    chosen = [choice.params for choice in choices(finished).values()]
+    if fit.get("chosen", {}).get("params") not in chosen:
         notes.append("the study has gone on since, and now chooses other params")
     caption = (
         "Networks refitted and measured on rows that the search never saw: mean ± standard error"

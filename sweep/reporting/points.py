@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import log10
-from typing import Any
 
-from optuna.trial import FrozenTrial
-
-from sweep.analysis.selection import Choice, Finished, choices
+from sweep.analysis.selection import Finished, choices
 from sweep.errors import UsageError
+from sweep.search.point import Point
 from sweep.spec.study import StudySpec
 
 NOTHING = 1e-3  # the share of the best trial's norm below which hardly anything is left
 FEW = 5e-4  # the share of exact zeros below which "0.0%" would be all there is to say of them
 BINS = 100  # of a figure's width; two points are drawn in each
-
-
-@dataclass(frozen=True)
-class Point:
-    """A trial, or what was trained beside the trials.
-
-    Attributes:
-        number: the trial's; None for what is no trial.
-        at: its strength.
-        value, se: the objective and its standard error.
-        attrs: its user attributes.
-        epochs: mean validation loss by epoch.
-    """
-
-    number: int | None
-    at: float
-    params: Mapping[str, float]
-    value: float
-    se: float | None
-    attrs: Mapping[str, Any]
-    epochs: Mapping[int, float]
-
-    @property
-    def about(self) -> str:
-        """What hovering tells of it besides its place."""
-        trial = [] if self.number is None else [f"trial {self.number}"]
-        gone = ["all weights zero"] if self.attrs.get("outcome") == "collapsed" else []
-        return ", ".join([*trial, *gone])
 
 
 Quantity = Callable[[Point], float | None]
@@ -72,7 +41,7 @@ class View:
         return self.is_alone or bool(self.finished.line)
 
     @cached_property
-    def choices(self) -> Sequence[Choice]:
+    def choices(self) -> dict[str, Point]:
         """The best, and 1se where it is defined."""
         return choices(self.finished)
 
@@ -80,21 +49,20 @@ class View:
     def interval(self) -> tuple[float, float] | None:
         """The strengths that are not told apart from the best, where folds can tell."""
         try:
-            low, high = self.finished.interval(self.choices[0])
+            low, high = self.finished.interval(self.choices["best"])
         except UsageError:  # too few folds, or no line yet
             return None
         return (low, high) if low < high else None
 
     @cached_property
-    def ordered(self) -> list[FrozenTrial]:
+    def ordered(self) -> list[Point]:
         """The finished trials, weakest first."""
-        return sorted(self.finished.trials, key=self.finished.strength)
+        return sorted(self.finished.trials, key=lambda point: point.at)
 
     @cached_property
     def points(self) -> list[Point]:
         """The finished trials, weakest first, thinned."""
-        kept = {choice.number for choice in self.choices if choice.number is not None}
-        return [self._point(trial) for trial in _thinned(self.finished, self.ordered, kept)]
+        return _thinned(self.ordered, {choice.number for choice in self.choices.values()})
 
     @cached_property
     def along(self) -> list[Point]:
@@ -102,21 +70,17 @@ class View:
 
         With more params than the strength, before that line is trained, nothing.
         """
-        return self.points if self.is_alone else [*map(self._chosen, self.finished.curve)]
+        return self.points if self.is_alone else self.finished.curve
 
     @property
     def path(self) -> list[Point]:
         """What is known against the strength alone, or else all trials."""
         return self.along or self.points
 
-    @cached_property
+    @property
     def control(self) -> Point | None:
         """The α = 0 control; None where it diverged or is not trained yet."""
-        base = self.finished.baseline
-        if base is None:
-            return None
-        at = float(base["params"][self.spec.strength])
-        return Point(None, at, base["params"], base["value"], base.get("value_se"), base, {})
+        return self.finished.baseline
 
     @cached_property
     def examples(self) -> dict[str, Point]:
@@ -124,40 +88,22 @@ class View:
 
         A trial has one name: a choice rather than an end.
         """
-        found: dict[str, Point] = {c.selection: self._chosen(c) for c in self.choices}
+        found = {**self.choices}
         if "1se" in found and found["1se"].params == found["best"].params:
             del found["1se"]
-        strong = next((t for t in reversed(self.ordered) if self._has_weights(t.user_attrs)), None)
-        for name, trial in (("weak", self.ordered[0]), ("strong", strong or self.ordered[-1])):
+        strong = next(filter(self._has_weights, reversed(self.ordered)), self.ordered[-1])
+        for name, trial in (("weak", self.ordered[0]), ("strong", strong)):
             if trial.number not in {point.number for point in found.values()}:
-                found[name] = self._point(trial)
+                found[name] = trial
         return {name: found[name] for name in ("weak", "best", "1se", "strong") if name in found}
 
     def with_weights(self, items: Sequence[Point]) -> list[Point]:
         """Return the points whose norm is not next to nothing beside that of the best."""
-        return [item for item in items if self._has_weights(item.attrs)]
+        return [item for item in items if self._has_weights(item)]
 
-    def _has_weights(self, attrs: Mapping[str, Any]) -> bool:
-        least = NOTHING * (self.choices[0].attrs.get("norm") or 0.0)
-        return bool(attrs.get("norm", 0.0) > least)
-
-    def _point(self, trial: FrozenTrial) -> Point:
-        attrs = trial.user_attrs
-        return Point(
-            trial.number, self.finished.strength(trial), trial.params, _value(trial),
-            attrs.get("value_se"), attrs, trial.intermediate_values,
-        )  # fmt: skip
-
-    def _chosen(self, choice: Choice) -> Point:
-        """Return the point of a choice: a trial, or one on the line, which has no epochs."""
-        epochs: Mapping[int, float] = {}
-        for trial in self.finished.trials:
-            if trial.number == choice.number:
-                epochs = trial.intermediate_values
-        return Point(
-            choice.number, choice.params[self.spec.strength], choice.params, choice.value,
-            choice.value_se, choice.attrs, epochs,
-        )  # fmt: skip
+    def _has_weights(self, point: Point) -> bool:
+        least = NOTHING * (self.choices["best"].attrs.get("norm") or 0.0)
+        return bool(point.attrs.get("norm", 0.0) > least)
 
 
 def validation_loss(view: View) -> Quantity:
@@ -178,9 +124,7 @@ def common(items: Sequence[Point], *names: str) -> list[Point]:
     return [item for item in items if all(item.attrs.get(name) is not None for name in names)]
 
 
-def _thinned(
-    finished: Finished, ordered: Sequence[FrozenTrial], kept: set[int]
-) -> Sequence[FrozenTrial]:
+def _thinned(ordered: list[Point], kept: set[int | None]) -> list[Point]:
     """Leave out trials that a figure has no room for.
 
     Of each of `BINS` steps the smallest and the largest value stay, so that the scatter is as
@@ -188,15 +132,23 @@ def _thinned(
     """
     if len(ordered) <= 2 * BINS:
         return ordered
-    low, high = (log10(finished.strength(trial)) for trial in (ordered[0], ordered[-1]))
-    ends: dict[int, list[FrozenTrial]] = {}
-    for trial in ordered:
-        step = int((log10(finished.strength(trial)) - low) / ((high - low) or 1) * BINS)
-        least, most = ends.setdefault(step, [trial, trial])
-        ends[step] = [min(least, trial, key=_value), max(most, trial, key=_value)]
-    stay = kept | {trial.number for pair in ends.values() for trial in pair}
-    return [trial for trial in ordered if trial.number in stay]
+    low, high = (log10(point.at) for point in (ordered[0], ordered[-1]))
+    ends: dict[int, list[Point]] = {}
+    for point in ordered:
+        step = int((log10(point.at) - low) / ((high - low) or 1) * BINS)
+        least, most = ends.setdefault(step, [point, point])
+        ends[step] = [min(least, point, key=value_of), max(most, point, key=value_of)]
+    stay = kept | {point.number for pair in ends.values() for point in pair}
+    return [point for point in ordered if point.number in stay]
 
 
-def _value(trial: FrozenTrial) -> float:
-    return float(trial.values[0])
+def about(point: Point) -> str:
+    """Return what hovering tells of a point besides its place."""
+    trial = [] if point.number is None else [f"trial {point.number}"]
+    gone = ["all weights zero"] if point.attrs.get("outcome") == "collapsed" else []
+    return ", ".join([*trial, *gone])
+
+
+def value_of(point: Point) -> float:
+    """Return the objective."""
+    return point.value

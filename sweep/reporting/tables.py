@@ -10,16 +10,18 @@ from typing import Any
 import optuna
 from sqlalchemy import make_url
 
-from sweep.analysis.selection import Choice, Finished, choices
+from sweep.analysis.selection import Finished, compared
 from sweep.config.fitted import METRICS, Estimate
 from sweep.errors import hide_passwords
 from sweep.reporting.overlays import metric_words, sign, training_words
 from sweep.runtime import versions
+from sweep.search.point import Point
 from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 
 PACKAGES = ("optuna", "plotly")
 DASH = "–"  # there is no such number
+Cell = Callable[[Point], str]
 
 
 @dataclass(frozen=True)
@@ -32,28 +34,27 @@ class Table:
 
 def key_numbers(finished: Finished) -> Table:
     """Return what is known of no penalty and of the choices, a column each."""
-    columns: list[tuple[str, Choice | None, Mapping[str, Any]]] = []
-    if base := finished.baseline:
-        columns.append(("no penalty", None, {"value_se": None, **base}))
-    for choice in choices(finished):
-        told = {**choice.attrs, "value": choice.value, "params": choice.params}
-        columns.append((choice.selection, choice, told))
+    columns = compared(finished)
     score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
     train = "train_loss_clean" if finished.spec.data.label_noise else "train_loss"
-    rows: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+    rows: list[tuple[str, Cell]] = [
         *((sign(finished.spec) if name == finished.spec.strength else name, _param(name))
           for name in finished.trials[0].params),
-        (metric_words(finished.spec), lambda told: plus_minus(told["value"], told["value_se"])),
+        (metric_words(finished.spec), lambda point: plus_minus(point.value, point.value_se)),
         _score(score),
         (training_words(finished.spec), _number(train, ".4f")),
         ("norm of the weights", _number("norm", ".4g")),
         ("exact zeros", _number("sparsity", ".1%")),
         ("inputs used by a unit", _number("inputs_used", ".3g")),
     ]  # fmt: skip
-    body = [(name, *(tell(told) for *_, told in columns)) for name, tell in rows]
-    gains = ("gain over no penalty", *(_gain(finished, choice) for _, choice, _ in columns))
+    body = [(name, *map(tell, columns.values())) for name, tell in rows]
+    gained = (
+        DASH if point is finished.baseline else _gain(finished, point)
+        for point in columns.values()
+    )  # fmt: skip
+    gains = ("gain over no penalty", *gained)
     at = len(finished.trials[0].params) + 1
-    return Table(("", *(name for name, *_ in columns)), (*body[:at], gains, *body[at:]))
+    return Table(("", *columns), (*body[:at], gains, *body[at:]))
 
 
 def studies_table(studies: Sequence[Finished]) -> Table:
@@ -72,12 +73,12 @@ def _study_row(finished: Finished) -> tuple[str, ...]:
     score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
     name, tell = _score(score)
     return (
-        finished.study_name, norm, f"{sign(finished.spec)} = {best.params[strength]:.3g}",
+        finished.study_name, norm, f"{sign(finished.spec)} = {best.at:.3g}",
         plus_minus(best.value, best.value_se),
-        plus_minus(base["value"], base.get("value_se")) if base
+        plus_minus(base.value, base.value_se) if base
         else "diverged" if finished.has_control else DASH,
-        _gain(finished, best), f"{name.removeprefix('validation ')} {tell(best.attrs)}",
-        _number("sparsity", ".1%")(best.attrs), str(len(finished.trials)),
+        _gain(finished, best), f"{name.removeprefix('validation ')} {tell(best)}",
+        _number("sparsity", ".1%")(best), str(len(finished.trials)),
     )  # fmt: skip
 
 
@@ -141,21 +142,25 @@ def storage_name(study: optuna.Study) -> str:
     return hide_passwords(make_url(engine.url).render_as_string(hide_password=True))
 
 
-def _param(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda told: f"{told['params'][name]:.3g}" if name in told["params"] else DASH
+def _param(name: str) -> Cell:
+    return lambda point: f"{point.params[name]:.3g}" if name in point.params else DASH
 
 
-def _number(name: str, form: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda told: DASH if told.get(name) is None else format(told[name], form)
+def _number(name: str, form: str) -> Cell:
+    def cell(point: Point) -> str:
+        number = point.attrs.get(name)
+        return DASH if number is None else format(number, form)
+
+    return cell
 
 
-def _score(name: str) -> tuple[str, Callable[[Mapping[str, Any]], str]]:
+def _score(name: str) -> tuple[str, Cell]:
     words = "validation R²" if name == "val_r2" else "validation accuracy"
     return words, _number(name, ".3f" if name == "val_r2" else ".1%")
 
 
-def _gain(finished: Finished, choice: Choice | None) -> str:
-    gain = finished.gain(choice) if choice else None
+def _gain(finished: Finished, choice: Point) -> str:
+    gain = finished.gain(choice)
     return DASH if gain is None else plus_minus(*gain)
 
 

@@ -8,17 +8,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
-from sweep.search.samplers import Params
-
-
-@dataclass(frozen=True)
-class Completed:
-    """A COMPLETE trial."""
-
-    number: int
-    params: Params
-    value: float
-    value_se: float | None
+from sweep.search.point import Point
 
 
 @dataclass(frozen=True)
@@ -28,7 +18,7 @@ class Progress:
     n_results: int
     n_trials: int
     fraction: float  # of all epochs of all trials
-    best: Completed | None
+    best: Point | None
     strength: str
     span: tuple[float, float]  # the range searched at present
     curve: Sequence[tuple[float, float]]  # strength and value of every COMPLETE trial
@@ -38,18 +28,13 @@ class Standing:
     """The best trial so far, and the strength and value of every COMPLETE one."""
 
     def __init__(self, study: optuna.Study, strength: str):
-        self._strength = strength
-        self.best: Completed | None = None
+        self.best: Point | None = None
         self.curve: list[tuple[float, float]] = []
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            value_se = trial.user_attrs.get("value_se")
-            self.add(Completed(trial.number, trial.params, trial.values[0], value_se))
+            self.add(Point.of(trial, strength))
 
-    def add(self, trial: Completed) -> None:
-        """Take a COMPLETE trial in."""
-        self.curve.append((trial.params[self._strength], trial.value))
-        if self.best is None or self._rank(trial) < self._rank(self.best):
-            self.best = trial
-
-    def _rank(self, trial: Completed) -> tuple[float, float]:
-        return trial.value, -trial.params[self._strength]
+    def add(self, point: Point) -> None:
+        """Take a COMPLETE trial's in."""
+        self.curve.append((point.at, point.value))
+        if self.best is None or point.rank < self.best.rank:
+            self.best = point

@@ -6,10 +6,11 @@ from typing import Any, Protocol
 
 from optuna.trial import TrialState
 
-from sweep.runner.progress import Completed, Standing
+from sweep.runner.progress import Standing
 from sweep.runner.valuation import valued
 from sweep.search.ask_tell import Search
 from sweep.search.controls import Controls
+from sweep.search.point import Point
 from sweep.search.samplers import Params
 from sweep.spec.resolved import Outline
 from sweep.training.messages import Report
@@ -59,7 +60,8 @@ class SearchedTrial:
         if report.result is not None:
             value, attrs = valued(self._plan, self.params, report.result)
             self._search.tell(self._number, TrialState.COMPLETE, value, attrs)
-            self._standing.add(Completed(self._number, self.params, value, attrs["value_se"]))
+            at = self.params[self._plan.spec.strength]
+            self._standing.add(Point(self._number, at, self.params, value, attrs))
         elif report.diverged is not None:
             self._search.tell_diverged(self._number, report.diverged)
         else:

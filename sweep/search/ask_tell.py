@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -164,8 +164,3 @@ def is_result(trial: FrozenTrial) -> bool:
     if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         return True
     return trial.state == TrialState.FAIL and trial.user_attrs.get("outcome") == "diverged"
-
-
-def rank(strength: str) -> Callable[[FrozenTrial], tuple[float, float]]:
-    """Return the key by which COMPLETE trials are ordered: of equal values the strongest first."""
-    return lambda trial: (trial.values[0], -trial.params[strength])

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from sweep.search.ask_tell import rank
+from sweep.search.point import Point
 from sweep.search.samplers import Params
 from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
@@ -76,11 +76,12 @@ class Controls:
         self._kept[name] = content
         self._study.set_user_attr(name, content)
 
-    def _best(self) -> list[FrozenTrial]:
+    def _best(self) -> list[Point]:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return sorted(trials, key=rank(self._spec.strength))[:N_CONTROLS]
+        points = [Point.of(trial, self._spec.strength) for trial in trials]
+        return sorted(points, key=lambda point: point.rank)[:N_CONTROLS]
 
-    def _line(self, best: FrozenTrial, span: Range) -> dict[str, Params]:
+    def _line(self, best: Point, span: Range) -> dict[str, Params]:
         if self._spec.replicates.n_folds < MIN_FOLDS:
             return {}
         stored, strength = self._points(best.number), self._spec.strength
@@ -92,7 +93,7 @@ class Controls:
             if stored.get(f"{best.number}.{i}", {}).get("params", {}).get(strength) != float(at)
         }
 
-    def _points(self, number: int) -> dict[str, Any]:
+    def _points(self, number: int | None) -> dict[str, Any]:
         """Return what is stored of the line through a trial."""
         line = self._kept.get(LINE, {})
         return dict(line["points"]) if line.get("of") == number else {}

@@ -9,8 +9,9 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.search.ask_tell import Search, rank
+from sweep.search.ask_tell import Search
 from sweep.search.controls import Controls
+from sweep.search.point import Point
 from sweep.search.samplers import make_space
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.study import StudySpec
@@ -91,20 +92,20 @@ def widened(
         trials: what is known, COMPLETE ones among them.
         baseline: the control, as stored; None where it is not known.
     """
-    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    complete = [Point.of(t, spec.strength) for t in trials if t.state == TrialState.COMPLETE]
     if not complete:
         return None
-    best = min(complete, key=rank(spec.strength))
-    at = best.params[spec.strength]
+    best = min(complete, key=lambda point: point.rank)
+    at = best.at
     if at > now.high / EDGE and now.high < 0.999 * now.limit:
         return replace(now, high=min(now.high * STEP, now.limit))
     if at < now.low * EDGE and baseline and "value" in baseline:
         gain, se = paired_gain(
             baseline["replicate_values"],
-            best.user_attrs["replicate_values"],
+            best.replicate_values,
             spec.replicates.n_folds,
         )
-        noise = best.user_attrs["value_se"]  # a plateau may be told from none by a trifle
+        noise = best.value_se or 0.0  # a plateau may be told from none by a trifle
         if se is not None and (gain > se or gain < -max(2 * se, noise)):
             return replace(now, low=now.low / STEP)
     return None

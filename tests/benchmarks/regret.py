@@ -118,7 +118,7 @@ def measure_truth(task: Task, seed: int) -> dict[str, Any]:
     losses = {trial.params["alpha"]: trial.value for trial in finished.trials}
     assert len(losses) == POINTS and finished.baseline
     return {
-        "task": task.name, "seed": seed, "none": round(finished.baseline["value"], 5),
+        "task": task.name, "seed": seed, "none": round(finished.baseline.value, 5),
         "losses": [round(losses[alpha] or 0.0, 5) for alpha in sorted(losses)],
     }  # fmt: skip
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from optuna.trial import FrozenTrial, TrialState
 
 from sweep.analysis.selection import Finished
 from sweep.errors import UsageError
 from sweep.reporting.closeups import density, reach
 from sweep.reporting.figures import FIGURES, TITLES, drawn_figures, figure
 from sweep.reporting.plotly import INK, TOP, recoloured, rounded
-from sweep.reporting.points import BINS, View
+from sweep.reporting.points import BINS, View, about
+from sweep.search.point import Point
 from sweep.training.messages import WEIGHT_EDGES
 from tests.conftest import made
 from tests.support.pictured import BEST, LOSSES, STRENGTHS, pictured, stop
@@ -340,7 +340,7 @@ def test_the_strong_example_still_has_weights() -> None:
     again.add_trials([*old, trial])
     view = View(Finished.read(again))
     assert [*view.examples] == ["weak", "best"]
-    assert "all weights zero" in view.points[-1].about
+    assert "all weights zero" in about(view.points[-1])
 
 
 # --- many trials
@@ -350,8 +350,11 @@ def test_thousands_of_trials_make_a_small_figure_that_keeps_the_ends() -> None:
     n = 5000
     few = Finished.read(pictured([1e-4], [1.0]))
     losses = [2 + (i * 7919 % 101) / 100 for i in range(n)]
-    like = few.trials[0].user_attrs
-    trials = tuple(_trial(i, 10 ** (-4 + 3 * i / n), loss, like) for i, loss in enumerate(losses))
+    like = few.trials[0].attrs
+    trials = tuple(
+        Point(i, at, {"alpha": at}, losses[i], like, {1: losses[i], 2: losses[i]})
+        for i, at in enumerate(10 ** (-4 + 3 * i / n) for i in range(n))
+    )
     found = drawn_figures(replace(few, trials=trials))
     assert all(len(json.dumps(content)) < 100_000 for content in found.values())
     shown = traces(found["validation_curve"])["validation loss"]
@@ -359,11 +362,3 @@ def test_thousands_of_trials_make_a_small_figure_that_keeps_the_ends() -> None:
     assert min(shown["y"]) == pytest.approx(min(losses))
     assert max(shown["y"]) == pytest.approx(max(losses))
     assert shown["x"] == sorted(shown["x"])
-
-
-def _trial(number: int, at: float, loss: float, attrs: dict[str, Any]) -> FrozenTrial:
-    return FrozenTrial(
-        number=number, state=TrialState.COMPLETE, value=loss, datetime_start=None,
-        datetime_complete=None, params={"alpha": at}, distributions={}, user_attrs=attrs,
-        system_attrs={}, intermediate_values={1: loss, 2: loss}, trial_id=number,
-    )  # fmt: skip

@@ -4,7 +4,8 @@ import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from sweep.runner.progress import Completed, Standing
+from sweep.runner.progress import Standing
+from sweep.search.point import Point
 
 SPACE = {"alpha": FloatDistribution(1e-6, 1.0, log=True)}
 
@@ -21,6 +22,10 @@ def study_of(*results: tuple[float, float]) -> optuna.Study:
     return study
 
 
+def point(number: int, alpha: float, value: float) -> Point:
+    return Point(number, alpha, {"alpha": alpha}, value, {})
+
+
 def test_a_study_without_results_has_no_best() -> None:
     study = study_of()
     pruned = create_trial(
@@ -34,11 +39,11 @@ def test_a_study_without_results_has_no_best() -> None:
 
 def test_a_run_goes_on_from_the_results_of_the_runs_before() -> None:
     standing = Standing(study_of((1e-3, 2.0), (1e-2, 1.0), (1e-1, 3.0)), "alpha")
-    assert standing.best == Completed(1, {"alpha": 1e-2}, 1.0, 0.1)
+    assert standing.best == Point(1, 1e-2, {"alpha": 1e-2}, 1.0, {"value_se": 0.1})
     assert standing.curve == [(1e-3, 2.0), (1e-2, 1.0), (1e-1, 3.0)]
-    standing.add(Completed(3, {"alpha": 1e-4}, 1.5, None))
+    standing.add(point(3, 1e-4, 1.5))
     assert standing.best.number == 1
-    standing.add(Completed(4, {"alpha": 1e-4}, 0.5, None))
+    standing.add(point(4, 1e-4, 0.5))
     assert standing.best.number == 4
     assert standing.curve[3:] == [(1e-4, 1.5), (1e-4, 0.5)]
 
@@ -46,5 +51,5 @@ def test_a_run_goes_on_from_the_results_of_the_runs_before() -> None:
 def test_of_equal_values_the_strongest_is_best() -> None:
     standing = Standing(study_of((1e-3, 1.0), (1e-2, 1.0)), "alpha")
     assert standing.best is not None and standing.best.number == 1
-    standing.add(Completed(2, {"alpha": 5e-3}, 1.0, None))
+    standing.add(point(2, 5e-3, 1.0))
     assert standing.best.number == 1

@@ -30,10 +30,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from optuna.distributions import FloatDistribution
-from optuna.trial import create_trial
 from scipy.interpolate import PchipInterpolator
 
 from sweep.analysis.selection import Finished
+from sweep.search.point import Point
 from sweep.spec.files import parse_spec
 from sweep.stats import Array, fold_means, paired_gain, standard_error, t_quantile
 
@@ -95,19 +95,16 @@ class Simulated(NamedTuple):
 
 def _study(losses: Array, places: Places, n_folds: int) -> Simulated:
     tree = {"study_name": "simulated", "replicates": {"n_folds": n_folds}}
-    trials = []
+    trials: list[Point] = []
     for place in places:
         values = losses[:, place].tolist()
         measures = {"replicate_values": values, "value_se": standard_error(values, n_folds)}
-        trials.append(
-            create_trial(
-                params={"alpha": float(10 ** GRID[place])},
-                distributions={"alpha": SPACE},
-                value=float(np.mean(values)),
-                user_attrs=measures,
-            )
-        )
-    baseline = {"replicate_values": losses[:, 0].tolist(), "params": {"alpha": 0.0}}
+        at = float(10 ** GRID[place])
+        value = float(np.mean(values))
+        trials.append(Point(len(trials), at, {"alpha": at}, value, measures))
+    none = losses[:, 0].tolist()
+    attrs = {"replicate_values": none}
+    baseline = Point(None, 0.0, {"alpha": 0.0}, float(np.mean(none)), attrs)
     spec = parse_spec(tree, "simulated", Path("."))
     ends = (1e-5, 1e-1)
     finished = Finished(

@@ -1,0 +1,60 @@
+"""What a strength came to: the one record of a trial that was trained to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True)
+class Point:
+    """One strength, and what training with it came to.
+
+    Attributes:
+        number: the trial's; None for what is trained beside trials: the control, the line.
+        at: the strength.
+        params: all params, the strength among them.
+        value: the objective.
+        attrs: what was measured.
+        epochs: mean validation loss by epoch; of trials alone.
+    """
+
+    number: int | None
+    at: float
+    params: Mapping[str, float]
+    value: float
+    attrs: Mapping[str, Any]
+    epochs: Mapping[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trial: FrozenTrial, strength: str) -> Point:
+        """Return the point of a COMPLETE trial."""
+        params, value = trial.params, trial.values[0]
+        return cls(
+            trial.number, params[strength], params, value, trial.user_attrs,
+            trial.intermediate_values,
+        )  # fmt: skip
+
+    @classmethod
+    def stored(cls, content: Mapping[str, Any], strength: str) -> Point:
+        """Return the point of what was trained beside the trials, as the study stores it."""
+        params = content["params"]
+        return cls(None, params[strength], params, content["value"], content)
+
+    @property
+    def value_se(self) -> float | None:
+        """The value's standard error over folds; None where nothing varies."""
+        return self.attrs.get("value_se")
+
+    @property
+    def replicate_values(self) -> list[float]:
+        """The objective of each replicate, (R,)."""
+        return self.attrs["replicate_values"]  # type: ignore[no-any-return]
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What points are ordered by, the best first: of equal values the strongest."""
+        return self.value, -self.at
