@@ -75,7 +75,8 @@ class SpaceSpec(Section):
     )
     weight_decay: LogRange | None = Field(
         None,
-        description="adamw's own strength. null: 1e-5 to 1. Only with optimizer adamw.",
+        description="The strength of adamw, searched instead of alpha. null: 1e-5 to 1. Only with"
+        " optimizer adamw.",
     )
     lr: LrRange | None = Field(None, description="Searches the learning rate too.")
     momentum: UnitRange | None = Field(
@@ -129,7 +130,9 @@ class SearchSpec(Section):
         " trials 0 to k - in_flight. auto: 12, or no limit where nothing looks at results.",
     )
     timeout_s: Positive | None = Field(
-        None, description="Seconds after which a run starts no more trials. null: never."
+        None,
+        description="Seconds after which a run starts no more trials; those in training are"
+        " finished. null: never.",
     )
     widenings: Annotated[int, Field(ge=0, le=100)] = Field(
         3,

@@ -1,0 +1,80 @@
+"""The parts of the documents that commands make: tables of figures, and of the study file.
+
+    python -m tests.support.documents      # writes them, and the JSON Schema of the study file
+
+A part stands between `<!-- NAME -->` and `<!-- end -->`; NAME is one of `PARTS`. The figures
+come from tests/benchmarks/*.json, which the benchmarks write.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sweep.spec.study import schema
+from tests.benchmarks import __main__ as jobs
+from tests.benchmarks import floor, growth, regret, storage, widths
+from tests.support import study_file
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "sweep" / "spec" / "study.schema.json"
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+_PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def _figures(name: str) -> Any:
+    return json.loads((ROOT / "tests" / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _regret(place: int) -> str:
+    return regret.table(_figures("regret")).split("\n\n")[place]
+
+
+def _machines() -> str:
+    """Return on what each file of figures was made."""
+    lines = ["| file | made on |", "|---|---|"]
+    for name in ("results", "floor", "growth", "widths", "storage", "regret"):
+        about = _figures(name)["machine"]
+        told = ", ".join(f"{key} {value}" for key, value in about.items() if key != "load_before")
+        lines.append(f"| `{name}.json` | {told} |")
+    return "\n".join(lines)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "study file": study_file.tables,
+    "changeable keys": study_file.changeable,
+    "machines": _machines,
+    "whole jobs": lambda: jobs.summary(_figures("results")),
+    "whole jobs in full": lambda: jobs.table(_figures("results")).strip(),
+    "floor": lambda: floor.table(_figures("floor")),
+    "growth": lambda: growth.table(_figures("growth")["series"]),
+    "widths": lambda: widths.table(_figures("widths")),
+    "storage": lambda: storage.table(_figures("storage")),
+    "regret": lambda: _regret(0),
+    "intervals": lambda: _regret(1),
+    "pruning": lambda: _regret(2),
+}
+
+
+def rendered(text: str) -> str:
+    """Return a document with each of its parts made anew."""
+    return _PART.sub(lambda part: f"{part[1]}{PARTS[part['name']]()}\n{part[3]}", text)
+
+
+def schema_text() -> str:
+    """Return the JSON Schema as the package ships it."""
+    return json.dumps(schema(), indent=1) + "\n"
+
+
+def main() -> None:
+    """Write all parts of all documents, and the schema."""
+    for document in DOCUMENTS:
+        document.write_text(rendered(document.read_text(encoding="utf-8")), encoding="utf-8")
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
