@@ -338,9 +338,11 @@ def init(
     from importlib.resources import files
 
     template = files("sweep.cli").joinpath("template.yaml").read_text(encoding="utf-8")
+    _, _, study = template.partition("\n")  # its first line names the schema from where it lies
+    schema = Path(str(files("sweep.spec").joinpath("study.schema.json"))).resolve().as_uri()
     try:
         with file.open("x", encoding="utf-8") as handle:
-            handle.write(template)
+            handle.write(f"# yaml-language-server: $schema={schema}\n{study}")
     except FileExistsError:
         raise UsageError(f"init: must be a new file, got {file}. Name another") from None
     except (OSError, ValueError) as error:  # of which a NUL in the name is the latter

@@ -8,6 +8,7 @@ come from tests/benchmarks/*.json, which the benchmarks write.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable
@@ -16,12 +17,15 @@ from typing import Any
 
 from sweep.spec.study import schema
 from tests.benchmarks import __main__ as jobs
-from tests.benchmarks import floor, growth, regret, storage, widths
+from tests.benchmarks import claims, floor, growth, regret, storage, widths, worth
 from tests.support import study_file
+from tests.test_layers import ROOMS
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "sweep" / "spec" / "study.schema.json"
+PACKAGE = ROOT / "sweep"
+SCHEMA = PACKAGE / "spec" / "study.schema.json"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+FIGURES = ("results", "floor", "growth", "widths", "storage", "regret", "claims", "worth")
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -36,11 +40,46 @@ def _regret(place: int) -> str:
 def _machines() -> str:
     """Return on what each file of figures was made."""
     lines = ["| file | made on |", "|---|---|"]
-    for name in ("results", "floor", "growth", "widths", "storage", "regret"):
+    for name in FIGURES:
         about = _figures(name)["machine"]
         told = ", ".join(f"{key} {value}" for key, value in about.items() if key != "load_before")
         lines.append(f"| `{name}.json` | {told} |")
     return "\n".join(lines)
+
+
+def _claims() -> str:
+    """Return how often each rule says that the chosen strength beats no penalty."""
+    head = ("effect", "noise", "folds", *claims.RULES)
+    rows = [
+        [cell["effect"], cell["noise"], cell["folds"], *(f"{cell[r]:.1%}" for r in claims.RULES)]
+        for cell in _figures("claims")["claims"]
+    ]
+    return claims.table(head, rows)
+
+
+def _coverage() -> str:
+    """Return how often the interval holds the optimum: a row for each noise."""
+    cells = _figures("claims")["intervals"]
+    folds = list(dict.fromkeys(cell["folds"] for cell in cells))
+    rows: dict[str, list[object]] = {}
+    for cell in cells:
+        rows.setdefault(cell["noise"], [cell["noise"]]).append(f"{cell['coverage']:.1%}")
+    return claims.table(["noise", *(f"{n} folds" for n in folds)], list(rows.values()))
+
+
+def _rooms() -> str:
+    """Return what each room holds, from the top of the house to its ground."""
+    lines = ["| room | what is in it | modules |", "|---|---|---|"]
+    for room in [room for room in reversed(ROOMS) if (PACKAGE / room).is_dir()]:
+        about = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text()))
+        lines.append(f"| `{room}/` | {about} | {_modules(PACKAGE / room)} |")
+    lines.append(f"| `sweep/` | The public face, and what all rooms use. | {_modules(PACKAGE)} |")
+    return "\n".join(lines)
+
+
+def _modules(folder: Path) -> str:
+    names = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    return ", ".join(f"`{name}`" for name in names)
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -56,6 +95,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "regret": lambda: _regret(0),
     "intervals": lambda: _regret(1),
     "pruning": lambda: _regret(2),
+    "claims": _claims,
+    "interval coverage": _coverage,
+    "rooms": _rooms,
+    "worth": lambda: worth.table(_figures("worth")),
 }
 
 
