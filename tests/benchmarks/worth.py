@@ -83,8 +83,8 @@ def table(result: dict[str, Any]) -> str:
         "`training.cuda_graph`": "Not measured: no run on a GPU yet (`make bench-gpu`).",
         "own TPE (`search/fast_tpe.py`)": "The same proposals as Optuna's, whose ask with"
         f" its tell takes so many times as long beside so many trials: {asks}.",
-        "`sweep doctor` (`storage/doctor.py`)": f"Its tests hold {len(CASES)} damages. It finds and"
-        f" mends all, and changes no other row; {blind} of them keep Optuna from reading.",
+        "`sweep doctor` (`storage/doctor.py`)": f"Its tests hold {len(CASES)} damages. It finds"
+        f" and mends all, and changes no other row; {blind} of them keep Optuna from reading.",
     }
     lines = ["| part | worth |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]
     return "\n".join(lines)
