@@ -70,7 +70,7 @@ def _coverage() -> str:
 def _rooms() -> str:
     """Return what each room holds, from the top of the house to its ground."""
     lines = ["| room | what is in it | modules |", "|---|---|---|"]
-    for room in [room for room in reversed(ROOMS) if (PACKAGE / room).is_dir()]:
+    for room in [room for room in reversed([*ROOMS]) if (PACKAGE / room).is_dir()]:
         about = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text()))
         lines.append(f"| `{room}/` | {about} | {_modules(PACKAGE / room)} |")
     lines.append(f"| `sweep/` | The public face, and what all rooms use. | {_modules(PACKAGE)} |")
