@@ -113,7 +113,8 @@ def epochs_bar(hidden: bool) -> Iterator[Callable[[int, int], None]]:
     try:
         yield show
     finally:
-        bar.stop()
+        if bar.live.is_started:  # else a refusal would come after an empty line
+            bar.stop()
 
 
 def pm(value: float, se: float | None) -> str:

@@ -181,6 +181,8 @@ def _make(made: type[Any], options: dict[str, Any], where: str) -> Any:
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "int": (int,), "float": (int, float), "bool": (bool,), "str": (str,), "None": (type(None),),
 }  # fmt: skip
+# What Optuna checks no earlier than at the first trial.
+_LEAST = {"reduction_factor": 2, "min_resource": 1, "max_resource": 1, "n_ei_candidates": 1}
 MOST = 10**6  # of trials, candidates or steps: more take hours or no memory holds them
 
 
@@ -194,8 +196,9 @@ def _check_option(key: str, parameter: str, value: Any) -> None:
         raise UsageError(f"{key}: must be {' or '.join(kinds)}, got {value!r}. Mend it")
     if key.endswith(".seed") or not isinstance(value, int | float):
         return
-    if not 0 <= value <= MOST:
-        raise UsageError(f"{key}: must be 0 to {MOST}, got {value!r}. Lower it")
+    least = _LEAST.get(key.rpartition(".")[2], 0)
+    if not least <= value <= MOST:
+        raise UsageError(f"{key}: must be {least} to {MOST}, got {value!r}. Mend it")
 
 
 def reseed(sampler: BaseSampler, seed: int) -> None:

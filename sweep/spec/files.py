@@ -161,7 +161,8 @@ _LOG_HINT = {
 def _expected(problem: Any, rule: str, where: str) -> str:
     text = f"must be {rule}, got {problem['input']!r} ({where})"
     options = [part.strip(" '") for part in rule.replace(" or ", ", ").split(",")]
-    hint = did_you_mean(str(problem["input"]), options, listed=False)
+    texts = isinstance(problem["input"], str)  # of which alone one may be a misspelt option
+    hint = did_you_mean(problem["input"], options, listed=False) if texts else ""
     return f"{text}. {hint}" if hint else text
 
 

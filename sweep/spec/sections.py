@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=1, le=10**8)]
 Many = Annotated[int, Field(ge=1, le=10**6)]  # of what each takes memory or time at once
 Units = Annotated[int, Field(ge=1, le=10**12)]  # the plan tells how many the machine holds
 Auto = Literal["auto"]
-MOST_REPLICATES = 10_000  # their rows are drawn one by one
+MOST_REPLICATES = 2_000  # the rows of each are drawn and scaled by themselves
 
 
 class Section(BaseModel):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 1_000_000  # of a text; of what it stands for, with each alias written out
-MOST_VALUES = 10_000  # which take about a second to read
+MOST_VALUES = 5_000  # which take a second to read, or some on a machine that is busy
 MOST_DEPTH = 20
 MOST_BITS = 1000  # of a number; Python itself does not print one of 15,000
 
@@ -59,16 +59,14 @@ def check_limits(tree: Any) -> None:
     Raises:
         YamlError: it does.
     """
-    values, level = 0, [tree]
-    for _ in range(MOST_DEPTH + 1):
+    values, level = 1, [tree]
+    for _ in range(MOST_DEPTH):
+        parts = [p.values() if isinstance(p, dict) else p for p in level if _has_parts(p)]
+        level = [value for part in parts for value in part]
         values += len(level)
         if any(isinstance(value, int) and value.bit_length() > MOST_BITS for value in level):
             raise YamlError(f"numbers of at most {MOST_BITS} bits, got a larger one")
-        parts = [p.values() if isinstance(p, dict) else p for p in level if _has_parts(p)]
-        level = [value for part in parts for value in part]
-        if not level:
-            break
-    if level:
+    if any(map(_has_parts, level)):
         raise YamlError(f"at most {MOST_DEPTH} levels deep, got more")
     if values > MOST_VALUES:
         raise YamlError(f"at most {MOST_VALUES} values, got {values}")
@@ -97,7 +95,7 @@ def _loader() -> Any:
 def _composer() -> Any:
     """Make the class that composes within limits; ruamel is imported when a text is read."""
     from ruamel.yaml.composer import Composer
-    from ruamel.yaml.events import AliasEvent
+    from ruamel.yaml.events import AliasEvent, ScalarEvent
 
     class Limited(Composer):
         """Count values and characters as if every alias was written out."""
@@ -118,7 +116,7 @@ def _composer() -> Any:
                 return super().compose_node(parent, index)
             if event.tag is not None:
                 raise YamlError(f"plain values without tags, got {event.tag}, line {line}")
-            if self.level > MOST_DEPTH:
+            if self.level >= MOST_DEPTH and not isinstance(event, ScalarEvent):
                 raise YamlError(f"at most {MOST_DEPTH} levels deep, got more, line {line}")
             self.sizes.pop(anchor, None)
             self._grow(1, len(getattr(event, "value", "")), line)
