@@ -59,8 +59,9 @@ def check_limits(tree: Any) -> None:
     Raises:
         YamlError: it does.
     """
-    values, level = 1, [tree]
-    for _ in range(MOST_DEPTH):
+    values: int = 0
+    level: list[Any] = [[tree]]
+    for _ in range(MOST_DEPTH + 1):
         parts = [p.values() if isinstance(p, dict) else p for p in level if _has_parts(p)]
         level = [value for part in parts for value in part]
         values += len(level)
