@@ -2,45 +2,51 @@
 # its venv module and make.
 #   PIP_ARGS    further options of pip install: another index, a CPU-only torch
 #   VENV_ARGS   options of python -m venv: --system-site-packages uses the torch that is there
+#   TEST_ARGS   further options of pytest: -p randomly runs the tests in a random order
 STUDY ?= studies/digits-l2.yaml
 PYTHON ?= python3
 PIP_ARGS ?=
 VENV_ARGS ?=
+TEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: sweep dashboard export test check bench bench-gpu clean dev
+.PHONY: help sweep dashboard export test check bench bench-gpu clean dev
 
-sweep: .venv/ready
+help: ## list the targets
+	@echo "make TARGET [STUDY=$(STUDY)] [PYTHON=$(PYTHON)] [PIP_ARGS=...] [VENV_ARGS=...]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+sweep: .venv/ready ## run STUDY, or go on with it
 	@$(BIN)/sweep run $(STUDY)
 
-dashboard: .venv/ready
+dashboard: .venv/ready ## browse the studies in optuna-dashboard
 	@$(BIN)/sweep dashboard
 
-export: .venv/ready
+export: .venv/ready ## write the strength that STUDY found to a config
 	@$(BIN)/sweep export $(STUDY)
 
-test: .venv/ready-dev
-	@$(BIN)/python -m pytest
+test: .venv/ready-dev ## run the fast tests, in two processes
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
 
-check: .venv/ready-dev
+check: .venv/ready-dev ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: .venv/ready-dev
+bench: .venv/ready-dev ## measure speed, beside other programs
 	@$(BIN)/python -m tests.benchmarks
 	@$(BIN)/python -m tests.benchmarks.floor
 	@$(BIN)/python -m tests.benchmarks.growth
 	@$(BIN)/python -m tests.benchmarks.widths
 	@$(BIN)/python -m tests.benchmarks.storage
 
-bench-gpu:
+bench-gpu: ## measure speed on a GPU
 	@$(PYTHON) -m tests.benchmarks.gpu
 
-clean:
+clean: ## remove .venv and what tools left behind; studies stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-dev: .venv/ready-dev
+dev: .venv/ready-dev ## install what tests need
 
 # With --system-site-packages the pin of torch is left out: the torch that is there serves.
 .venv/ready: pyproject.toml constraints.txt

@@ -15,6 +15,7 @@ import numpy as np
 import optuna
 import pytest
 import sqlalchemy
+from hypothesis import settings
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import RandomSampler
 from optuna.trial import create_trial
@@ -30,6 +31,9 @@ from sweep.storage.mirror import MirroredStorage
 from tests.support import postgres
 from tests.support.gpu import SimulatedGpu
 from tests.support.mirrors import Own, Owner
+
+settings.register_profile("sweep", deadline=None)  # the first call of torch takes a second
+settings.load_profile("sweep")
 
 # Paths in it are relative to the working folder: a copy of the folder is a study of its own.
 TINY = """\

@@ -85,7 +85,7 @@ def test_steps_count_the_smaller_last_batch(tmp_path: Path) -> None:
     [
         ({}, True),
         ({"training": {"optimizer": "adamw"}, "penalty": {"norm": "l2"}}, True),
-        ({"training__compile": True}, False),
+        pytest.param({"training__compile": True}, False, marks=pytest.mark.slow),  # it compiles
         ({"penalty": {"norm": "l1"}}, False),
     ],
 )

@@ -732,10 +732,8 @@ class OwnedPostgresStudy(OwnedStudy):
         self.database.__exit__(None, None, None)
 
 
-FEW = settings(
-    max_examples=10, stateful_step_count=25, deadline=None, database=None, derandomize=True
-)
-MANY = settings(max_examples=40, stateful_step_count=40, deadline=None, database=None)
+FEW = settings(max_examples=10, stateful_step_count=25, database=None, derandomize=True)
+MANY = settings(max_examples=40, stateful_step_count=40, database=None)
 
 
 def test_any_order_of_events_is_mirrored() -> None:

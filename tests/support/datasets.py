@@ -37,7 +37,7 @@ SPLITS = st.builds(
     holdout=st.floats(0.1, 0.9),
     scale=st.just("none"),
 )
-PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def dataset(

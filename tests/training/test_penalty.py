@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor
@@ -28,7 +28,6 @@ FINITE = st.floats(-1e6, 1e6, width=32)
 ROW = st.lists(FINITE, min_size=1, max_size=8)
 THRESHOLD = st.floats(0, 1e6, width=32)
 RATIO = st.floats(0, 1)
-untimed = settings(deadline=None)  # the first call of torch takes a second
 
 
 def row(values: list[float]) -> Tensor:
@@ -48,7 +47,6 @@ def thresholded(weights: Tensor, threshold: Tensor) -> Tensor:
 # --- the proximal step
 
 
-@untimed
 @given(ROW, THRESHOLD)
 def test_soft_threshold_moves_towards_zero_by_the_threshold_and_stops_there(
     values: list[float], threshold: float
@@ -62,7 +60,6 @@ def test_soft_threshold_moves_towards_zero_by_the_threshold_and_stops_there(
             assert abs(after) == pytest.approx(abs(before) - threshold, rel=1e-12, abs=1e-9)
 
 
-@untimed
 @given(ROW, THRESHOLD, st.lists(FINITE, min_size=8, max_size=8))
 def test_soft_threshold_minimises_the_proximal_objective(
     values: list[float], threshold: float, others: list[float]
@@ -77,7 +74,6 @@ def test_soft_threshold_minimises_the_proximal_objective(
         assert (least <= objective(other) + slack).all()
 
 
-@untimed
 @given(ROW)
 def test_soft_threshold_keeps_nan_and_spares_the_entries_beside_it(values: list[float]) -> None:
     out = thresholded(row([math.nan, *values]), column(0.5))
@@ -106,7 +102,6 @@ def test_soft_threshold_works_on_a_part_of_a_tensor_in_place() -> None:
 # --- gradient, norm and sparsity
 
 
-@untimed
 @given(ROW, st.floats(0, 10), RATIO)
 def test_the_gradient_of_the_squared_part_is_that_of_the_norm(
     values: list[float], alpha: float, ratio: float
@@ -126,7 +121,6 @@ def test_the_gradient_is_added_to_what_is_there_lane_by_lane() -> None:
     assert [part.tolist() for part in gradient.parts] == [[[2, 3], [1, 1]], [[1], [1]]]
 
 
-@untimed
 @given(ROW, RATIO)
 def test_the_norm_mixes_absolute_and_squared_entries(values: list[float], ratio: float) -> None:
     want = ratio * math.fsum(map(abs, values)) + (1 - ratio) * math.fsum(v * v for v in values)
@@ -141,7 +135,6 @@ def test_the_norm_of_float32_weights_is_summed_in_float64() -> None:
     assert float(got) == pytest.approx(want, rel=1e-12)
 
 
-@untimed
 @given(st.lists(st.sampled_from([0.0, -0.0, 1e-30, 1.0, math.nan]), min_size=1, max_size=9))
 def test_sparsity_is_the_share_of_exact_zeros(values: list[float]) -> None:
     zeros = sum(value == 0 for value in values)
