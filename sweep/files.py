@@ -51,6 +51,24 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a text file where there is none yet.
+
+    Raises:
+        UsageError: there is one, or it cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"init: must be a new file, got {path}. Name another") from None
+    except (OSError, ValueError) as error:  # of which a NUL in the name is the latter
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"init: must be a file that can be written, got {path}: {reason}. Name another"
+        ) from None
+
+
 def to_yaml(tree: Mapping[str, Any], compact: bool = False) -> str:
     """Write plain data as YAML 1.2, keys in their own order.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from sweep.errors import UsageError
-from sweep.files import to_yaml, write_together, write_whole
+from sweep.files import to_yaml, write_new, write_together, write_whole
 
 
 def test_a_file_is_written_with_its_folder_and_readable_by_all(tmp_path: Path) -> None:
@@ -56,6 +56,14 @@ def test_what_is_cut_off_leaves_the_old_file_alone(
     with pytest.raises((KeyboardInterrupt, UsageError), match=said):
         write_whole(path, "new")
     assert path.read_text() == "old" and [*tmp_path.iterdir()] == [path]
+
+
+def test_a_new_file_replaces_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    write_new(path, "first")
+    with pytest.raises(UsageError, match=r"^init: must be a new file, got .*x\.yaml\. Name"):
+        write_new(path, "second")
+    assert path.read_text() == "first"
 
 
 TREES = st.recursive(

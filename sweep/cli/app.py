@@ -6,14 +6,31 @@ import atexit
 import gc
 import json
 import os
-import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from sweep.cli.arguments import (
+    ArgumentError,
+    AsJson,
+    Device,
+    Select,
+    Sets,
+    Storage,
+    Study,
+    StudyFile,
+    ToConfig,
+    ToPage,
+    ToWeights,
+    Version,
+    argument_problem,
+    load,
+    named,
+    next_commands,
+    selection_of,
+)
 from sweep.cli.output import (
     diagnosis,
     escape_what_cannot_be_shown,
@@ -21,27 +38,28 @@ from sweep.cli.output import (
     owned_elsewhere,
     plan_rows,
     print_diagnosis,
+    print_export,
     print_fit,
     print_outcome,
+    print_plan,
     print_studies,
+    say_stopping,
     summary,
+    template,
 )
 from sweep.cli.progress import epochs_bar, progress_bar
 from sweep.errors import (
     INTERRUPTED,
     OwnedElsewhereError,
     SweepError,
-    UsageError,
     hide_passwords,
 )
 from sweep.runtime import VERSION, asked_to_stop, importing
 
 if TYPE_CHECKING:
     from sweep.engines.fork import Leader
-    from sweep.spec.study import StudySpec
 
 OUT = Path("studies/out")
-_ArgumentError: Any = typer.BadParameter.__base__  # click's UsageError, wherever typer keeps it
 
 app = typer.Typer(
     help="Find how strong a network's weight penalty should be.",
@@ -49,30 +67,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-
-def _named(value: Any) -> Any:
-    """Refuse an empty text where a file, a study or a URL must be named."""
-    several = value if isinstance(value, list) else [value]
-    if any(str(one) in ("", ".") for one in several):  # an empty path reads as the working folder
-        raise typer.BadParameter("must name something, got an empty text")
-    return value
-
-
-StudyFile = Annotated[
-    Path, typer.Argument(metavar="STUDY.yaml", help="study file", callback=_named)
-]
-Study = Annotated[
-    str, typer.Argument(metavar="STUDY", help="study file, or a study's name", callback=_named)
-]
-Sets = Annotated[
-    Optional[list[str]],  # noqa: UP045 - typer reads it at run time
-    typer.Option("--set", metavar="a.b=c", help="override a key of the study file; repeatable"),
-]
-Storage = Annotated[Optional[str], typer.Option(help="Optuna storage URL", callback=_named)]  # noqa: UP045
-Device = Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N")]  # noqa: UP045
-Version = Annotated[bool, typer.Option("--version", help="show the version and end")]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 
 
 def main(leader: Leader | None = None) -> None:
@@ -84,11 +78,11 @@ def main(leader: Leader | None = None) -> None:
     escape_what_cannot_be_shown()
     try:
         sys.exit(app(prog_name="sweep", standalone_mode=False, obj=leader) or 0)
-    except _ArgumentError as error:
+    except ArgumentError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
         else:
-            print(one_line(f"sweep: {_argument_problem(error)}"), file=sys.stderr)
+            print(one_line(f"sweep: {argument_problem(error)}"), file=sys.stderr)
         sys.exit(error.exit_code)
     except SweepError as error:
         print(one_line(f"sweep: {error}"), file=sys.stderr)
@@ -123,14 +117,14 @@ def run(
     """Run a study, or go on with it where it stopped."""
     from sweep.engines.hire import hired
 
-    spec = _load(study, sets, storage, device, n_trials)
+    spec = load(study, sets, storage, device, n_trials)
     with hired(spec, context.obj) as engine:
         with importing():
             from sweep import result
 
         try:
             with (
-                asked_to_stop(_say_stopping) as should_stop,
+                asked_to_stop(say_stopping) as should_stop,
                 progress_bar(hidden=as_json) as on_progress,
             ):
                 outcome = result.run(
@@ -148,7 +142,7 @@ def run(
         print(json.dumps(summary(outcome)))
     else:
         options = {"--n-trials": n_trials, "--storage": storage, "--device": device}
-        print_outcome(outcome, *_commands(study, spec, sets, options))
+        print_outcome(outcome, *next_commands(study, spec, sets, options))
     if outcome.ending == "interrupted":
         raise typer.Exit(INTERRUPTED)
 
@@ -159,9 +153,8 @@ def validate(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show the resolved study and the plan, without training."""
-    spec = _load(study, sets, storage, device)
+    spec = load(study, sets, storage, device)
     with importing():
-        from sweep.files import to_yaml
         from sweep.plan.plan import make_plan
         from sweep.search.samplers import check_search
         from sweep.storage.engine import check_url
@@ -174,14 +167,12 @@ def validate(
         shown = {**spec.model_dump(mode="json"), **where}
         print(json.dumps({"spec": shown, "plan": dict(plan_rows(plan))}))
         return
-    print(to_yaml({**spec.model_dump(mode="json", exclude_none=True), **where}, compact=True))
-    for name, value in plan_rows(plan):
-        print(f"{name:<22}{value}")
+    print_plan({**spec.model_dump(mode="json", exclude_none=True), **where}, plan)
 
 
 @app.command()
 def status(
-    study: Annotated[Optional[str], typer.Argument(metavar="STUDY", callback=_named)] = None,  # noqa: UP045
+    study: Annotated[Optional[str], typer.Argument(metavar="STUDY", callback=named)] = None,  # noqa: UP045
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -205,17 +196,14 @@ def status(
 @app.command()
 def export(
     study: Study,
-    select: Annotated[Optional[str], typer.Option(help="best or 1se")] = None,  # noqa: UP045
-    output: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--output", "-o", help=".yaml, .toml or .json", callback=_named),
-    ] = None,
+    select: Select = None,
+    output: ToConfig = None,
     storage: Storage = None,
 ) -> None:
     """Write the chosen strength to a config file."""
     from sweep.spec.files import locate
 
-    selection = _selection(select)
+    selection = selection_of(select)
     url, name = locate(study, storage)
     with importing():
         from sweep.analysis.status import load_study
@@ -224,23 +212,15 @@ def export(
     path = output or OUT / f"{name}.yaml"
     config = make_config(load_study(url, name), selection)
     write_config(config, path)
-    params = ", ".join(f"{key} = {value:.4g}" for key, value in config["best_params"].items())
-    number = config["provenance"]["trial_number"]
-    where = "on the line through the best trial" if number is None else f"trial {number}"
-    print(f"{params} ({config['selection']}, {where}) -> {path}")
+    print_export(config, path)
 
 
 @app.command()
 def fit(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="a file of `sweep export`", callback=_named)
+        Path, typer.Argument(metavar="CONFIG", help="a file of `sweep export`", callback=named)
     ],
-    output: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--output", "-o", help=".safetensors; a card is written beside it", callback=_named
-        ),
-    ] = None,
+    output: ToWeights = None,
     storage: Storage = None,
     device: Device = None,
     as_json: AsJson = False,
@@ -269,12 +249,9 @@ def fit(
 @app.command()
 def report(
     studies: Annotated[
-        list[str], typer.Argument(metavar="STUDY…", help="study files or names", callback=_named)
+        list[str], typer.Argument(metavar="STUDY…", help="study files or names", callback=named)
     ],
-    output: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--output", "-o", help="an .html file", callback=_named),
-    ] = None,
+    output: ToPage = None,
     storage: Storage = None,
 ) -> None:
     """Write the pictures of a study, or of several side by side, as one HTML file."""
@@ -331,64 +308,11 @@ def dashboard(
 @app.command()
 def init(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="the new study file", callback=_named)
+        Path, typer.Argument(metavar="FILE", help="the new study file", callback=named)
     ] = Path("study.yaml"),
 ) -> None:
     """Write a commented study file to start from."""
-    from importlib.resources import files
+    from sweep.files import write_new
 
-    template = files("sweep.cli").joinpath("template.yaml").read_text(encoding="utf-8")
-    _, _, study = template.partition("\n")  # its first line names the schema from where it lies
-    schema = Path(str(files("sweep.spec").joinpath("study.schema.json"))).resolve().as_uri()
-    try:
-        with file.open("x", encoding="utf-8") as handle:
-            handle.write(f"# yaml-language-server: $schema={schema}\n{study}")
-    except FileExistsError:
-        raise UsageError(f"init: must be a new file, got {file}. Name another") from None
-    except (OSError, ValueError) as error:  # of which a NUL in the name is the latter
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"init: must be a file that can be written, got {file}: {reason}. Name another"
-        ) from None
+    write_new(file, template())
     print(f"wrote {file}; next: sweep validate {file}, sweep run {file}")
-
-
-def _argument_problem(error: Any) -> str:
-    """Say in one line what is wrong with the arguments, and where their help is."""
-    text = " ".join(error.format_message().split()).rstrip(".")
-    command = error.ctx.command_path if error.ctx else "sweep"
-    return f"{text}. Try `{command} --help`"
-
-
-def _load(
-    study: Path, sets: list[str] | None, storage: str | None, device: str | None,
-    n_trials: int | None = None,
-) -> StudySpec:  # fmt: skip
-    from sweep.spec.files import load_spec
-
-    options = {"storage": storage, "device": device, "search.n_trials": n_trials}
-    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
-    return load_spec(study, [*(sets or []), *given])
-
-
-def _commands(
-    study: Path, spec: StudySpec, sets: list[str] | None, options: Mapping[str, object]
-) -> tuple[str, str]:
-    """Return the command that goes on with a run, and how others name its study."""
-    options = {**options, "--storage": options["--storage"] and hide_passwords(spec.storage)}
-    given = [("--set", hide_passwords(one)) for one in sets or []]
-    given += [(name, str(value)) for name, value in options.items() if value is not None]
-    again = shlex.join(["sweep", "run", str(study), *(part for pair in given for part in pair)])
-    if not sets and options["--storage"] is None:
-        return again, shlex.quote(str(study))
-    return again, shlex.join([spec.study_name, "--storage", hide_passwords(spec.storage)])
-
-
-def _selection(option: str | None) -> Literal["best", "1se"] | None:
-    if option not in (None, "best", "1se"):
-        raise UsageError(f"--select: must be best or 1se, got {option}")
-    return option  # type: ignore[return-value]
-
-
-def _say_stopping() -> None:
-    print("\nstopping after this epoch; once more to stop at once", file=sys.stderr)

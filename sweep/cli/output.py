@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.cli.progress import curve_line, pm
@@ -196,6 +197,38 @@ def owned_elsewhere(study_name: str, error: OwnedElsewhereError) -> dict[str, st
     A supervisor tells by it that the study is in good hands.
     """
     return {"study_name": study_name, "ending": "owned_elsewhere", "reason": str(error)}
+
+
+def print_export(config: dict[str, Any], path: Path) -> None:
+    """Print which strength was written, whose it is, and where to."""
+    params = ", ".join(f"{key} = {value:.4g}" for key, value in config["best_params"].items())
+    number = config["provenance"]["trial_number"]
+    where = "on the line through the best trial" if number is None else f"trial {number}"
+    print(f"{params} ({config['selection']}, {where}) -> {path}")
+
+
+def say_stopping() -> None:
+    """Answer the first Ctrl-C."""
+    print("\nstopping after this epoch; once more to stop at once", file=sys.stderr)
+
+
+def template() -> str:
+    """Return the study file to start from; its first line names the schema for editors."""
+    from importlib.resources import files
+
+    text = files("sweep.cli").joinpath("template.yaml").read_text(encoding="utf-8")
+    _, _, study = text.partition("\n")  # which names the schema from where the template lies
+    schema = Path(str(files("sweep.spec").joinpath("study.schema.json"))).resolve().as_uri()
+    return f"# yaml-language-server: $schema={schema}\n{study}"
+
+
+def print_plan(tree: dict[str, Any], plan: Plan) -> None:
+    """Print a study, resolved, as YAML, and below it what it comes to."""
+    from sweep.files import to_yaml
+
+    print(to_yaml(tree, compact=True))
+    for name, value in plan_rows(plan):
+        print(f"{name:<22}{value}")
 
 
 def plan_rows(plan: Plan) -> list[tuple[str, str]]:

@@ -701,7 +701,7 @@ def test_doctor_finds_and_mends_damage(tiny: Path, command: Command) -> None:
 def test_the_command_that_goes_on_keeps_the_options(
     tiny: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_asked_to_stop", lambda: nullcontext(lambda: True))
+    monkeypatch.setattr(app, "asked_to_stop", lambda _: nullcontext(lambda: True))
     options = ["--set", "study_name=other", "--n-trials", "9", "--storage", "sqlite:///b.db"]
     ended = command("run", "tiny.yaml", *options)
     assert ended.code == 130

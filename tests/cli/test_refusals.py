@@ -229,10 +229,10 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
 
 
 def test_a_password_given_by_set_is_not_in_the_command_that_goes_on() -> None:
-    from sweep.cli.app import _commands
+    from sweep.cli.arguments import next_commands
     from sweep.spec.files import parse_spec
 
     url = "postgresql://u:s3cret@h/d"
     spec = parse_spec({"study_name": "x", "storage": url}, "x", Path("."))
-    said = _commands(Path("x.yaml"), spec, [f"storage={url}"], {"--storage": None})
+    said = next_commands(Path("x.yaml"), spec, [f"storage={url}"], {"--storage": None})
     assert "s3cret" not in " ".join(said) and "***" in said[0]
