@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sweep.errors import SweepError, UsageError, did_you_mean, hide_passwords
-from sweep.search.ask_tell import is_result
-from sweep.storage import lease
 from sweep.storage.engine import open_storage
 from sweep.storage.errors import legible
+from sweep.storage.sqlite import reading
+from sweep.storage.summary import Summary, study_names, summaries
 
 
 def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
@@ -32,17 +30,10 @@ def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
             raise _no_such_study(url, study_name, [])
         return []
     storage = open_storage(url, read_only=True)
-    with legible(url):
-        names = optuna.study.get_all_study_names(storage=storage)
-        if study_name is not None:
-            if study_name not in names:
-                raise _no_such_study(url, study_name, names)
-            names = [study_name]
-        # Ids first: they are looked up on another connection, which would wait for this one.
-        ids = {name: storage.get_study_id_from_name(name) for name in names}
-        with storage.engine.connect() as connection:
-            owners = {name: lease.owner(connection, study_id) for name, study_id in ids.items()}
-        return [_row(optuna.load_study(study_name=n, storage=storage), owners[n]) for n in names]
+    with legible(url), reading(), storage.engine.begin() as connection:
+        if study_name is not None and study_name not in (names := study_names(connection)):
+            raise _no_such_study(url, study_name, names)
+        return [_row(one) for one in summaries(connection, ("spec", "run", "verdict"), study_name)]
 
 
 def load_study(url: str, study_name: str, *, read_only: bool = True) -> optuna.Study:
@@ -102,28 +93,19 @@ def _is_unborn(url: str) -> bool:
         return False  # opening it says what is wrong
 
 
-def _spec(study: optuna.Study) -> dict[str, Any] | None:
+def _spec(study: Summary) -> dict[str, Any] | None:
     """Return the spec of a study of ours; another program may use the attribute's name too."""
-    spec = study.user_attrs.get("spec")
+    spec = study.attrs.get("spec")
     ours = isinstance(spec, dict) and {"search", "training"} <= spec.keys()
     return spec if ours else None
 
 
-def _done(spec: dict[str, Any] | None, trials: list[FrozenTrial]) -> float:
-    """Count results, of trials under way the share of their epochs that is stored."""
-    if spec is None:
-        return float(sum(map(is_result, trials)))
-    epochs, running = spec["training"]["epochs"], (TrialState.RUNNING, TrialState.WAITING)
-    shares = (max(t.intermediate_values, default=0) / epochs for t in trials if t.state in running)
-    return float(sum(map(is_result, trials)) + sum(shares))
-
-
-def _rate(study: optuna.Study, done: float) -> float | None:
+def _rate(study: Summary, done: float) -> float | None:
     """Return results per second since the present run began.
 
     None before there is anything to count. The clocks of the two machines should agree.
     """
-    run = study.user_attrs.get("run")
+    run = study.attrs.get("run")
     if not isinstance(run, dict) or {"began", "n_results"} - run.keys():
         return None
     passed_s = (datetime.now(UTC) - datetime.fromisoformat(run["began"])).total_seconds()
@@ -131,29 +113,23 @@ def _rate(study: optuna.Study, done: float) -> float | None:
     return grown / passed_s if grown > 0 and passed_s > 0 else None
 
 
-def _best(study: optuna.Study, trials: list[FrozenTrial]) -> FrozenTrial | None:
-    """Return the best trial of a study with one objective."""
-    if len(study.directions) > 1:
-        return None
-    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.values is not None]
-    up = study.direction == StudyDirection.MAXIMIZE
-    return (max if up else min)(complete, key=lambda t: t.values[0], default=None)
-
-
-def _row(study: optuna.Study, owner: lease.Lease | None) -> dict[str, Any]:
-    trials, spec = study.get_trials(deepcopy=False), _spec(study)
-    best, done = _best(study, trials), _done(spec, trials)
+def _row(study: Summary) -> dict[str, Any]:
+    states, spec, owner = study.states, _spec(study), study.owner
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    n_results = sum(states.get(state, 0) for state in ended) + study.n_diverged
+    # Of trials under way the share of their epochs that is stored.
+    done = n_results + (sum(study.steps) / spec["training"]["epochs"] if spec else 0.0)
     rate = _rate(study, done) if owner else None
-    n_trials, n_results = spec and spec["search"]["n_trials"], sum(map(is_result, trials))
+    n_trials, best = spec and spec["search"]["n_trials"], study.best_value
     return {
-        "study": study.study_name,
-        "trials": dict(Counter(trial.state.name for trial in trials)),
+        "study": study.name,
+        "trials": {state.name: count for state, count in states.items()},
         "n_results": n_results,
         "n_trials": n_trials,
         "trials_per_s": rate,
         "eta_s": max(0.0, n_trials - done) / rate if n_trials and rate else None,
-        "best": best.values[0] if best and math.isfinite(best.values[0]) else None,
-        "best_params": best.params if best else None,
-        "verdict": study.user_attrs.get("verdict"),
+        "best": best if best is not None and math.isfinite(best) else None,
+        "best_params": study.best_params,
+        "verdict": study.attrs.get("verdict"),
         "owner": f"{owner.host}, process {owner.pid}" if owner else None,
     }

@@ -1,5 +1,6 @@
 """What `status` tells, read without changing anything."""
 
+import math
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,12 +10,15 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import create_trial
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
 
 import sweep
 from sweep.analysis.status import load_study, overview
 from sweep.errors import StorageError, UsageError
 from sweep.storage.mirror import MirroredStorage
+from tests.support.mirrors import on_engines, plain_reader
 
 URL = "sqlite:///tiny.db"
 
@@ -140,6 +144,48 @@ def test_other_programs_studies_are_told_as_they_are(tiny: Path) -> None:
     assert (rows["theirs"]["n_trials"], rows["theirs"]["best"]) == (None, None)
 
 
+def test_a_thousand_studies_take_as_many_statements_as_one(tiny: Path) -> None:
+    def n_statements() -> int:
+        seen: list[str] = []
+        with on_engines("before_cursor_execute", lambda *about: seen.append(about[2])):
+            overview(URL)
+        return len(seen)
+
+    few = n_statements()
+    for i in range(12):
+        study = optuna.create_study(study_name=f"s{i}", storage=URL)
+        for value in (2.0, 1.0):
+            study.add_trial(create_trial(value=value))
+    with closing(MirroredStorage.open(URL, "s3")):
+        assert n_statements() == few < 20
+        rows = overview(URL)
+    assert [row["best"] for row in rows[1:]] == [1.0] * 12
+    assert [row["study"] for row in rows if row["owner"]] == ["s3"]
+
+
+@pytest.mark.parametrize("direction", ["MINIMIZE", "MAXIMIZE"])
+@pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
+def test_the_best_trial_is_the_one_that_optuna_names(url: str, direction: str) -> None:
+    inf, way = float("inf"), StudyDirection[direction]
+    space: dict[str, BaseDistribution] = {"kind": CategoricalDistribution(["a", "b"])}
+    with plain_reader(url) as reader:
+        for i, values in enumerate([[3.0, 1.0, 1.0, 2.0], [inf, -inf, 0.5], [inf], [-inf, 7.0]]):
+            study = optuna.create_study(study_name=f"s{i}", storage=reader, direction=way)
+            for value, kind in zip(values, "abab", strict=False):
+                params = {"kind": kind}
+                study.add_trial(create_trial(value=value, params=params, distributions=space))
+            (row,), best = overview(url, f"s{i}"), study.best_trial
+            assert row["best_params"] == best.params
+            assert row["best"] == (best.value if math.isfinite(best.values[0]) else None)
+
+
+def test_diverged_trials_are_results_and_other_failures_are_not(tiny: Path) -> None:
+    study = optuna.load_study(study_name="tiny", storage=URL)
+    for attrs in ({"outcome": "diverged"}, {"outcome": "failed"}, {}):
+        study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=attrs))
+    assert overview(URL)[0]["n_results"] == 7
+
+
 DAMAGE = {
     "a value": "delete from trial_values where trial_id = 3",
     "an attribute": "update trial_user_attributes set value_json = '{' where trial_id = 3",
@@ -155,7 +201,9 @@ def test_damaged_rows_are_one_line_that_names_the_doctor(tiny: Path, what: str) 
         connection.commit()
     looks: list[Callable[[], object]] = [lambda: MirroredStorage.open(URL, "tiny")]
     if what != "a value":  # which readers do without
-        looks += [lambda: overview(URL), lambda: load_study(URL, "tiny")]
+        looks += [lambda: load_study(URL, "tiny")]
+    if what == "a state":  # the others lie in what is not summed up
+        looks += [lambda: overview(URL)]
     for look in looks:
         with pytest.raises(StorageError) as error:
             look()
