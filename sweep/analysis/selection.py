@@ -126,7 +126,7 @@ class Finished:
         return max((p for p in self.curve if p.value <= limit), key=lambda point: point.at)
 
     def interval(self, choice: Point) -> tuple[float, float]:
-        """Return the range of strengths that the folds do not tell from a choice.
+        """Return the strengths that do as well as a choice, within the noise of the folds.
 
         It holds all whose value, paired fold by fold, lies at most t(K − 1, 0.975) standard
         errors of the difference above that of the choice (two-sided 95 %), and reaches half

@@ -37,7 +37,7 @@ def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
 
 
 def load_study(url: str, study_name: str, *, read_only: bool = True) -> optuna.Study:
-    """Open a study of Optuna's as a reader, whom nobody waits for.
+    """Open any Optuna study for reading; a reader keeps nobody waiting.
 
     Raises:
         UsageError: the storage cannot be opened or read, or has no such study; names the nearest.
@@ -52,7 +52,7 @@ def load_study(url: str, study_name: str, *, read_only: bool = True) -> optuna.S
         study = optuna.load_study(
             study_name=study_name, storage=optuna.storages.get_storage(storage)
         )
-        study.get_trials(deepcopy=False)  # what is damaged is met here; the storage keeps the rest
+        study.get_trials(deepcopy=False)  # a damaged row raises here; the others are cached
         return study
 
 
@@ -64,9 +64,10 @@ def _no_such_study(url: str, study_name: str, names: list[str]) -> UsageError:
 
 
 def note_fit(url: str, summary: dict[str, Any]) -> bool:
-    """Keep what a refit came to with its study, for the report; return whether it was possible.
+    """Store a refit's outcome with its study, for the report; return whether that was possible.
 
-    It is not where the study is elsewhere, or somebody runs it: its owner alone writes then.
+    It is not possible if the study is in another storage, or while a run owns it: only the owner
+    writes.
     """
     try:
         (row,) = overview(url, summary["study_name"])
@@ -80,7 +81,7 @@ def note_fit(url: str, summary: dict[str, Any]) -> bool:
 
 
 def _is_unborn(url: str) -> bool:
-    """Tell whether a storage is an SQLite file that no run has made: readers must not make it."""
+    """Tell whether a storage is an SQLite file that is yet to be made, which no reader does."""
     try:
         parsed = make_url(url)
         database = parsed.database or ":memory:"
@@ -94,7 +95,7 @@ def _is_unborn(url: str) -> bool:
 
 
 def _spec(study: Summary) -> dict[str, Any] | None:
-    """Return the spec of a study of ours; another program may use the attribute's name too."""
+    """Return the spec of a study that sweep made; other programs may use this name too."""
     spec = study.attrs.get("spec")
     ours = isinstance(spec, dict) and {"search", "training"} <= spec.keys()
     return spec if ours else None
@@ -103,7 +104,7 @@ def _spec(study: Summary) -> dict[str, Any] | None:
 def _rate(study: Summary, done: float) -> float | None:
     """Return results per second since the present run began.
 
-    None before there is anything to count. The clocks of the two machines should agree.
+    None if there is no new result yet. The clocks of the two machines should agree.
     """
     run = study.attrs.get("run")
     if not isinstance(run, dict) or {"began", "n_results"} - run.keys():

@@ -1,4 +1,4 @@
-"""The sentence that says what strength is best, how sure that is, and whether it helps."""
+"""The verdict: sentences that say which strength is best, how sure that is, and if it helps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sweep.stats import plus_minus
 
 
 def verdict(finished: Finished) -> str:
-    """Say in words: what strength, how sure, how much it helps, was the range wide enough."""
+    """Say which strength is best, how sure that is, how much it helps, if the range sufficed."""
     best = finished.choose("best")
     name = finished.spec.strength
     metric = finished.spec.objective.metric.replace("_", " ").replace("val", "validation")
@@ -28,7 +28,7 @@ def _others(choice: Point, strength: str) -> str:
 def _help(finished: Finished, best: Point) -> str:
     strength, base = finished.spec.strength, finished.baseline
     if not finished.has_control:
-        return f"no control ({strength} = 0) has been trained yet"
+        return f"the control ({strength} = 0) has not been trained yet"
     gain = finished.gain(best)
     if base is None or gain is None:
         return f"without a penalty ({strength} = 0) training diverged"
@@ -36,8 +36,8 @@ def _help(finished: Finished, best: Point) -> str:
     level = f"{strength} = 0{_others_of(base, strength)} has {base.value:.4f}"
     if se is None:
         return (
-            f"{level}, {abs(by):.4f} {'more' if by >= 0 else 'less'}, and one training"
-            " of each cannot tell how sure that is"
+            f"{level}, which is {abs(by):.4f} {'more' if by >= 0 else 'less'}; one training of"
+            " each says nothing about how sure that is"
         )
     reach = finished.reach
     if by > reach * se:
@@ -45,7 +45,7 @@ def _help(finished: Finished, best: Point) -> str:
     if by < -reach * se:
         return f"no penalty is better ({level}) by {plus_minus(-by, se)} (paired)"
     return (
-        f"that a penalty helps is not shown ({level}; paired gain {plus_minus(by, se)},"
+        f"a penalty is not shown to help ({level}; paired gain {plus_minus(by, se)},"
         f" less than {reach:.3g} standard errors)"
     )
 
@@ -62,7 +62,10 @@ def _alike(finished: Finished, best: Point) -> str:
         return ""
     if low == high:
         return ""
-    return f" The folds do not tell {low:.3g} to {high:.3g} apart from it (95 %, paired)."
+    return (
+        f" Any {finished.spec.strength} from {low:.3g} to {high:.3g} does as well within the noise"
+        " of the folds (95 %, paired)."
+    )
 
 
 def _wide_enough(finished: Finished, best: Point) -> str:
@@ -88,5 +91,5 @@ def _edge(finished: Finished, edge: str) -> str:
     gain = finished.gain(finished.choose("best"))
     by, se = gain if gain else (0.0, None)
     if edge == "low" and se is not None and -finished.reach * se <= by <= se:
-        return "; smaller is not told apart from no penalty"
+        return "; within the noise, smaller values are the same as no penalty"
     return f"; search further with --set search.space.{name}.{edge}=… and --fresh"

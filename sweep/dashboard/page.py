@@ -1,7 +1,8 @@
-"""What stands on a study's page in optuna-dashboard: a note and the key figures, also mid-run.
+"""A study's page in optuna-dashboard: a note and the key figures, also during a run.
 
-Written as optuna-dashboard's `save_note` and `save_plotly_graph_object` write, into the study's
-system attributes, but without importing it, and only where something changed.
+They go into the study's system attributes, in the form in which optuna-dashboard's `save_note` and
+`save_plotly_graph_object` write them. This module does not import optuna-dashboard, and it writes
+only what has changed.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ from sweep.reporting.plotly import Figure, recoloured
 from sweep.reporting.tables import Table, key_numbers
 
 SHOWN = ("validation_curve", "terms", "balance", "sparsity", "weights")
-PIECE = 2045  # characters of a text in one attribute: optuna-dashboard's SYSTEM_ATTR_MAX_LENGTH
+PIECE = 2045  # most characters in one attribute: optuna-dashboard's SYSTEM_ATTR_MAX_LENGTH
 PLOT = "dashboard:plot_data:"
 NOTE, NOTE_VERSION = "dashboard:note_str:", "dashboard:note_ver"
 MARK = "Written by sweep, which leaves the note alone once it is edited"
 
-BUTTONS = ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]  # not wanted
-WIDTH = 70  # characters of a legend's row, with some 6 for each entry's line
-GAP = "\N{NO-BREAK SPACE}" * 3  # the page sets columns side by side without any
+BUTTONS = ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]  # buttons to remove
+WIDTH = 70  # characters in a row of a legend; the line of an entry takes some 6
+GAP = "\N{NO-BREAK SPACE}" * 3  # the page puts no space between columns
 
 Attrs = dict[str, Any]
 
 
 def publish(study: optuna.Study) -> None:
-    """Write the verdict, the note and key figures on the study, over those written before.
+    """Write the verdict, the note and the key figures into the study, replacing earlier ones.
 
-    Cheap enough to be called every few seconds by the study's owner. A note that anybody else
-    wrote or changed stays as it is. Before the first finished trial there is only a note.
+    The study's owner may call it every few seconds. A note that somebody else wrote or edited
+    stays as it is. Before the first finished trial only the note is written.
 
     Raises:
         UsageError: another program made the study.
@@ -46,7 +47,7 @@ def publish(study: optuna.Study) -> None:
     attrs = study._storage.get_study_system_attrs(study._study_id)
     trials = study.get_trials(deepcopy=False)
     begun = any(trial.state == TrialState.COMPLETE for trial in trials)
-    foreign = "spec" not in study.user_attrs  # which reading it refuses
+    foreign = "spec" not in study.user_attrs  # then Finished.read raises
     finished = Finished.read(study) if begun or foreign else None
     said = verdict(finished) if finished else None
     if said and study.user_attrs.get("verdict") != said:
@@ -61,7 +62,7 @@ def publish(study: optuna.Study) -> None:
 
 
 def _plot(name: str, drawn: Figure) -> str:
-    """Return a figure's JSON with a title, which the page has no other place for."""
+    """Return a figure's JSON with a title inside: the page shows none of its own."""
     title = {"text": TITLES[name], "x": 0.01, "xanchor": "left", "y": 0.98, "yanchor": "top"}
     margin = {**drawn["layout"].get("margin", {}), "t": 58 + 17 * max(2, _legend_rows(drawn))}
     modebar = {**drawn["layout"].get("modebar", {}), "orientation": "h", "remove": BUTTONS}
@@ -82,7 +83,7 @@ def _legend_rows(drawn: Figure) -> int:
 def _note(study: optuna.Study, finished: Finished | None, said: str | None) -> str:
     """Write the note, as Markdown."""
     trials, spec = study.get_trials(deepcopy=False), study.user_attrs["spec"]
-    # Those under way would be out of date by the time somebody reads it.
+    # Without the trials in training: their number is out of date when somebody reads the note.
     states = Counter(trial.state.name for trial in trials if trial.state.is_finished())
     counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     progress = f"Trials ended: {counts or 'none yet'}, of {spec['search']['n_trials']} wanted."
@@ -111,7 +112,7 @@ def _write_note(study: optuna.Study, attrs: Attrs, text: str) -> None:
 
 
 def _signed(text: str) -> str:
-    """Add the line by which an unchanged note is known again."""
+    """Add a line with a hash of the text: it shows later whether somebody edited the note."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return f"{text}\n\n*{MARK} ({digest}).*"
 
@@ -124,7 +125,7 @@ def _read(attrs: Attrs, prefix: str) -> str:
 
 
 def _write(study: optuna.Study, attrs: Attrs, prefix: str, text: str) -> None:
-    """Write a text in pieces; the rest of a longer one before becomes empty."""
+    """Write a text in pieces; pieces left over from a longer text become empty."""
     pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
     while f"{prefix}{len(pieces)}" in attrs:
         pieces.append("")

@@ -1,4 +1,4 @@
-"""optuna-dashboard on a storage: on loopback, read-only, for readers of this machine alone."""
+"""optuna-dashboard on a storage: read-only, and only for users of this machine (loopback)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from sweep.storage.engine import open_storage
 from sweep.storage.schema import TRIALS
 
 HOST = "127.0.0.1"
-ARTIFACTS = Path("studies/out/artifacts")  # where the storage is no file to lie beside
+ARTIFACTS = Path("studies/out/artifacts")  # for a storage that is no file
 LIMITS = {"threads": 8, "max_request_header_size": 2**15, "max_request_body_size": 2**10}
 POLICY = "Content-Security-Policy"
-# An artifact is anybody's file. As a page of its own it would run its scripts with the rights
-# of the dashboard's, so whatever names no policy itself is shown without scripts, network and
-# origin. Pictures and plain HTML do not miss them; a film plays from its own origin only.
+# Anybody may have made an artifact. Opened as a page, its scripts would run with the dashboard's
+# rights. So an answer without a policy of its own gets one: no scripts, no network, no origin.
+# Pictures and plain HTML still work; a film needs an origin, so films keep theirs.
 STILL = (
     "default-src 'none'; img-src 'self' data:; media-src 'self' data:; "
     "style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -52,7 +52,7 @@ def serve(url: str, port: int, announce: Callable[[str], None]) -> None:
     Args:
         url: the storage.
         port: 0 takes a free one.
-        announce: told the address once it answers.
+        announce: called with the address when the server answers.
 
     Raises:
         UsageError: the storage cannot be opened, or the port is taken.
@@ -64,7 +64,7 @@ def serve(url: str, port: int, announce: Callable[[str], None]) -> None:
         raise UsageError(
             f"--port: must be free, got {port}: {error.strerror}. Use --port 0"
         ) from None
-    # It warns of each request that waits for a thread, and of threads busy at the end.
+    # waitress warns of every request that waits for a thread, and of busy threads at the end.
     logging.getLogger("waitress").setLevel(logging.ERROR)
     sockets: dict[int, Any] = {}
     server = create_server(app, sockets=[listener], map=sockets, ident=None, **LIMITS)
@@ -77,10 +77,10 @@ def serve(url: str, port: int, announce: Callable[[str], None]) -> None:
 
 
 class Dashboard:
-    """optuna-dashboard's WSGI application, made anew when what it caches is wrong.
+    """optuna-dashboard's WSGI application, made anew when its cache is wrong.
 
-    It holds names and trials by study id for good. `sweep run --fresh` gives an id another
-    name, and SQLite gives the id of a deleted last study to the next one.
+    The application caches names and trials by study id for ever. But `sweep run --fresh` gives an
+    id another name, and SQLite reuses the id of a deleted last study.
     """
 
     def __init__(self, url: str) -> None:
@@ -111,7 +111,7 @@ class Dashboard:
             try:
                 known |= _studies(self._storage)
             except DBAPIError:
-                return self._app  # which meets the same error, and answers with it
+                return self._app  # it meets the same error, and reports it
             if not self._known.items() <= known.items():
                 self._app = self._made()
             self._known = known
@@ -124,17 +124,17 @@ class Dashboard:
 
 
 def guarded(app: App) -> App:
-    """Let only GET and HEAD pass, and only when asked for by a loopback name.
+    """Let only GET and HEAD pass, and only under a loopback host name.
 
-    Another site's page in the same browser could otherwise reach the dashboard, which has no
-    authentication, through a name of its own that points here (DNS rebinding).
+    The dashboard has no authentication. Without this check another site's page in the same
+    browser could reach it, through a host name that points to this machine (DNS rebinding).
     """
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         def start(status: str, headers: list[Header], *exc_info: Any) -> Any:
             return start_response(status, _hardened(headers), *exc_info)
 
-        environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # optuna-dashboard takes it for granted
+        environ.setdefault("HTTP_ACCEPT_ENCODING", "")  # optuna-dashboard needs it
         host = re.sub(r":\d*$", "", environ.get("HTTP_HOST", "")).lower()
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _refused(start, "405 Method Not Allowed", b"read-only")
@@ -147,7 +147,7 @@ def guarded(app: App) -> App:
 
 
 def _hardened(headers: list[Header]) -> list[Header]:
-    """Add the headers of every answer; no other site may read any."""
+    """Add security headers, and drop the one that lets other sites read the answer."""
     kept = [(name, value) for name, value in headers if name != "Access-Control-Allow-Origin"]
     given = dict(kept)
     film = given.get("Content-Type", "").startswith(("audio/", "video/"))
@@ -165,9 +165,9 @@ def _refused(start: Callable[..., Any], status: str, reason: bytes) -> list[byte
 
 
 def _studies(storage: RDBStorage) -> dict[int, tuple[Any, ...]]:
-    """Read what tells studies apart: id -> name, first trial, when it began."""
+    """Read what identifies each study: id -> name, first trial, start of that trial."""
     studies, trials = StudyModel.__table__.c, TRIALS.alias().c
-    # Not min(): SQLite would go through all of a study's trials.
+    # Not min(): for that SQLite would read all trials of a study.
     of_study = select(trials.trial_id).where(trials.study_id == studies.study_id)
     first = of_study.order_by(trials.trial_id).limit(1).scalar_subquery()
     query = (

@@ -90,7 +90,7 @@ def _ascend(x: Tensor, r: Tensor, order: int, seed: int) -> float:
     if len(x) <= ROWS:
         return _climb(x, r, units, scale, order, STEPS, 0.05)
     some = slice(None, None, -(-len(x) // ROWS))
-    # Centred anew: a bias would pull on a sum that is not 0, without end.
+    # Re-centre the subsample: otherwise the bias has an unbounded ascent direction.
     _climb(x[some].contiguous(), r[some] - r[some].mean(0), units, scale, order, STEPS, 0.05)
     best = _pull(x, r, units, scale, order)[0].topk(BEST).indices
     return _climb(x, r, units[best], scale, order, MORE_STEPS, 0.005)

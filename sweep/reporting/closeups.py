@@ -1,4 +1,4 @@
-"""A few strengths looked at closely: how weights are distributed, how the loss went by epoch."""
+"""Figures of a few single strengths: the distribution of weights, and the loss by epoch."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from sweep.reporting.points import FEW, View, common
 from sweep.search.point import Point
 from sweep.training.messages import WEIGHT_EDGES
 
-RARE = 0.002  # the share of weights that may lie outside of a picture
+RARE = 0.002  # the share of weights that may lie outside the figure
 Numbers = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Places = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
 def weights(view: View) -> Figure | None:
-    """Draw how the weights are distributed without a penalty, at the best and a strong one."""
+    """Draw the distribution of the weights with no penalty, the best one, and a strong one."""
     named, base = view.examples, view.control
     shown = {"none": base, "best": named["best"], "strong": named.get("strong")}
     counted = {
@@ -41,7 +41,7 @@ def weights(view: View) -> Figure | None:
     size = reach(list(counted.values()))
     traces = [_outline(view, name, at, size / 40) for name, at in counted.items()]
     heights = [y for trace in traces for y in trace["y"] if y > 0] or [1.0]
-    floor = min(heights) / 2  # where empty bins stand, for a log axis has no 0
+    floor = min(heights) / 2  # the height of empty bins: a log axis has no 0
     for trace in traces:
         trace["y"] = [max(y, floor) for y in trace["y"]]
     return compose(
@@ -55,7 +55,7 @@ def weights(view: View) -> Figure | None:
 
 
 def learning_curves(view: View) -> Figure | None:
-    """Draw the validation loss by epoch of a weak, the chosen, and a strong strength."""
+    """Draw the validation loss by epoch of a weak, the chosen and a strong strength."""
     colours = {"weak": GREY, "best": BLUE, "1se": GREEN, "strong": ORANGE}
     traces = [
         series(
@@ -90,7 +90,7 @@ def _outline(view: View, name: str, at: Point, width: float) -> Trace:
 
 
 def _params(view: View, at: Point) -> str:
-    """Name a strength, and the other params where they are not those of the best."""
+    """Name a strength, and those of the other params that differ from the best trial's."""
     best = view.choices["best"].params
     others = [f", {name} {value:.3g}" for name, value in at.params.items()
               if name != view.spec.strength and value != best[name]]  # fmt: skip
@@ -98,7 +98,7 @@ def _params(view: View, at: Point) -> str:
 
 
 def reach(items: Sequence[Point]) -> float:
-    """Return a size that hardly any of these trials' non-zero weights exceeds."""
+    """Return the size that only a share `RARE` of these trials' non-zero weights exceeds."""
     edges, counts = _edges(), np.sum([_counts(item) for item in items], axis=0)
     middle = len(counts) // 2
     folded = counts[middle:] + counts[middle::-1]  # by size; the middle bin twice
@@ -107,12 +107,11 @@ def reach(items: Sequence[Point]) -> float:
 
 
 def density(item: Point, width: float) -> tuple[list[float], list[float]]:
-    """Return bins, as their edges, and the density of weights in each.
+    """Return the edges of bins, and the density of weights in each bin.
 
-    Bins are at least `width` wide, the outermost excepted, and the same on both sides of 0.
-
-    Exact zeros are left out, but the density is relative to all weights: its integral is the
-    share of weights that are not zero.
+    Bins are at least `width` wide, except the outermost, and symmetric about 0. Exact zeros are
+    left out, but the density is relative to all weights: its integral is the share of weights
+    that are not zero.
     """
     edges, counts = _edges(), _counts(item)
     total = sum(item.attrs["weight_counts"])
@@ -123,7 +122,7 @@ def density(item: Point, width: float) -> tuple[list[float], list[float]]:
 
 
 def _coarser(edges: Numbers, width: float) -> Places:
-    """Choose edges at least `width` apart, the same on both sides of the middle bin."""
+    """Choose edges at least `width` apart, symmetric about the middle bin."""
     middle, last = len(edges) // 2, len(edges) - 1
     right = [next((i for i in range(middle, last) if 2 * edges[i] >= width), last)]
     while right[-1] < last:
@@ -135,7 +134,7 @@ def _coarser(edges: Numbers, width: float) -> Places:
 def _counts(item: Point) -> Numbers:
     """Return the counts of weights that are not exactly zero."""
     counts = np.array(item.attrs["weight_counts"], dtype=np.float64)
-    # Zeros of all replicates: those have equally many weights.
+    # The sparsity is a mean over replicates, which all have equally many weights.
     counts[len(counts) // 2] -= round(item.attrs["sparsity"] * counts.sum())
     return counts.clip(0)
 

@@ -30,7 +30,7 @@ HUES = (BLUE, ORANGE, GREEN, PINK, BROWN, GREY)
 def comparison(studies: Sequence[Finished]) -> Figure:
     """Draw the validation curves of studies, and the level of each one's α = 0 control.
 
-    A study of more params than the strength, whose line is not trained yet, is shown as points.
+    A study that searches other params too is shown as points until its line is trained.
     """
     views = [View(finished) for finished in studies]
     traces = [
@@ -48,7 +48,7 @@ def comparison(studies: Sequence[Finished]) -> Figure:
 
 
 def _of_study(view: View, colour: str) -> list[Trace]:
-    """Draw one study's curve and, across its own range, its level without a penalty."""
+    """Draw one study's curve, and its level without a penalty across its range."""
     name, found = escape(view.finished.study_name), view.path
     traces = curve(name, found, lambda point: point.value, colour, joined=view.is_curve)
     traces[0] |= {"error_y": _errors(found), "legendgroup": name}

@@ -1,7 +1,7 @@
-"""The figures of a study: its validation curve, and why the curve is what it is.
+"""The figures of a study: its validation curve, and figures that explain the curve.
 
-Each is a plain dict of plotly's JSON, made without plotly; None where the study lacks what the
-figure shows.
+Each is a plain dict of plotly's JSON, made without importing plotly. A figure is None if the
+study lacks the numbers that it shows.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def figure(finished: Finished, name: str) -> go.Figure:
     """Draw a figure by name.
 
     Raises:
-        UsageError: there is no figure of this name, or the study lacks what it shows.
+        UsageError: there is no figure of this name, or the study lacks its numbers.
     """
     if name not in FIGURES:
         raise UsageError(f"figure: must be one of {', '.join(FIGURES)}, got {name!r}")
@@ -94,16 +94,16 @@ def drawn_figures(finished: Finished, names: Iterable[str] = TITLES) -> dict[str
 def validation_curve(view: View) -> Figure:
     """Draw training and validation loss against the strength, with their standard errors.
 
-    Beside them the level of the α = 0 control, the choices, and trials that were stopped. With
-    more params than the strength: all trials in the colour of the first of the others, and the
-    line of strengths at the best trial's others, where it has been trained.
+    Beside them: the level of the α = 0 control, the choices, and trials that were stopped. If
+    other params are searched too, all trials are coloured by the first of these, and the line of
+    strengths at the best trial's other params is drawn once it has been trained.
     """
     found, way, name = view.points, view.along, metric_words(view.spec)
     traces = curve(name if view.is_alone else LINE, way, value_of, BLUE, banded=True)
     if not view.is_alone:
         traces = [by_colour(view, name, found, value_of, BLUE), *traces]
     if view.spec.objective.metric == "val_loss":
-        # A rate of errors has no training loss to stand beside.
+        # An error rate and a training loss cannot share an axis.
         traces += curve(training_words(view.spec), way, training_loss(view), ORANGE)
         name = "mean loss"
     return compose(
@@ -137,9 +137,9 @@ def terms(view: View) -> Figure | None:
 
 
 def balance(view: View) -> Figure | None:
-    """Draw data loss against norm, one point a strength: what each costs in terms of the other.
+    """Draw data loss against norm, one point a strength: how one is paid for by the other.
 
-    Strengths that leave next to no weights are left out.
+    Strengths at which nearly all weights are zero are left out.
     """
     found = view.with_weights(common(view.points, "norm"))
     if len(found) < 2:
@@ -157,7 +157,7 @@ def balance(view: View) -> Figure | None:
 
 
 def gap(view: View) -> Figure | None:
-    """Draw how much larger the loss is on validation than on training rows."""
+    """Draw the generalisation gap: validation loss minus training loss."""
     of_training, of_validation = training_loss(view), validation_loss(view)
 
     def size(at: Point) -> float | None:
@@ -165,7 +165,7 @@ def gap(view: View) -> Figure | None:
         return None if training is None or validation is None else validation - training
 
     found, joined = [at for at in view.path if size(at) is not None], view.is_curve
-    if len(found) < len(view.path):  # a line tells no loss where the objective is the error rate
+    if len(found) < len(view.path):  # a line stores no loss if the objective is the error rate
         found, joined = [at for at in view.points if size(at) is not None], view.is_alone
     if not found:
         return None
@@ -182,7 +182,7 @@ def gap(view: View) -> Figure | None:
 def sparsity(view: View) -> Figure | None:
     """Draw the share of exact zeros, and how many inputs a unit uses, against the strength.
 
-    The panel of zeros is left out where no trial has any to speak of.
+    Without exact zeros in any trial, their panel is left out.
     """
     found, joined = common(view.path, "sparsity", "inputs_used"), view.is_curve
     if not found:
@@ -213,7 +213,7 @@ def sparsity(view: View) -> Figure | None:
 def _through_norms(
     view: View, name: str, found: list[Point], loss: Quantity, colour: str
 ) -> list[Trace]:
-    """Draw the path of a loss through norms, and where it comes from: the control."""
+    """Draw a loss against the norm, and the control as the point where the path begins."""
     symbol = "circle" if colour == ORANGE else "diamond"
     drawn = by_colour(view, name, found, loss, colour, x=lambda at: at.attrs["norm"])
     drawn["marker"]["symbol"] = symbol

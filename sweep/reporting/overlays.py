@@ -1,4 +1,4 @@
-"""What figures over the strength share: its axis, curves, and marks at levels and choices."""
+"""Parts of every figure over the strength: its axis, curves, levels, and marks at the choices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sweep.spec.study import StudySpec
 
 SIGNS = {"alpha": "α", "weight_decay": "weight decay"}
 AXES = {"alpha": "penalty strength α", "weight_decay": "weight decay"}
-INTERVAL = "not told apart from best"
+INTERVAL = "as good as best, within noise"
 MOST = 300  # stopped trials marked
 ROW = 15  # pixels from one name above a figure to the next
 
@@ -50,7 +50,7 @@ def training_words(spec: StudySpec) -> str:
 
 
 def strength_axis(view: View, found: Sequence[Point]) -> dict[str, Any]:
-    """Return the log axis of the strength; it tells the other params where they are fixed."""
+    """Return the log axis of the strength; its title names the other params if they are fixed."""
     strength, first = view.spec.strength, found[0].params
     fixed = [
         f"{name} {value:.3g}"
@@ -65,7 +65,7 @@ def curve(
     name: str, found: Sequence[Point], of: Quantity, colour: str, *,
     joined: bool = True, banded: bool = False, form: str = ".4f",
 ) -> list[Trace]:  # fmt: skip
-    """Draw a quantity along the strength, joined or as mere points, with its band or without."""
+    """Draw a quantity over the strength: a line or points, with or without an error band."""
     if not found:
         return []
     x, y = [point.at for point in found], [of(point) for point in found]
@@ -85,9 +85,9 @@ def by_colour(
     view: View, name: str, found: Sequence[Point], of: Quantity, colour: str, *,
     x: Quantity | None = None,
 ) -> Trace:  # fmt: skip
-    """Draw a quantity as points coloured by another param, over the strength.
+    """Draw a quantity over the strength as points, coloured by another param.
 
-    Or coloured by the strength, over `x`.
+    With `x`: over `x`, coloured by the strength.
     """
     strength = view.spec.strength
     shown = strength if x else next(param for param in found[0].params if param != strength)
@@ -105,7 +105,7 @@ def by_colour(
 
 
 def level_of(view: View, of: Quantity, *, with_se: bool = False, axis: str = "y") -> Figure:
-    """Draw the control's level of a quantity across the figure."""
+    """Draw a quantity of the control as a horizontal line across the figure."""
     base = view.control
     height = of(base) if base else None
     if base is None or height is None:
@@ -114,9 +114,9 @@ def level_of(view: View, of: Quantity, *, with_se: bool = False, axis: str = "y"
 
 
 def at_choices(view: View, *, explained: bool = False) -> Figure:
-    """Draw lines at the choices, named above, and shade what is not told apart from the best.
+    """Draw a line at each choice, and shade the interval of strengths as good as the best.
 
-    The names stand between `TOP` and the figure's top. The shade is in the legend if `explained`.
+    The names stand between `TOP` and the figure's top. The legend names the shade if `explained`.
     """
     found = {name: point.at for name, point in view.choices.items()}
     places = [point.at for point in view.points]
@@ -130,7 +130,7 @@ def at_choices(view: View, *, explained: bool = False) -> Figure:
         for name, at in names.items()
     ]  # fmt: skip
     texts = [
-        # In rows, and towards the middle: names never meet each other or leave the figure.
+        # In rows, and towards the middle, so that names neither overlap nor leave the figure.
         {"text": f"<b>{name}</b> {at:.3g}", "x": log10(at), "xref": "x", "yref": "paper", "y": TOP,
          "yanchor": "bottom", "yshift": 1 + row * ROW, "showarrow": False,
          "xanchor": "left" if at < middle else "right", "xshift": -4 if at < middle else 4,
@@ -149,7 +149,7 @@ def at_choices(view: View, *, explained: bool = False) -> Figure:
 
 
 def at_stopped(view: View) -> Figure:
-    """Mark the strengths of trials that have no value, at the foot of the figure, on axis y2."""
+    """Mark the strengths of trials without a value at the bottom of the figure, on axis y2."""
     found: Sequence[FrozenTrial] = view.finished.stopped
     kinds = {
         "diverged": ([t for t in found if _diverged(t)], "x-thin", ORANGE),
@@ -188,7 +188,7 @@ def _about(point: Point) -> str:
 
 
 def _scale(name: str, values: Sequence[float], log: bool) -> dict[str, Any]:
-    """Colour markers by a param, and show what the colours mean."""
+    """Colour markers by a param, with a colour bar that explains it."""
     bar: dict[str, Any] = {
         "title": {"text": SIGNS.get(name, name), "side": "right"}, "thickness": 9, "len": 0.9,
         "outlinewidth": 0, "ticks": "outside", "ticklen": 3, "tickfont": {"size": 11},

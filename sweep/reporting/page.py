@@ -1,4 +1,4 @@
-"""The report: one HTML page that holds all it needs, for any browser, without a network."""
+"""The report: one HTML page that works in any browser without a network."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from sweep.spec.stored import upgraded
 
 LOOK = {
     "validation_curve": "Look for the valley. To its left the network fits noise: training loss"
-    " is low and validation loss is not. To its right the penalty is too strong. It has helped"
-    " where the valley lies clearly below the dashed level of no penalty. Bands are one"
+    " is low and validation loss is high. To its right the penalty is too strong. The penalty has"
+    " helped if the valley lies clearly below the dashed level of no penalty. Bands are one"
     " standard error.",
-    "terms": "Training lowers the sum. As the strength grows, the penalty takes its share of it,"
-    " and the data loss gives way.",
-    "balance": "Each point is a strength: towards the left, weights become smaller and the"
-    " training loss pays for it. The validation loss turns where that stops being worth it.",
-    "gap": "How much better the network does on rows that it has seen. A penalty closes the gap;"
-    " that alone does not make it good.",
-    "sparsity": "How many inputs a unit leans on: k equal weights count as k. Exact zeros come"
+    "terms": "Training lowers the sum of both terms. As the strength grows, the penalty shrinks"
+    " the weights and the data loss rises.",
+    "balance": "Each point is a strength. Towards the left the weights become smaller and the"
+    " training loss rises. Where the validation loss rises too, the weights are too small.",
+    "gap": "How much lower the loss is on rows that the network has seen. A penalty closes the"
+    " gap. A small gap alone does not make the network good: look at the validation loss too.",
+    "sparsity": "How many inputs a unit uses: k equal weights count as k. Exact zeros come"
     " with L1 only.",
-    "weights": "Weights move towards zero as the strength grows. Exact zeros are no part of the"
-    " curve: the legend has their share.",
-    "learning_curves": "A curve that rises again has begun to overfit; one that still falls at"
-    " the end would have gained from more epochs.",
+    "weights": "Weights move towards zero as the strength grows. The curves leave out exact zeros:"
+    " the legend gives their share.",
+    "learning_curves": "A curve that rises again has begun to overfit. A curve that still falls at"
+    " the end would gain from more epochs.",
 }
 FITTED = {
     "n_seeds": "seeds each", "n_rows": "rows to train on", "n_test_rows": "rows to test on",
     "weights_path": "weights", "card_path": "model card",
 }  # fmt: skip
 COMPARED = (
-    "Points are means with one standard error, dashed lines each study's level without a penalty."
-    " Strengths of different norms are different units, and losses compare only on the same data."
+    "Points are means with one standard error. Dashed lines are each study's level without a"
+    " penalty. Compare strengths only between equal norms, and losses only between equal data."
 )
 
 
@@ -131,11 +131,11 @@ def _explained(finished: Finished) -> str:
     replicates = finished.spec.replicates
     n, folds = finished.spec.n_replicates, replicates.n_folds
     if n == 1:
-        return "A single training each: nothing tells how sure the numbers are."
+        return "A single training each: there is no standard error."
     over, pairs = (f"{folds} folds", "fold") if folds > 1 else ("the seeds of one split", "seed")
     told = f"Mean over {n} replicates ± standard error over {over}. best: the smallest value"
     if len(choices(finished)) > 1:
-        told += "; 1se: the strongest within one standard error of it"
+        told += "; 1se: the largest strength within one standard error of it"
     return f"{told}. Gains are paired by {pairs}."
 
 
@@ -168,7 +168,7 @@ def _table(table: Table, caption: str) -> str:
 
 
 def _test_result(fit: Mapping[str, Any] | None, finished: Finished) -> str:
-    """Show the metrics on test rows, if the study has been refitted."""
+    """Show the metrics on test rows if the study has been refitted."""
     table = fit_table(fit, finished.spec) if fit else None
     if fit is None or table is None:
         return ""
@@ -176,9 +176,9 @@ def _test_result(fit: Mapping[str, Any] | None, finished: Finished) -> str:
     notes = list(fit.get("warnings", []))
     chosen = [choice.params for choice in choices(finished).values()]
     if fit.get("chosen", {}).get("params") not in chosen:
-        notes.append("the study has gone on since, and now chooses other params")
+        notes.append("the study has gone on since this refit, and now chooses other params")
     caption = (
-        "Networks refitted and measured on rows that the search never saw: mean ± standard error"
+        "Refitted networks, measured on rows that the search never saw: mean ± standard error"
         " over seeds"
     )
     told = _pairs([*rows, *(("note", note) for note in notes)])

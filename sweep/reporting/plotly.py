@@ -1,7 +1,7 @@
-"""What figures are drawn with: colours, traces and axes, as plotly's JSON.
+"""Building blocks of figures: colours, traces and axes, as plotly's JSON.
 
-Plain dicts of numbers and texts: a running sweep draws with them, and does not wait for plotly.
-Positions on a log axis are values in traces and shapes, but exponents in ranges and annotations.
+They are plain dicts, so that a run can draw without the seconds that importing plotly takes. On a
+log axis, traces and shapes hold values, but ranges and annotations hold exponents.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ Trace = dict[str, Any]
 Figure = dict[str, Any]
 Theme = Literal["dark", "either"]
 
-# On white; `THEMES` has what they become elsewhere. Hues are Okabe and Ito's, told apart by the
-# colour-blind, darkened until thin lines have a contrast of 4.5.
+# Colours on white; `THEMES` has their counterparts on other grounds. The hues are Okabe and Ito's,
+# safe for colour-blind readers, darkened until thin lines have a contrast of 4.5.
 INK, MUTED = "#1f2933", "#5c6670"
 BLUE, ORANGE, GREEN, GREY = "#1769aa", "#bf4f14", "#0e7a61", "#6b7480"
 PINK, BROWN = "#a8487e", "#7d6608"
@@ -25,31 +25,31 @@ THEMES: dict[Theme, dict[str, str]] = {
         BLUE: "#6db3f2", ORANGE: "#f39c63", GREEN: "#4fc9a8", GREY: "#98a2ad",
         PINK: "#e697c3", BROWN: "#d9c04a",
     },
-    "either": {  # legible on white and on black: optuna-dashboard has both
+    "either": {  # readable on white and on black: optuna-dashboard has both
         INK: "#7d8894", MUTED: "#7d8894",
         BLUE: "#3787cc", ORANGE: "#d4702c", GREEN: "#1f9c7f", GREY: "#87909b",
         PINK: "#c9679f", BROWN: "#a5891f",
     },
 }  # fmt: skip
-# Translucent, so that they do on both.
+# Translucent, so that they work on both.
 GRID, SHADE = "rgba(125,136,148,0.22)", "rgba(125,136,148,0.14)"
 BANDS = {BLUE: "rgba(60,140,205,0.24)", ORANGE: "rgba(210,110,50,0.24)", GREY: SHADE}
 STRENGTHS = [[0.0, "#46508f"], [0.35, "#2d7f92"], [0.7, "#3fb477"], [1.0, "#e0cf35"]]
 CLEAR = "rgba(0,0,0,0)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-TOP = 0.88  # of a figure's height the axes take, where names of choices stand above them
-DIGITS = 5  # of every number in a figure
+TOP = 0.88  # share of a figure's height for the axes; the names of choices stand above
+DIGITS = 5  # significant digits of every number in a figure
 
 
 def recoloured(text: str, theme: Theme) -> str:
-    """Change the colours of a figure's JSON to those of a theme."""
+    """Replace the colours in a figure's JSON by those of a theme."""
     for light, other in THEMES[theme].items():
         text = text.replace(light, other)
     return text
 
 
 def rounded(tree: Any) -> Any:
-    """Round every number to `DIGITS` significant ones; what is not finite becomes None."""
+    """Round every number to `DIGITS` significant digits; infinities and NaN become None."""
     if isinstance(tree, float):
         return float(f"{tree:.{DIGITS}g}") if math.isfinite(tree) else None
     if isinstance(tree, dict):
@@ -61,7 +61,7 @@ def series(
     name: str, x: Sequence[Any], y: Sequence[Any], colour: str, *,
     hover: str = "%{x:.3g}<br>%{y:.4f}", text: Sequence[str] | None = None, **more: Any,
 ) -> Trace:  # fmt: skip
-    """Draw points joined by a thin line; `text` is what hovering tells of each besides."""
+    """Draw points joined by a thin line; `text` is a further line of each point's hover text."""
     trace: Trace = {
         "type": "scatter", "name": name, "x": list(x), "y": list(y), "mode": "lines+markers",
         "line": {"color": colour, "width": 1.75},
@@ -72,7 +72,7 @@ def series(
 
 
 def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str) -> Trace:
-    """Fill what lies between two curves."""
+    """Fill the area between two curves."""
     return {
         "type": "scatter", "name": "± 1 standard error", "mode": "lines", "fill": "toself",
         "x": [*x, *reversed(x)], "y": [*high, *reversed(low)], "fillcolor": BANDS[colour],
@@ -81,12 +81,12 @@ def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], colour
 
 
 def legend_only(name: str, **look: Any) -> Trace:
-    """Name in the legend what is drawn as a shape."""
+    """Make a legend entry for a shape, which has none of its own."""
     return {"type": "scatter", "name": name, "x": [None], "y": [None], "hoverinfo": "skip", **look}
 
 
 def level(name: str, value: float, se: float | None, axis: str = "y") -> Figure:
-    """Draw a dashed line across the whole width, with its band: shapes, and a legend entry."""
+    """Draw a dashed horizontal line and its error band, as shapes, with a legend entry."""
     across = {"xref": "paper", "x0": 0, "x1": 1, "yref": axis, "layer": "below"}
     shapes: list[Any] = [
         {"type": "line", "y0": value, "y1": value, **across,
@@ -121,7 +121,7 @@ def log_axis(title: str, values: Iterable[float], **more: Any) -> dict[str, Any]
 
 
 def loss_axis(title: str, values: Iterable[float], **more: Any) -> dict[str, Any]:
-    """Return an axis for losses: log where some are so large that the others look alike."""
+    """Return an axis for losses: log if the largest would make the others look equal."""
     found = [value for value in values if math.isfinite(value)]
     if found and min(found) > 0 and max(found) > 30 * min(found):
         ticks = _log_ticks(math.log10(min(found)), math.log10(max(found)))
@@ -130,7 +130,7 @@ def loss_axis(title: str, values: Iterable[float], **more: Any) -> dict[str, Any
 
 
 def _log_ticks(low: float, high: float) -> dict[str, Any]:
-    """Label a log axis between two exponents: powers of ten, or 1, 2, 5 where those are few."""
+    """Label a log axis between two exponents: powers of ten, or 1, 2, 5 if those are too few."""
     if high - low > 1.6:
         return {"exponentformat": "power", "dtick": 1}
     powers = range(math.floor(low), math.ceil(high))
@@ -143,7 +143,7 @@ def _log_ticks(low: float, high: float) -> dict[str, Any]:
 
 
 def compose(*parts: Figure, **layout: Any) -> Figure:
-    """Put parts together into a figure: traces and shapes after one another, in one layout."""
+    """Join parts into one figure: their traces and shapes, in this order, in one layout."""
     base: dict[str, Any] = {
         "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
         "font": {"family": FONT, "size": 13, "color": MUTED},

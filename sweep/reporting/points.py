@@ -1,4 +1,4 @@
-"""A finished study as figures see it: points along the strength, and few of very many."""
+"""A finished study as figures need it: points ordered by strength, thinned if they are many."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sweep.errors import UsageError
 from sweep.search.point import Point
 from sweep.spec.study import StudySpec
 
-NOTHING = 1e-3  # the share of the best trial's norm below which hardly anything is left
-FEW = 5e-4  # the share of exact zeros below which "0.0%" would be all there is to say of them
-BINS = 100  # of a figure's width; two points are drawn in each
+NOTHING = 1e-3  # below this share of the best trial's norm, hardly any weight is left
+FEW = 5e-4  # below this share of exact zeros, "0.0%" would be shown
+BINS = 100  # steps of a figure's width; two points are drawn in each
 
 
 Quantity = Callable[[Point], float | None]
 
 
 class View:
-    """What the figures of one study ask for, each found once."""
+    """What the figures of one study need, each computed once."""
 
     def __init__(self, finished: Finished):
         self.finished = finished
@@ -47,7 +47,7 @@ class View:
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """The strengths that are not told apart from the best, where folds can tell."""
+        """The strengths as good as the best, within noise; None if too few folds can tell."""
         try:
             low, high = self.finished.interval(self.choices["best"])
         except UsageError:  # too few folds, or no line yet
@@ -66,27 +66,27 @@ class View:
 
     @cached_property
     def along(self) -> list[Point]:
-        """What is known against the strength alone: the trials, or the line through the best.
+        """Points that differ in the strength alone: the trials, or the line through the best.
 
-        With more params than the strength, before that line is trained, nothing.
+        Empty if other params are searched too and that line is not trained yet.
         """
         return self.points if self.is_alone else self.finished.curve
 
     @property
     def path(self) -> list[Point]:
-        """What is known against the strength alone, or else all trials."""
+        """Points that differ in the strength alone; all trials if there are none."""
         return self.along or self.points
 
     @property
     def control(self) -> Point | None:
-        """The α = 0 control; None where it diverged or is not trained yet."""
+        """The α = 0 control; None if it diverged or is not trained yet."""
         return self.finished.baseline
 
     @cached_property
     def examples(self) -> dict[str, Point]:
-        """Strengths to look at closely: the weakest, the choices, the strongest with weights.
+        """Single strengths to show: the weakest, the choices, the strongest that keeps weights.
 
-        A trial has one name: a choice rather than an end.
+        A trial gets one name; a choice goes before `weak` and `strong`.
         """
         found = {**self.choices}
         if "1se" in found and found["1se"].params == found["best"].params:
@@ -98,7 +98,7 @@ class View:
         return {name: found[name] for name in ("weak", "best", "1se", "strong") if name in found}
 
     def with_weights(self, items: Sequence[Point]) -> list[Point]:
-        """Return the points whose norm is not next to nothing beside that of the best."""
+        """Return the points whose norm is not negligible beside that of the best."""
         return [item for item in items if self._has_weights(item)]
 
     def _has_weights(self, point: Point) -> bool:
@@ -107,14 +107,14 @@ class View:
 
 
 def validation_loss(view: View) -> Quantity:
-    """Return what tells the validation loss at the end, where the objective is another one too."""
+    """Return how to read the final validation loss, whatever the objective is."""
     if view.spec.objective.metric == "val_loss":
         return lambda point: point.value
     return lambda point: point.epochs[max(point.epochs)] if point.epochs else None
 
 
 def training_loss(view: View) -> Quantity:
-    """Return what tells the training loss on true labels, as those of validation are."""
+    """Return how to read the training loss on true labels, which validation uses too."""
     name = "train_loss_clean" if view.spec.data.label_noise else "train_loss"
     return lambda point: point.attrs.get(name)
 
@@ -125,10 +125,10 @@ def common(items: Sequence[Point], *names: str) -> list[Point]:
 
 
 def _thinned(ordered: list[Point], kept: set[int | None]) -> list[Point]:
-    """Leave out trials that a figure has no room for.
+    """Leave out trials for which a figure has no room.
 
-    Of each of `BINS` steps the smallest and the largest value stay, so that the scatter is as
-    wide as it was; the numbers in `kept` stay too.
+    In each of `BINS` steps the smallest and the largest value stay, so the scatter keeps its
+    width. Trials whose numbers are in `kept` stay too.
     """
     if len(ordered) <= 2 * BINS:
         return ordered
@@ -143,7 +143,7 @@ def _thinned(ordered: list[Point], kept: set[int | None]) -> list[Point]:
 
 
 def about(point: Point) -> str:
-    """Return what hovering tells of a point besides its place."""
+    """Return a point's hover text besides its coordinates."""
     trial = [] if point.number is None else [f"trial {point.number}"]
     gone = ["all weights zero"] if point.attrs.get("outcome") == "collapsed" else []
     return ", ".join([*trial, *gone])

@@ -1,4 +1,4 @@
-"""The numbers beside the figures: key numbers, studies, a refit's metrics, where all came from."""
+"""The tables beside the figures: key numbers, studies, a refit's metrics, provenance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 
 PACKAGES = ("optuna", "plotly")
-DASH = "–"  # there is no such number
+DASH = "–"  # where there is no number
 Cell = Callable[[Point], str]
 
 
@@ -33,7 +33,7 @@ class Table:
 
 
 def key_numbers(finished: Finished) -> Table:
-    """Return what is known of no penalty and of the choices, a column each."""
+    """Return the key numbers of no penalty and of the choices, a column each."""
     columns = compared(finished)
     score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
     train = "train_loss_clean" if finished.spec.data.label_noise else "train_loss"
@@ -85,7 +85,7 @@ def _study_row(finished: Finished) -> tuple[str, ...]:
 def fit_table(content: Mapping[str, Any], spec: StudySpec) -> Table | None:
     """Return a refit's metrics: a row a metric, a column for each of the networks compared.
 
-    A column is whatever part has metrics, given as a mean and its standard error.
+    Each part of `content` that holds means with standard errors becomes a column.
     """
     parts = {
         name: {key: value for key, value in part.items() if _is_estimate(value)}
@@ -105,14 +105,14 @@ def fit_table(content: Mapping[str, Any], spec: StudySpec) -> Table | None:
 
 
 def _network(name: str, params: Mapping[str, float], spec: StudySpec) -> str:
-    """Name a refit's column: by its strength, where it is of networks of one strength."""
+    """Name a refit's column: by its strength if its networks share one."""
     if spec.strength in params:
         return f"{sign(spec)} = {params[spec.strength]:.3g}"
     return f"{name} (paired)"
 
 
 def provenance(study: optuna.Study) -> list[tuple[str, str]]:
-    """Return where a study's numbers come from, as names and texts; no password among them."""
+    """Return where a study's numbers come from, as names and texts, without passwords."""
     attrs, trials = study.user_attrs, study.get_trials(deepcopy=False)
     about, low_high = attrs.get("problem", {}), attrs["alpha_range"]
     states = Counter(trial.state.name for trial in trials)

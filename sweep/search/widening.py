@@ -80,11 +80,10 @@ def widened(
 ) -> Range | None:
     """Return the range with the end at which the best strength lies moved by a decade.
 
-    None where it lies at neither, or at one that may not move: the upper end not beyond
-    `limit`; the lower one only where the best is told apart from no penalty, since left of a
-    plateau there is nothing but more of it. It is, where it beats none by more than one paired
-    standard error, or loses by more than two and by more than its value's own error: then the
-    whole range is too strong.
+    None if the best lies at neither end, or at one that may not move. The upper end never moves
+    beyond `limit`. The lower end moves if gain > 1 SE, or loss > max(2 SE, the value's SE): gain
+    and loss are those of the best against no penalty, the SE is the paired one. In between, the
+    curve is a plateau, and further to the left is only more of it.
 
     Args:
         spec: the study.
@@ -105,7 +104,7 @@ def widened(
             best.replicate_values,
             spec.replicates.n_folds,
         )
-        noise = best.value_se or 0.0  # a plateau may be told from none by a trifle
+        noise = best.value_se or 0.0  # on a plateau the paired SE alone can be tiny
         if se is not None and (gain > se or gain < -max(2 * se, noise)):
             return replace(now, low=now.low / STEP)
     return None

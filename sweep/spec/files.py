@@ -1,4 +1,4 @@
-"""Study files: read, overridden, checked; every mistake one line."""
+"""Study files: read, override and check them; each mistake becomes a message of one line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = (
             they win over the file, which wins over the environment and defaults.
 
     Raises:
-        UsageError: in one line, where the file or an override breaks a rule.
+        UsageError: the file or an override breaks a rule; in one line.
     """
     path = Path(path)
     tree = _read_tree(path)
@@ -37,7 +37,7 @@ def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = (
 
 
 def locate(study: str | Path, storage: str | None = None) -> tuple[str, str]:
-    """Return the storage's URL and the name of a study that is given as a file or by name.
+    """Return the storage's URL and the name of a study, given as a study file or by name.
 
     Raises:
         UsageError: the study file cannot be read.
@@ -49,14 +49,14 @@ def locate(study: str | Path, storage: str | None = None) -> tuple[str, str]:
 
 
 def storage_url(given: str | None = None) -> str:
-    """Return the storage that is meant where none is named in a study file."""
+    """Return the storage if no study file names one: given, OPTUNA_STORAGE, or the default."""
     return given or os.environ.get("OPTUNA_STORAGE") or DEFAULT_STORAGE
 
 
 def parse_spec(tree: dict[str, Any], where: str, folder: Path) -> StudySpec:
     """Check a study given as plain data, named `where` in messages."""
     try:
-        # Through JSON: strict, yet a list may stand for a tuple.
+        # Through JSON, so that strict models take a list for a tuple.
         text = json.dumps(tree, default=str)
     except (TypeError, ValueError, RecursionError) as error:  # a list as a key, a loop of aliases
         raise UsageError(
@@ -79,7 +79,7 @@ def _read_tree(path: Path) -> dict[str, Any]:
         raise UsageError(f"study file: must be {error} ({path}). Mend that line") from None
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"study file: must be a readable text file, got {error} ({path})"
+            f"study file: must be a readable text file, got {error} ({path}). Save it as UTF-8"
         ) from None
     if not isinstance(tree, dict):
         raise UsageError(
@@ -110,13 +110,15 @@ def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
     for key in parents:
         branch = tree[key] = {} if tree.get(key) is None else tree[key]
         if not isinstance(branch, dict):
-            raise UsageError(f"--set {dotted}: {key} has no keys inside, got {branch!r} there")
+            raise UsageError(
+                f"--set {dotted}: {key} must hold keys, got {branch!r}. Set {key} itself"
+            )
         tree = branch
     tree[last] = value
 
 
 def _one_line(error: ValidationError, where: str) -> str:
-    """Say one problem (an unknown key before all else): rule, got, where, what to do."""
+    """Return one problem as a line: rule, got, where, what to do. An unknown key comes first."""
     problems: list[Any] = list(error.errors(include_url=False))
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     path = [str(part) for part in problem["loc"] if str(part) not in _BRANCHES]
@@ -125,7 +127,7 @@ def _one_line(error: ValidationError, where: str) -> str:
         return f"{key}: unknown key ({where}). {_suggest(problem['loc'])}"
     if problem["type"] == "missing":
         return f"{key}: must be given ({where}). Add it"
-    if problem["type"] == "json_invalid":  # the text was made by us: only a surrogate breaks it
+    if problem["type"] == "json_invalid":  # we wrote this JSON: only a surrogate breaks it
         return f"study file: must be text that can be written as UTF-8 ({where}). Mend that part"
     if problem["type"] == "value_error":  # our own rules, which name the key that is wrong
         return f"{'.'.join([*path, str(problem['ctx']['error'])])} ({where})"
@@ -167,7 +169,7 @@ def _expected(problem: Any, rule: str, where: str) -> str:
 
 
 def _suggest(loc: tuple[int | str, ...]) -> str:
-    """Name the nearest key that is valid where `loc` stands."""
+    """Suggest the valid key that is nearest to the unknown one at `loc`."""
     *parents, wrong = map(str, loc)
     keys = sorted(_keys_at(parents))
     siblings = next((kinds for kinds in (_KINDS, _MODELS) if parents and parents[-1] in kinds), {})

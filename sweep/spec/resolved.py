@@ -1,4 +1,4 @@
-"""What the owner of a run knows of its plan: plain data, without the tensors it is trained on."""
+"""A resolved study as plain data, without tensors: what the owner of a run knows of the plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sweep.spec.study import StudySpec
 
 
 class Setting(NamedTuple):
-    """What a trial may choose for its lanes, in the order of `Columns`."""
+    """The values that a trial sets in its lanes, in the order of `Columns`."""
 
     strength: float
     lr: float
@@ -22,7 +22,10 @@ class Setting(NamedTuple):
 class Range:
     """The searched range of the strength, and the formulas that bound it.
 
-    `alpha_max`: above it all weights are zero. `cap`: SGD's own step overshoots above it.
+    Attributes:
+        low, high: the ends.
+        alpha_max: above it all weights are zero; None if no formula knows it.
+        cap: above it the steps of SGD overshoot; None for other optimisers.
     """
 
     low: float
@@ -32,13 +35,13 @@ class Range:
 
     @property
     def limit(self) -> float:
-        """The largest strength that makes sense."""
+        """The largest strength worth trying."""
         return min(self.alpha_max or float("inf"), self.cap or float("inf"))
 
 
 @dataclass(frozen=True)
 class Outline:
-    """A study, resolved."""
+    """A resolved study: each `auto` has become a number."""
 
     spec: StudySpec
     span: Range
@@ -46,10 +49,10 @@ class Outline:
     workers: int  # processes that share them
     task: str  # classification or regression
     data_hash: str  # of the rows
-    about: dict[str, Any]  # what an exported config tells of the problem
+    about: dict[str, Any]  # facts of the problem for the exported config
 
     def setting(self, params: dict[str, float]) -> Setting:
-        """Return what a trial with these params sets in its lanes."""
+        """Return the values that a trial with these params sets in its lanes."""
         training = self.spec.training
         momentum = training.momentum if isinstance(training, SgdSpec) else 0.0
         return Setting(

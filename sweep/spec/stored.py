@@ -1,4 +1,4 @@
-"""Specs as studies and exported configs keep them, those of earlier versions included."""
+"""Read specs that studies and exported configs have stored, also those of earlier versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sweep.errors import UsageError
 from sweep.spec.study import StudySpec, hash_of, identity_of, without_nulls
 
-# Sweep 0.1 hashed these nulls with the rest; TOML leaves them out.
+# The hash of sweep 0.1 counts these nulls; a config in TOML leaves them out.
 _NULLS = {
     "data": ("target", "groups", "train_rows"),
     "penalty": ("l1_ratio",),
@@ -36,7 +36,7 @@ def stored_spec(tree: dict[str, Any]) -> StudySpec:
 
 
 def upgraded(tree: Any) -> Any:
-    """Return a stored spec in today's form; anything else comes back as it is.
+    """Return a stored spec in today's form; anything else is returned unchanged.
 
     Sweep 0.1 kept the study's seed in `search.sampler`.
     """
@@ -47,7 +47,7 @@ def upgraded(tree: Any) -> Any:
 
 
 def hashes(tree: dict[str, Any]) -> set[str]:
-    """Return the values that `spec_hash` may have beside a stored spec."""
+    """Return the hashes that may be stored with a spec: today's, and that of its version."""
     found = {hash_of(without_nulls(identity_of(tree)))}
     if _is_of_0_1(tree):
         found.add(hash_of(identity_of(_with_nulls(tree))))

@@ -1,4 +1,4 @@
-"""The study file: its sections together, checked once and frozen."""
+"""The whole study file: all sections, checked together and frozen."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from sweep.spec.sections import (
 )
 
 DEFAULT_STORAGE = "sqlite:///studies/out/studies.db"
-OPEN_ENDED = ("random", "qmc", "grid")  # samplers whose asks do not look at results
+OPEN_ENDED = ("random", "qmc", "grid")  # samplers that do not learn from results
 _CHANGEABLE = (
     "storage", "device", "selection", "search.n_trials", "search.timeout_s",
-    "training.workers", "training.cuda_graph",  # as the device, which may not have graphs
+    "training.workers", "training.cuda_graph",  # they belong to the device, which may change
 )  # fmt: skip
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")]
@@ -105,7 +105,7 @@ class StudySpec(Section):
 
     @property
     def n_replicates(self) -> int:
-        """Lanes a trial takes: folds times seeds."""
+        """The lanes that a trial takes: folds times seeds."""
         return self.replicates.n_folds * self.replicates.n_seeds
 
     @property
@@ -115,9 +115,9 @@ class StudySpec(Section):
 
     @property
     def in_flight(self) -> int | None:
-        """How far asks run ahead of results; None is no limit.
+        """How far asks run ahead of results; None: without a limit.
 
-        A pruner compares a trial with the results that its ask has seen, so it needs a limit.
+        A pruner compares a trial with the results that the trial's ask has seen, so it needs one.
         """
         if self.search.in_flight != "auto":
             return self.search.in_flight
@@ -126,7 +126,7 @@ class StudySpec(Section):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes two studies the same: all but what may change between runs."""
+        """The part of a spec that must stay equal between the runs of one study."""
         return identity_of(self.model_dump(mode="json"))
 
     @property
@@ -210,7 +210,7 @@ _RULES = (
 
 
 def identity_of(tree: dict[str, Any]) -> dict[str, Any]:
-    """Leave out of a spec, given as plain data, what may change between the runs of one study."""
+    """Return a spec, given as plain data, without the keys that may change between runs."""
     search = tree.get("search", {})
     hyperband = search.get("pruner", {}).get("type") == "hyperband"  # draws from the name
     kept = {
@@ -224,7 +224,7 @@ def identity_of(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_nulls(tree: Any) -> Any:
-    """Leave out keys without a value, which TOML has no word for."""
+    """Leave out keys without a value: TOML has no null."""
     if not isinstance(tree, dict):
         return tree
     return {key: without_nulls(value) for key, value in tree.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Plain data from YAML, within limits: a short text of aliases can stand for gigabytes."""
+"""Read YAML as plain data, within limits: a few aliases can stand for gigabytes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-MOST_BYTES = 1_000_000  # of a text; of what it stands for, with each alias written out
-MOST_VALUES = 5_000  # which take a second to read, or some on a machine that is busy
+MOST_BYTES = 1_000_000  # of a text, as it is and with every alias written out
+MOST_VALUES = 5_000  # reading them takes a second, or some on a busy machine
 MOST_DEPTH = 20
 MOST_BITS = 1000  # of a number; Python itself does not print one of 15,000
 
 
 class YamlError(ValueError):
-    """Report a text that is no plain data, in words that follow `must be `."""
+    """A text is no plain data; the message continues the words `must be `."""
 
 
 def read_text(path: Path) -> str:
@@ -32,7 +32,7 @@ def read_text(path: Path) -> str:
 def read_yaml(text: str) -> Any:
     """Read YAML 1.2 as plain data: lists, mappings, texts, numbers, booleans, null.
 
-    A date stays the text that it is. Anchors and aliases may be used.
+    A date stays a text. Anchors and aliases may be used.
 
     Raises:
         YamlError: the text is no YAML, has a tag or a duplicate key, or breaks a limit.

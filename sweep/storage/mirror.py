@@ -92,7 +92,8 @@ class MirroredStorage(InMemoryStorage):
     def widen(self, study_id: int, name: str, distribution: BaseDistribution) -> None:
         """Give all trials of a study a wider distribution of a parameter.
 
-        To samplers a parameter with two distributions is none that they could model.
+        Samplers drop a parameter whose trials disagree on its distribution; so rewrite it in all
+        trials.
         """
         with self._lock:
             self._check_study_id(study_id)

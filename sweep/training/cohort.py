@@ -2,13 +2,13 @@
 
 A cohort has S slots of G lanes; a slot holds one trial, one replicate a lane. Where a trial
 has more replicates than a slot has lanes, they are trained in rounds, one after another.
-Neighbours may be anywhere in their training, diverge or be replaced without a trial
-noticing; a slot that nobody uses is trained along and never read, or left out where it is
-behind the last one and that changes no bit. One thread owns a cohort.
+A trial's result does not depend on its neighbours: they may be at any epoch, diverge or be
+replaced. Empty slots are trained but never read; trailing ones are skipped where that is
+bit-neutral. One thread owns a cohort.
 
 A GPU is given the next epoch before the losses of the last one are read, so that it never waits
-for the host: not past the end of a trial, whose lanes are measured first. So the lanes of a trial
-that diverges or is stopped there train an epoch more, which nothing reads.
+for the host. The exception is the last epoch of a trial: its lanes are measured first. The lanes
+of a trial that diverges, or is stopped, train one epoch more, which nothing reads.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ from sweep.training.optimizers import Columns, Optimizer
 from sweep.training.transfer import sent
 from sweep.training.vmapped import Stacked, stack_buffers
 
-# MKL picks a kernel by the address of each matrix, so that the last bit of a product would depend
-# on the slot. In this mode, read at its first call, it does not, at about the same speed.
+# By default MKL picks a kernel by the address of each matrix: the last bit of a product would
+# depend on the slot. In this mode it does not, at about the same speed. MKL reads it once.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 
@@ -98,7 +98,7 @@ class Lanes:
 
     @property
     def same_in_any_number(self) -> bool:
-        """Whether a lane comes to the same bits in any number of lanes; so that they `resize`."""
+        """Whether a lane's bits do not depend on the number of lanes; then `resize` is allowed."""
         return bool(self._mlp) and self._device.type == "cpu" and not self.recipe.compile
 
     @torch.no_grad()
@@ -193,10 +193,10 @@ class Lanes:
         lanes(self._lr).copy_(lanes(self._columns.lr))
 
     def _run(self, name: Hashable, work: graph.Work) -> None:
-        """Do work on the lanes; where the recipe says so by replaying what it was the first time.
+        """Do work on the lanes, as a CUDA graph if the recipe says so: captured once, replayed.
 
-        A replay does again what was done to the same tensors: no number of Python's may change
-        from one time to the next, and no tensor may be replaced.
+        A graph bakes in Python numbers and the addresses of tensors: pass what varies in tensors,
+        and never replace one.
         """
         if not self.recipe.cuda_graph:
             work()

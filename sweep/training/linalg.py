@@ -1,11 +1,9 @@
-"""Products and sums, lane by lane, that come to the same bits wherever a lane lies.
+"""Products and sums of all lanes, whose bits do not depend on where a lane lies in memory.
 
-Products are made by the faster of the two libraries that are there.
-
-torch multiplies by Intel's MKL, which makes no use of AVX-512 on AMD's CPUs. The OpenBLAS that
-comes with numpy does: 230 against 110 GFLOP/s on an EPYC of family 26 (one thread, 1,024³ in
-float32; `tests/benchmarks/floor.py`). Either, MKL in the mode that `lanes` sets, comes to the same
-bits wherever a matrix lies and however many are beside it.
+torch multiplies by Intel's MKL, which does not use AVX-512 on AMD's CPUs. The OpenBLAS that comes
+with numpy does: 230 against 110 GFLOP/s on an EPYC of family 26 (one thread, 1,024³ in float32;
+`tests/benchmarks/floor.py`). So the faster of the two makes the products. Both libraries give
+bit-identical products for any address and batch size (MKL only in the mode set in lanes.py).
 """
 
 from __future__ import annotations

@@ -23,14 +23,14 @@ def test_verdict_when_a_penalty_helps() -> None:
     said = _said({1e-2: [4.0, 7.0, 1.0], 1e-1: _around(9.0)}, [8.0, 11.0, 5.5])
     assert said == (
         "alpha = 0.01 is best: validation loss 4.0000 ± 1.7321; it beats no penalty "
-        "(alpha = 0 has 8.1667) by 4.1667 ± 0.1667 (paired). The folds do not tell 0.01 to 0.1 "
-        "apart from it (95 %, paired)."
+        "(alpha = 0 has 8.1667) by 4.1667 ± 0.1667 (paired). Any alpha from 0.01 to 0.1 does "
+        "as well within the noise of the folds (95 %, paired)."
     )
 
 
 def test_verdict_when_help_is_not_shown() -> None:
     said = _said({1e-2: [1.0, 2.0, 3.0]}, [1.0, 2.0, 3.3])  # gain 0.1 ± 0.1
-    assert "; that a penalty helps is not shown (alpha = 0 has 2.1000; " in said
+    assert "; a penalty is not shown to help (alpha = 0 has 2.1000; " in said
     assert "paired gain 0.1000 ± 0.1000, less than 4.3 standard errors)." in said
     assert "beats" not in said
 
@@ -55,7 +55,7 @@ def test_verdict_at_the_low_end_where_nothing_is_gained() -> None:
     said = _said({1e-4: _around(1.0)}, _around(1.0))
     assert said.endswith(
         " The best lies at the low end of the range (0.0001);"
-        " smaller is not told apart from no penalty."
+        " within the noise, smaller values are the same as no penalty."
     )
 
 
@@ -96,7 +96,7 @@ def test_verdict_after_widening() -> None:
 def test_verdict_before_the_control_is_trained() -> None:
     study = made_study({1e-2: _around(1.0)})
     study._storage._studies[study._study_id].user_attrs.pop("baseline")  # type: ignore[attr-defined]
-    assert "; no control (alpha = 0) has been trained yet." in verdict(Finished.read(study))
+    assert "; the control (alpha = 0) has not been trained yet." in verdict(Finished.read(study))
 
 
 def test_verdict_at_alpha_max() -> None:
@@ -117,8 +117,8 @@ def test_verdict_when_the_control_diverged() -> None:
 def test_verdict_of_a_single_split() -> None:
     said = _said({1e-2: [1.0]}, [1.5], spec={"replicates": {"n_folds": 1}})
     assert said == (
-        "alpha = 0.01 is best: validation loss 1.0000; alpha = 0 has 1.5000, 0.5000 more, and one "
-        "training of each cannot tell how sure that is."
+        "alpha = 0.01 is best: validation loss 1.0000; alpha = 0 has 1.5000, which is 0.5000 "
+        "more; one training of each says nothing about how sure that is."
     )
 
 

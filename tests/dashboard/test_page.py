@@ -121,7 +121,7 @@ def test_before_the_control_has_ended_there_are_figures() -> None:
     study = pictured()
     del study._storage._studies[study._study_id].user_attrs["baseline"]  # type: ignore[attr-defined]
     publish(study)
-    assert "no control" in get_note(study)
+    assert "the control (alpha = 0) has not been trained" in get_note(study)
     assert len(plots(study)) == len(SHOWN)
 
 

@@ -127,7 +127,7 @@ def test_colours_change_with_the_theme() -> None:
 def test_curves_run_along_the_strength() -> None:
     found = traces(curve(VALUES, [7.0, 7.0, 7.0]))
     names = ["± 1 standard error", "validation loss", "training loss", "α = 0: 7"]
-    assert [*found] == [*names, "not told apart from best"]
+    assert [*found] == [*names, "as good as best, within noise"]
     assert found["validation loss"]["x"] == [1e-3, 1e-2, 1e-1]
     assert found["validation loss"]["y"] == pytest.approx([5.0, 2.4, 2.0])
     assert found["training loss"]["y"] == pytest.approx([2.5, 1.2, 1.0])
@@ -181,7 +181,7 @@ def test_the_strengths_not_told_apart_from_the_best_are_shaded() -> None:
     shapes = curve(values)["layout"]["shapes"]
     (shade,) = (shape for shape in shapes if shape["type"] == "rect" and shape["xref"] == "x")
     assert (shade["x0"], shade["x1"]) == pytest.approx((10**-2.5, 1e-1), rel=1e-4)
-    assert "not told apart from best" in traces(curve(values))
+    assert "as good as best, within noise" in traces(curve(values))
 
 
 def test_without_a_control_and_1se_only_best_is_marked() -> None:

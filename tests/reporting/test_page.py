@@ -161,10 +161,10 @@ def test_a_test_result_of_params_no_longer_chosen_says_so(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("replicates", "told"),
     [
-        ({"n_folds": 1}, "A single training each: nothing tells how sure"),
+        ({"n_folds": 1}, "A single training each: there is no standard error"),
         ({"n_folds": 1, "n_seeds": 3}, "error over the seeds of one split. best: the smallest"
          " value. Gains are paired by seed."),
-        ({"n_folds": 3}, "over 3 folds. best: the smallest value; 1se: the strongest"),
+        ({"n_folds": 3}, "over 3 folds. best: the smallest value; 1se: the largest strength"),
     ],
 )  # fmt: skip
 def test_the_caption_says_what_errors_are_over(

@@ -187,7 +187,10 @@ def test_bytes_are_no_study_file(tmp_path: Path) -> None:
         ("training.lr", "--set: must be key=value, got 'training.lr'"),
         ("=3", "--set: must be key=value, got '=3'"),
         ("training.lr=[1", "--set training.lr: must be valid YAML"),
-        ("study_name.x=1", "--set study_name.x: study_name has no keys inside, got 'x' there"),
+        (
+            "study_name.x=1",
+            "--set study_name.x: study_name must hold keys, got 'x'. Set study_name itself",
+        ),
     ],
 )
 def test_an_override_that_is_none(tmp_path: Path, override: str, said: str) -> None:
