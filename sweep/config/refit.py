@@ -12,6 +12,7 @@ from sweep.config.export import read_config, read_params
 from sweep.config.fitted import Estimate, Fit, Row, sentence
 from sweep.config.network import Network
 from sweep.config.train import Trained, train_seeds
+from sweep.config.training_loop import Config
 from sweep.data.holdout import (
     describe_preprocessing,
     make_refit_problem,
@@ -33,7 +34,7 @@ MANY_MORE = 1.25  # times the rows of the search: from there on the line on alph
 
 
 def fit(
-    config_path: str | Path,
+    config: str | Path | Config,
     output: str | Path | None = None,
     *,
     device: str | None = None,
@@ -46,8 +47,9 @@ def fit(
     Test rows are neither trained on nor do they choose which network is written.
 
     Args:
-        config_path: a file of `sweep export`. Paths inside its study are looked up in the folder
-            that it names (`provenance.folder`), its own, the one above, and the working one.
+        config: a file of `sweep export`, or what `load_config` read from it. Paths inside its
+            study are looked up in the folder that it names (`provenance.folder`), its own, the
+            one above, and the working one.
         output: where the weights go; a card is written beside them as `.md`. By default the
             config's own name with `.safetensors`.
         device: another device than the study's: auto, cpu, cuda, cuda:N.
@@ -61,21 +63,21 @@ def fit(
     use_one_thread()
     use_full_precision()
     keep_freed_memory()
-    path = Path(config_path)
-    config = read_config(path)  # first: what is no file has no name to give another suffix
+    path = _path(config)
+    content = read_config(path)  # first: what is no file has no name to give another suffix
     weights_path = _weights_path(path, output)
-    plan, params = _plan(config, path, device)
+    plan, params = _plan(content, path, device)
     none = {**params, plan.spec.strength: 0.0}
     trained = train_seeds(plan, [plan.setting(params), plan.setting(none)], on_progress)
     chosen, without = trained.row(0, params), trained.row(1, none)
     network = _network(plan, trained, path)
     result = Fit(
-        plan.spec, chosen, without, plan.problem.train.shape[1], config["n_rows"],
+        plan.spec, chosen, without, plan.problem.train.shape[1], content["n_rows"],
         len(plan.dataset.y_test), N_SEEDS, trained.best,
-        tuple(_warnings(config, plan, chosen, without)),
+        tuple(_warnings(content, plan, chosen, without)),
         weights_path, weights_path.with_suffix(".md"),
     )  # fmt: skip
-    write_files(result, network, config)
+    write_files(result, network, content)
     return result
 
 
@@ -93,6 +95,15 @@ def _network(plan: Plan, trained: Trained, path: Path) -> Network:
 
 
 # --- the config, and what it comes to here
+
+
+def _path(config: str | Path | Config) -> Path:
+    path = config.path if isinstance(config, Config) else config
+    if path is None:
+        raise UsageError(
+            "config: must be a file of `sweep export`, got one made in Python. Give the file"
+        )
+    return Path(path)
 
 
 def _weights_path(path: Path, output: str | Path | None) -> Path:

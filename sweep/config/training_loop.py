@@ -25,10 +25,16 @@ class Config:
 
     Which tensors are weights is decided on the model at hand, by the study's rule: two
     dimensions or more, no bias, no norm layer, not matched by `penalty.exempt`.
+
+    Attributes:
+        spec: the study.
+        params: the chosen trial's.
+        path: the file that it was read from.
     """
 
     spec: StudySpec
     params: dict[str, float]
+    path: Path | None = None
 
     @property
     def alpha(self) -> float:
@@ -153,7 +159,7 @@ def load_config(path: str | Path) -> Config:
     """
     config = read_config(Path(path))
     spec = parse_spec(upgraded(config["spec"]), str(path), Path(path).parent)
-    return Config(spec, read_params(config, spec, Path(path)))
+    return Config(spec, read_params(config, spec, Path(path)), Path(path))
 
 
 def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
