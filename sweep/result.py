@@ -23,13 +23,17 @@ from sweep.runner.run import run_study
 from sweep.search.point import Point
 from sweep.spec.files import locate
 from sweep.spec.study import StudySpec
+from sweep.spec.tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
 
-MEASURED = ("train_loss", "val_accuracy", "val_r2", "norm", "sparsity", "inputs_used")
+MEASURED = (
+    "train_loss", *(task.score.attribute for task in TASKS.values()), "norm", "sparsity",
+    "inputs_used",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
 def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     from sweep.analysis.selection import compared
 
-    score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
+    score = finished.spec.task.score.attribute
     params = list(finished.trials[0].params)
     header = ("", *params, f"{finished.spec.objective.metric} ± SE", score, "norm", "zeros")
 

@@ -95,16 +95,11 @@ def _table(fit: Fit) -> str:
 
 def _how_measured(fit: Fit) -> str:
     drawn = ", order and draw of the rows" if fit.spec.data.train_rows else " and order of rows"
-    loss = (
-        "mean cross-entropy"
-        if fit.spec.data.task == "classification"
-        else "mean squared error of the target as scaled"
-    )
     text = (
         f"Mean ± standard error over {fit.n_seeds} seeds (first weights{drawn}), not over"
-        f" test rows: other test rows would give other numbers. Loss: {loss}. This file is seed"
-        f" {fit.saved_seed}, the one with the lowest training loss; test rows were neither"
-        " trained on nor used to choose it."
+        f" test rows: other test rows would give other numbers."
+        f" Loss: {fit.spec.task.loss}. This file is seed {fit.saved_seed}, the one with the"
+        " lowest training loss; test rows were neither trained on nor used to choose it."
     )
     if "calibration_error" in fit.saved:
         text += (

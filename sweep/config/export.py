@@ -85,21 +85,21 @@ def equivalents(
     else:
         found |= {"keras_l1": alpha * ratio, "keras_l2": alpha * (1 - ratio)}
     linear = getattr(spec.model, "hidden", None) == ()
-    if linear and alpha > 0:
-        found |= _sklearn(spec.data.task, alpha, ratio, n_rows, n_outputs)
+    if linear and alpha > 0 and spec.data.task in _SKLEARN:
+        found |= _SKLEARN[spec.data.task](alpha, ratio, n_rows, n_outputs)
     return found
 
 
-def _sklearn(
-    task: str, alpha: float, ratio: float, n_rows: int, n_outputs: int
-) -> dict[str, float]:
-    if task == "classification":
-        if ratio not in (0, 1):
-            return {}
-        # Of two classes scikit-learn models the one difference w of our two rows, which at the
-        # optimum are ±w/2: half the squared norm, the same absolute one.
-        share = 1 if ratio == 1 or n_outputs == 2 else 2
-        return {"sklearn_C": 1 / (share * alpha * n_rows)}
+def _logistic(alpha: float, ratio: float, n_rows: int, n_outputs: int) -> dict[str, float]:
+    if ratio not in (0, 1):
+        return {}
+    # Of two classes scikit-learn models the one difference w of our two rows, which at the
+    # optimum are ±w/2: half the squared norm, the same absolute one.
+    share = 1 if ratio == 1 or n_outputs == 2 else 2
+    return {"sklearn_C": 1 / (share * alpha * n_rows)}
+
+
+def _least_squares(alpha: float, ratio: float, n_rows: int, _: int) -> dict[str, float]:
     if ratio == 0:
         return {"sklearn_ridge_alpha": alpha * n_rows}
     if ratio == 1:
@@ -108,6 +108,13 @@ def _sklearn(
         "sklearn_elasticnet_alpha": alpha * ratio / 2 + alpha * (1 - ratio),
         "sklearn_elasticnet_l1_ratio": ratio / 2 / (ratio / 2 + 1 - ratio),
     }
+
+
+# scikit-learn's linear models have these losses: of alpha, l1_ratio, rows and outputs.
+_SKLEARN: dict[str, Callable[[float, float, int, int], dict[str, float]]] = {
+    "classification": _logistic,
+    "regression": _least_squares,
+}
 
 
 def _provenance(spec: StudySpec, choice: Point, attrs: dict[str, Any]) -> dict[str, Any]:

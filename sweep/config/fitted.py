@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from sweep.spec.study import StudySpec
+from sweep.spec.tasks import TASKS
 from sweep.stats import paired_gain, plus_minus, standard_error, t_quantile
 
 # Metrics in the order in which they are shown; the first four are of the test rows.
 METRICS: Mapping[str, str] = {
-    "loss": "test loss", "accuracy": "test accuracy", "r2": "test R²",
+    "loss": "test loss",
+    **{task.score.name: f"test {task.score.words}" for task in TASKS.values()},
     "calibration_error": "test calibration error", "train_loss": "training loss",
     "norm": "norm", "sparsity": "zeros",
 }  # fmt: skip
@@ -153,10 +155,10 @@ def sentence(fit: Fit) -> str:
     if not none:
         return f"{text}; without a penalty ({name} = 0) every seed diverged."
     text += f", without a penalty {none['loss']}: {_compare(fit)}"
-    score = "accuracy" if "accuracy" in chosen else "r2"
-    if score in chosen and score in none:
-        word = METRICS[score].removeprefix("test ")
-        text += f"; {word} {chosen[score].mean:.3f} against {none[score].mean:.3f}"
+    score = fit.spec.task.score
+    if score.name in chosen and score.name in none:
+        values = f"{chosen[score.name].mean:.3f} against {none[score.name].mean:.3f}"
+        text += f"; {score.words} {values}"
     return f"{text}."
 
 

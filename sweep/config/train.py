@@ -23,6 +23,7 @@ from sweep.errors import SweepError
 from sweep.plan.plan import Plan
 from sweep.runtime import is_out_of_memory
 from sweep.spec.resolved import Setting
+from sweep.spec.tasks import TASKS
 from sweep.training.lanes import Lanes
 from sweep.training.layout import Tensors
 from sweep.training.messages import Array, Measures
@@ -130,13 +131,11 @@ def _measure(lanes: Lanes, seeds: range) -> dict[str, Array]:
     """Measure every lane, (L,) each; validation rows are the test rows."""
     measures = Measures.joined([*lanes.measure(seeds, range(lanes.shape[0])).values()])
     problem = lanes.problem
-    found = {"loss": measures.val_loss}
-    if problem.task == "regression":
-        found["r2"] = measures.val_score
-    else:
+    task = TASKS[problem.task]
+    found = {"loss": measures.val_loss, task.score.name: measures.val_score}
+    if task.has_classes:
         out = lanes.predict(seeds)
         y = problem.y_clean[problem.val[seeds[0]]]  # the same test rows for all
-        found["accuracy"] = measures.val_score
         found["calibration_error"] = calibration_error(out, y.expand(out.shape[:2]))
     return found | {
         "train_loss": measures.train_loss, "norm": measures.norm, "sparsity": measures.sparsity

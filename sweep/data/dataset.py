@@ -40,7 +40,8 @@ class Dataset:
         y: (N,) int64 class index in 0..C-1, or float64 target.
         groups: (N,) int64; rows of one group stay in one fold. None: no groups.
         X_test, y_test: the held-out rows, of the same kinds; the search never sees them.
-        classes: names of the classes by index, () for regression.
+        task: what is predicted, as in the study file.
+        classes: names of the classes by index, () where targets are numbers.
         content_hash: 16 hex digits of a hash of all the rows, search and test.
     """
 
@@ -49,6 +50,7 @@ class Dataset:
     groups: np.ndarray | None
     X_test: Features
     y_test: np.ndarray
+    task: str
     classes: tuple[str, ...]
     content_hash: str
 
@@ -57,7 +59,7 @@ def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
     """Read a source and hold its test rows out.
 
     Test rows are those that the source itself brings, or else a share of `test_fraction`:
-    stratified for classification, whole groups where there are groups.
+    stratified by class, whole groups where there are groups.
 
     Args:
         data: the study's data section.
@@ -81,7 +83,7 @@ def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
             f"data.test_fraction: must leave rows of every class, got {data.test_fraction:g}, "
             f"which leaves none of {rows.classes[lost[0]]!r} ({data.source}). Lower it"
         )
-    return Dataset(X, y, groups, X_test, y_test, rows.classes, content_hash)
+    return Dataset(X, y, groups, X_test, y_test, data.task, rows.classes, content_hash)
 
 
 def noisy_labels(dataset: Dataset, share: float, study_seed: int) -> np.ndarray:
@@ -114,7 +116,7 @@ class Rows:
         groups: (N,) int64, or None.
         X_test: (T, *features) of X's kind, or None; rows that the source itself holds out.
         y_test: (T,) of y's kind, or None.
-        classes: names of the classes by index; () for regression.
+        classes: names of the classes by index; () where targets are numbers.
     """
 
     X: Features

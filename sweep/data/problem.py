@@ -41,8 +41,8 @@ class Problem:
         val_size: (R,) int64 valid entries of `val`.
         y_scale: (R,) float; a scaled target times this is in the user's units.
         replicates: (fold, seed index) of each replicate; r = fold * n_seeds + seed index.
-        task: `classification` or `regression`.
-        n_outputs: C, or 1 for regression.
+        task: what is predicted, as in the study file.
+        n_outputs: C, or 1 where targets are numbers.
         feature_shape: shape of one row of X.
     """
 
@@ -132,7 +132,7 @@ def joined(
         val_size=torch.from_numpy(val_size),
         y_scale=torch.from_numpy(y_scale.astype(np.float32)),
         replicates=tuple(replicates),
-        task="classification" if dataset.classes else "regression",
+        task=dataset.task,
         n_outputs=len(dataset.classes) or 1,
         feature_shape=X.shape[1:],
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from sweep.data.features import LARGEST, MANY, as_array
 from sweep.data.refuse import refuse, refuse_first
+from sweep.spec.tasks import TASKS
 
 # Arrays of numbers are read without pandas, which takes a while to import.
 if TYPE_CHECKING:
@@ -67,19 +68,19 @@ def coding(y: Column, task: str, names: Any, where: str) -> tuple[Encode, tuple[
 
     Args:
         y: the targets of all rows but those that the source itself holds out.
-        task: `classification` or `regression`.
+        task: what is predicted.
         names: of the classes, in their order; None names them as they are written.
         where: the source.
 
     Returns:
         A function of a column (B,) that returns int64 class indices or float64 targets (B,), and
-        the names of the classes by index, () for regression.
+        the names of the classes by index, () where targets are numbers.
 
     Raises:
         UsageError: in one line, when y are hardly classes; by the function, when it meets a
             target that is not one of them, or no number.
     """
-    if task == "regression":
+    if not TASKS[task].has_classes:
         return partial(_floats, where=where), ()
     labels, counts = np.unique(_labels(y), return_counts=True)
     if labels.dtype.kind == "f" and len(labels) > MANY:

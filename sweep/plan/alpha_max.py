@@ -21,6 +21,7 @@ from torch import Tensor
 from sweep.data.problem import Problem
 from sweep.training.layout import Flat
 from sweep.training.linalg import product
+from sweep.training.losses import LOSSES
 from sweep.training.optimizers import Adam, Columns
 
 STARTS, STEPS = 64, 100
@@ -50,26 +51,20 @@ def alpha_max(
     if l1_ratio == 0:
         return _ascend(x, r, 2, seed) / 2
     largest = _ascend(x, r, 1, seed)
-    return float((_null_loss(problem, r) * largest).sqrt()) / 2
+    return float((_null_loss(problem) * largest).sqrt()) / 2
 
 
 def _gradient(problem: Problem, replicate: int) -> tuple[Tensor, Tensor]:
     """Return x (n, F) and r (n, C) of a replicate, in float64."""
     rows = problem.train[replicate]
     x, y = problem.X[rows].flatten(1).double(), problem.y[rows]
-    if problem.task == "regression":
-        return x, 2 * (y.double() - y.double().mean())[:, None]
-    onehot = torch.nn.functional.one_hot(y, problem.n_outputs).double()
-    return x, onehot - onehot.mean(0)
+    return x, LOSSES[problem.task].null(y, problem.n_outputs).pull
 
 
-def _null_loss(problem: Problem, r: Tensor) -> Tensor:
-    """Return the loss at W = 0 with the best bias: variance or entropy."""
-    if problem.task == "regression":
-        return r.square().mean() / 4
+def _null_loss(problem: Problem) -> Tensor:
+    """Return the loss at W = 0 with the best bias."""
     y = problem.y[problem.train[0]]
-    p = torch.bincount(y, minlength=problem.n_outputs).double() / len(y)
-    return -torch.xlogy(p, p).sum()
+    return LOSSES[problem.task].null(y, problem.n_outputs).loss
 
 
 @torch.no_grad()

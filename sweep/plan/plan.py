@@ -122,7 +122,7 @@ def make_plan(spec: StudySpec) -> Plan:
     width, workers = _width(spec, problem, each, device)
     recipe = _recipe(spec, device)
     return Plan(
-        spec, span, width, workers, problem.task, dataset.content_hash,
+        spec, span, width, workers, dataset.content_hash,
         _about(spec, problem, layout, device),
         dataset, problem.to(device, torch.float32), factory, recipe, layout, each,
     )  # fmt: skip

@@ -35,13 +35,13 @@ class Table:
 def key_numbers(finished: Finished) -> Table:
     """Return the key numbers of no penalty and of the choices, a column each."""
     columns = compared(finished)
-    score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
+    score = finished.spec.task.score
     train = "train_loss_clean" if finished.spec.data.label_noise else "train_loss"
     rows: list[tuple[str, Cell]] = [
         *((sign(finished.spec) if name == finished.spec.strength else name, _param(name))
           for name in finished.trials[0].params),
         (metric_words(finished.spec), lambda point: plus_minus(point.value, point.value_se)),
-        _score(score),
+        (f"validation {score.words}", _number(score.attribute, score.form)),
         (training_words(finished.spec), _number(train, ".4f")),
         ("norm of the weights", _number("norm", ".4g")),
         ("exact zeros", _number("sparsity", ".1%")),
@@ -70,14 +70,14 @@ def _study_row(finished: Finished) -> tuple[str, ...]:
     best, base = finished.choose("best"), finished.baseline
     strength = finished.spec.strength
     norm = "decoupled" if strength == "weight_decay" else finished.spec.penalty.norm
-    score = "val_r2" if finished.spec.data.task == "regression" else "val_accuracy"
-    name, tell = _score(score)
+    score = finished.spec.task.score
+    tell = _number(score.attribute, score.form)
     return (
         finished.study_name, norm, f"{sign(finished.spec)} = {best.at:.3g}",
         plus_minus(best.value, best.value_se),
         plus_minus(base.value, base.value_se) if base
         else "diverged" if finished.has_control else DASH,
-        _gain(finished, best), f"{name.removeprefix('validation ')} {tell(best)}",
+        _gain(finished, best), f"{score.words} {tell(best)}",
         _number("sparsity", ".1%")(best), str(len(finished.trials)),
     )  # fmt: skip
 
@@ -152,11 +152,6 @@ def _number(name: str, form: str) -> Cell:
         return DASH if number is None else format(number, form)
 
     return cell
-
-
-def _score(name: str) -> tuple[str, Cell]:
-    words = "validation R²" if name == "val_r2" else "validation accuracy"
-    return words, _number(name, ".3f" if name == "val_r2" else ".1%")
 
 
 def _gain(finished: Finished, choice: Point) -> str:

@@ -19,7 +19,7 @@ def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict
         "value_se": standard_error(values, spec.replicates.n_folds),
         "replicate_values": values.tolist(),
         "train_loss": float(result.train_loss.mean()),
-        _score_name(plan.task): float(result.val_score.mean()),
+        spec.task.score.attribute: float(result.val_score.mean()),
         "norm": size,
         "penalty": params[spec.strength] * size,
         "sparsity": float(result.sparsity.mean()),
@@ -32,7 +32,3 @@ def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict
     if spec.strength == "weight_decay":
         del attrs["penalty"]  # decoupled decay is no term of the loss
     return float(values.mean()), attrs
-
-
-def _score_name(task: str) -> str:
-    return "val_r2" if task == "regression" else "val_accuracy"

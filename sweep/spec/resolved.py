@@ -47,7 +47,6 @@ class Outline:
     span: Range
     width: int  # lanes
     workers: int  # processes that share them
-    task: str  # classification or regression
     data_hash: str  # of the rows
     about: dict[str, Any]  # facts of the problem for the exported config
 

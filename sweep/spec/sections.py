@@ -11,6 +11,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from sweep.spec.tasks import TASKS, TaskName
+
 
 def _in_float32(value: float) -> float:
     if not 1e-30 <= value <= 1e30:  # nor does the logarithm of a subnormal number say anything
@@ -52,7 +54,7 @@ class DataSpec(Section):
         description="Column that tells which rows belong together: they stay in one fold. Only"
         " with a table (CSV, Parquet).",
     )
-    task: Literal["classification", "regression"] = Field(
+    task: TaskName = Field(
         "classification",
         description="Predict a class (loss: cross-entropy) or a number (loss: squared error).",
     )
@@ -80,9 +82,9 @@ class DataSpec(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.label_noise and self.task == "regression":
+        if self.label_noise and not TASKS[self.task].has_classes:
             raise ValueError(
-                "label_noise: must be 0 for regression, got "
+                f"label_noise: must be 0 for {self.task}, got "
                 f"{self.label_noise}. Remove it, or set task: classification"
             )
         return self

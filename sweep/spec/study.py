@@ -22,6 +22,7 @@ from sweep.spec.sections import (
     Section,
     SgdSpec,
 )
+from sweep.spec.tasks import TASKS, Task
 
 DEFAULT_STORAGE = "sqlite:///studies/out/studies.db"
 OPEN_ENDED = ("random", "qmc", "grid")  # samplers that do not learn from results
@@ -114,6 +115,11 @@ class StudySpec(Section):
         return "weight_decay" if self.training.optimizer == "adamw" else "alpha"
 
     @property
+    def task(self) -> Task:
+        """What is predicted: its words and its score."""
+        return TASKS[self.data.task]
+
+    @property
     def in_flight(self) -> int | None:
         """How far asks run ahead of results; None: without a limit.
 
@@ -194,8 +200,10 @@ def _1se_needs_folds(spec: StudySpec) -> str | None:
 
 
 def _error_needs_classes(spec: StudySpec) -> str | None:
-    if spec.objective.metric == "val_error" and spec.data.task == "regression":
-        return "objective.metric: must be val_loss for regression, got val_error. Use val_loss"
+    if spec.objective.metric == "val_error" and not spec.task.has_classes:
+        return (
+            f"objective.metric: must be val_loss for {spec.data.task}, got val_error. Use val_loss"
+        )
     return None
 
 

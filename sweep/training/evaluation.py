@@ -7,7 +7,7 @@
 | m | rows of a replicate: validation rows (those of the largest fold), or training rows |
 | C | outputs |
 
-Outputs are (L, C, m): the few classes are the slow axis, as `row_losses` wants them. Nothing waits
+Outputs are (L, C, m): the few classes are the slow axis, as losses want them. Nothing waits
 for the device but the end of `measures`.
 """
 
@@ -22,6 +22,7 @@ from torch import Tensor
 from sweep.data.problem import Problem
 from sweep.training.layout import Layout, Tensors
 from sweep.training.linalg import sums
+from sweep.training.losses import LOSSES, Hits
 from sweep.training.messages import Measures
 from sweep.training.mlp import outputs
 from sweep.training.modules import MLP
@@ -44,7 +45,7 @@ class Evaluation:
         mlp: their module, where it is an MLP trained fused: evaluated by products alone.
         layout: of their parameters.
         shape: slots and places, (S, G).
-        variance: of each replicate's validation targets (R,), where R² is to be measured.
+        levels: see `levels`.
 
     Attributes:
         slots_measured_at_once: so many fit the memory.
@@ -52,9 +53,10 @@ class Evaluation:
 
     def __init__(
         self, problem: Problem, stacked: Stacked, mlp: MLP | None, layout: Layout,
-        shape: tuple[int, int], variance: Tensor | None,
+        shape: tuple[int, int], levels: Tensor | None,
     ):  # fmt: skip
         self._problem, self._stacked, self._mlp = problem, stacked, mlp
+        self._loss = LOSSES[problem.task]
         outputs_of_layers = (place.shape[0] for place in layout.places if place.shape)
         widest = max(*outputs_of_layers, math.prod(problem.feature_shape))
         device, (slots, places) = problem.X.device.type, shape
@@ -67,7 +69,7 @@ class Evaluation:
         slots = AT_ONCE if device == "cpu" else slots
         self._entries, self._widest = ENTRIES[device], widest
         self._rows_at_once = max(1, self._entries // (slots * places * widest))
-        self._variance = variance
+        self._levels = levels
 
     def losses(self, tensors: Tensors, replicates: range) -> Tensor:
         """Return every lane's mean validation loss, (L,).
@@ -114,13 +116,13 @@ class Evaluation:
     def _scores(
         self, out: Tensor, target: Tensor, sizes: Tensor, loss: Tensor, replicates: range
     ) -> Tensor:
-        """Return R² or accuracy, (L,)."""
-        if self._variance is not None:
-            (variance,) = self._of_places(replicates, self._variance)
-            return 1 - loss / self._per_lane(variance, len(out))
-        # max finds what argmax finds, several times as fast along a slow axis.
-        hits = (out.max(1).indices == self._per_lane(target, len(out))).to(out)
-        return masked_mean(hits, self._per_lane(sizes, len(out)))
+        """Return the task's score, (L,)."""
+        if isinstance(self._loss.score, Hits):
+            hits = self._loss.score.rows(out, self._per_lane(target, len(out)))
+            return masked_mean(hits, self._per_lane(sizes, len(out)))
+        assert self._levels is not None
+        (level,) = self._of_places(replicates, self._levels)
+        return 1 - loss / self._per_lane(level, len(out))
 
     def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
         """Take what belongs to the replicate at each place: (R, …) to (G, …)."""
@@ -164,19 +166,8 @@ class Evaluation:
 
     def _mean_losses(self, out: Tensor, target: Tensor, sizes: Tensor | None) -> Tensor:
         """Average the data loss of outputs (L, C, m) over targets (G, m): (L,)."""
-        losses = row_losses(out.mT, self._per_lane(target, len(out)), self._problem.task)
+        losses = self._loss.rows(out.mT, self._per_lane(target, len(out)))
         return masked_mean(losses, None if sizes is None else self._per_lane(sizes, len(out)))
-
-
-def row_losses(out: Tensor, y: Tensor, task: str) -> Tensor:
-    """Return the data loss of every row, (L, B), of outputs (L, B, C).
-
-    The squared error of the one output; or cross-entropy, with the softmax along the slow
-    axis: with the few classes as the fast axis it takes twenty times as long on a CPU.
-    """
-    if task == "regression":
-        return (out[..., 0] - y).square()
-    return -torch.log_softmax(out.mT, 1).gather(1, y[:, None]).squeeze(1)
 
 
 def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
@@ -187,10 +178,13 @@ def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
     return sums(torch.where(valid, values, 0)) / sizes
 
 
-def target_variance(problem: Problem) -> Tensor:
-    """Return the variance of the target over each replicate's validation rows, (R,)."""
+def levels(problem: Problem) -> Tensor | None:
+    """Return what each replicate's score compares its validation loss with, (R,), if anything."""
+    score = LOSSES[problem.task].score
+    if isinstance(score, Hits):
+        return None
     pairs = zip(problem.val, problem.val_size, strict=True)
-    return torch.stack([problem.y_clean[rows[:m]].var(correction=0) for rows, m in pairs])
+    return torch.stack([score.level(problem.y_clean[rows[:m]]) for rows, m in pairs])
 
 
 def _joined(parts: Sequence[Tensor], dim: int) -> Tensor:

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -31,8 +32,9 @@ from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
 from sweep.spec.seeds import derive
 from sweep.training import cuda_graph as graph
-from sweep.training.evaluation import Evaluation, gather, row_losses, target_variance
+from sweep.training.evaluation import Evaluation, gather, levels
 from sweep.training.layout import Layout, Tensors
+from sweep.training.losses import LOSSES
 from sweep.training.messages import Measures
 from sweep.training.mlp import TRANSPOSED, write_gradient
 from sweep.training.modules import MLP, CounterDropout, Factory, build, dropout_key
@@ -43,6 +45,9 @@ from sweep.training.vmapped import Stacked, stack_buffers
 # By default MKL picks a kernel by the address of each matrix: the last bit of a product would
 # depend on the slot. In this mode it does not, at about the same speed. MKL reads it once.
 os.environ.setdefault("MKL_CBWR", "AUTO")
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,11 @@ class Lanes:
         }
         self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
         self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
-        self._variance = target_variance(problem) if problem.task == "regression" else None
-        if recipe.compile:
-            self._compile()
+        self._loss, self._levels = LOSSES[problem.task], levels(problem)
+        # As functions of lanes: bound methods of these would keep them alive.
+        compiled = partial(torch.compile, dynamic=False) if recipe.compile else _as_it_is
+        self._update = compiled(Lanes._update_mlp) if self._mlp else Lanes._update_any
+        self._summed_loss = compiled(Lanes._sum_losses)
         self._allocate(slots, places)
 
     @property
@@ -121,7 +128,7 @@ class Lanes:
     def _allocate(self, slots: int, places: int) -> None:
         self.shape, lanes = (slots, places), slots * places
         self._evaluation = Evaluation(
-            self.problem, self._stacked, self._mlp, self.layout, self.shape, self._variance
+            self.problem, self._stacked, self._mlp, self.layout, self.shape, self._levels
         )
         self._params = self.layout.flat(self._initial[:1].expand(lanes, -1), places)
         self._grad = self._params.zeros_like()
@@ -140,15 +147,6 @@ class Lanes:
         self._replicate = torch.zeros_like(self._epoch)
         self._losses = ones[:, 0].clone()
         self._graphs: dict[Hashable, graph.Replay | None] = {}  # of the tensors above
-
-    def _compile(self) -> None:
-        """Compile a step of the MLP; of other networks the loss and what autograd makes of it."""
-        if self._mlp:
-            update = torch.compile(self._update, dynamic=False)
-            self._update = update  # type: ignore[method-assign]
-        else:
-            loss = torch.compile(self._loss, dynamic=False)
-            self._loss = loss  # type: ignore[method-assign]
 
     def _seed(self, stream: str, replicate: int, *key: int) -> int:
         return derive(self.recipe.seed, stream, *self.problem.replicates[replicate], *key)
@@ -230,13 +228,19 @@ class Lanes:
         for layer, name in enumerate(self._dropouts):
             keys = dropout_key(self._keys[self._replicate], self._t[:, 0], layer)
             self._buffers[name].copy_(keys)
-        self._update(gather(self.problem.X, rows), gather(self.problem.y, rows))
+        self._update(self, gather(self.problem.X, rows), gather(self.problem.y, rows))
 
-    def _update(self, x: Tensor, y: Tensor) -> None:
-        if self._mlp:
-            write_gradient(self._mlp, self._tensors, self._gradient, x, y, self.problem.task)
-        else:
-            self._differentiate(x, y)
+    def _update_mlp(self, x: Tensor, y: Tensor) -> None:
+        assert self._mlp
+        write_gradient(self._mlp, self._tensors, self._gradient, x, y, self._loss)
+        self._descend()
+
+    def _update_any(self, x: Tensor, y: Tensor) -> None:
+        self._differentiate(x, y)
+        self._descend()
+
+    def _descend(self) -> None:
+        """Step along the gradient."""
         self._t.add_(1)
         self.recipe.optimizer.step(self._params, self._grad, self._state, self._t, self._columns)
 
@@ -245,13 +249,13 @@ class Lanes:
         leaves = {n: v.detach().requires_grad_() for n, v in self._tensors.items()}
         with torch.enable_grad():
             # Lanes share nothing: the gradient of the sum holds each lane's own.
-            loss = self._loss(leaves, x, y)
+            loss = self._summed_loss(self, leaves, x, y)
         grads = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         torch.cat([grad.reshape(-1) for grad in grads], out=self._grad.whole)
 
-    def _loss(self, leaves: Tensors, x: Tensor, y: Tensor) -> Tensor:
+    def _sum_losses(self, leaves: Tensors, x: Tensor, y: Tensor) -> Tensor:
         out = self._stacked.train({**leaves, **self._buffers}, x)
-        return row_losses(out, y, self.problem.task).mean(1).sum()
+        return self._loss.rows(out, y).mean(1).sum()
 
     @torch.no_grad()
     @np.errstate(all="ignore")
@@ -307,3 +311,7 @@ class Lanes:
             name: held[lane].detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, held in self._networks.items()
         }
+
+
+def _as_it_is(function: Function) -> Function:
+    return function

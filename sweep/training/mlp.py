@@ -9,7 +9,7 @@
 | d | gradient of the mean loss by z, as z | |
 
 z = h·Wᵀ + b and the next h = φ(z) forward; ∂W = dᵀ·h, ∂b = Σ_B d and d ← d·W ∘ φ′(z) backward,
-from d = (softmax(z) − onehot(y)) / B or 2(z − y) / B at the output. That is what autograd finds,
+from d = the slope of the loss at the output. That is what autograd finds,
 in little more than half of its operators, which a step of small networks takes much of its time
 for; and each gradient is written where it belongs, instead of being made elsewhere and copied.
 
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from sweep.training.layout import Tensors
 from sweep.training.linalg import affine, product, sums
+from sweep.training.losses import Loss
 from sweep.training.modules import ELU, MLP, SiLU
 
 TRANSPOSED = ("layers.0.weight",)  # parameters that best lie so
@@ -70,7 +71,7 @@ def outputs(model: MLP, params: Tensors, x: Tensor) -> Tensor:
 
 
 def write_gradient(
-    model: MLP, params: Tensors, gradient: Tensors, x: Tensor, y: Tensor, task: str
+    model: MLP, params: Tensors, gradient: Tensors, x: Tensor, y: Tensor, loss: Loss
 ) -> None:
     """Fill `gradient` with that of each lane's mean loss over its rows.
 
@@ -78,11 +79,11 @@ def write_gradient(
         model, params, x: see `outputs`.
         gradient: as params, each matrix contiguous or as its transpose.
         y: (L, B), classes or targets.
-        task: `classification` or `regression`.
+        loss: of outputs and targets.
     """
     layers, activation = _layers(model), ACTIVATIONS[type(model.activation)]
     hs, zs = _forward(layers, activation, params, x)
-    _backward(layers, activation, params, gradient, hs, zs, _slope(zs[-1], y, task))
+    _backward(layers, activation, params, gradient, hs, zs, loss.slope(zs[-1], y))
 
 
 def _layers(model: MLP) -> list[str]:
@@ -118,12 +119,3 @@ def _backward(
             d = activation.backward(d, zs[index - 1], hs[index])
             torch.sum(d, 1, out=gradient[f"{layers[index - 1]}.bias"])
             columns = d.mT
-
-
-def _slope(z: Tensor, y: Tensor, task: str) -> Tensor:
-    """Return d of the output z (L, C, B)."""
-    if task == "regression":
-        return (z - y[:, None]).mul_(2 / y.shape[1])
-    y = y[:, None]
-    slope = torch.softmax(z, 1)
-    return slope.scatter_add_(1, y, torch.full_like(y, -1, dtype=z.dtype)).mul_(1 / y.shape[2])

@@ -15,7 +15,11 @@ def made(
     score: str = "accuracy", optimizer: str = "adam",
 ) -> Fit:  # fmt: skip
     """Make a fit by hand, from the test losses by seed."""
-    spec = parse_spec({"study_name": "x", "training": {"optimizer": optimizer}}, "x", Path("."))
+    tree = {
+        "study_name": "x", "training": {"optimizer": optimizer},
+        "data": {"task": "regression" if score == "r2" else "classification"},
+    }  # fmt: skip
+    spec = parse_spec(tree, "x", Path("."))
     rows = []
     for at, (losses, strength) in enumerate(((chosen, 0.01), (none, 0.0))):
         values = {"loss": tuple(losses.values())}

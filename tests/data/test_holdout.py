@@ -104,7 +104,7 @@ def test_categories_are_those_of_the_search_rows() -> None:
     X = pd.DataFrame({"letter": pd.Series(["a", "b"] * 10, dtype=object)})
     X_test = pd.DataFrame({"letter": pd.Series(["a", "c"], dtype=object)})
     y = np.arange(20) % 2
-    dataset = Dataset(X, y, None, X_test, y[:2], ("n", "y"), "")
+    dataset = Dataset(X, y, None, X_test, y[:2], "classification", ("n", "y"), "")
     problem = make_refit_problem(spec, dataset, 1)
     assert problem.feature_shape == (2,)
     assert problem.X[problem.val[0]].tolist() == [[1, 0], [0, 0]]
@@ -139,7 +139,9 @@ def test_images_are_described_flat() -> None:
 def test_a_tables_columns_are_described(columns: list[str], features: list[Any]) -> None:
     texts = pd.Series(["a", "b", "b", None, "c"], dtype=object)
     X = pd.DataFrame({"n": [1.0, 2.0, 3.0, np.nan, 9.0], "t": texts})[columns]
-    dataset = Dataset(X, np.arange(5) % 2, None, X[:1], np.array([0]), ("n", "y"), "")
+    dataset = Dataset(
+        X, np.arange(5) % 2, None, X[:1], np.array([0]), "classification", ("n", "y"), ""
+    )
     found = describe_preprocessing(study(), dataset, np.arange(3))["features"]
     assert found == [
         pytest.approx(feature) if "mean" in feature else feature for feature in features

@@ -25,8 +25,8 @@ RESULT = Measures(
 )
 
 
-def outline(folder: Path, task: str = "classification", **overrides: Any) -> Outline:
-    return Outline(tiny(folder, **overrides), Range(1e-6, 1.0), 8, 1, task, "", {})
+def outline(folder: Path, **overrides: Any) -> Outline:
+    return Outline(tiny(folder, **overrides), Range(1e-6, 1.0), 8, 1, "", {})
 
 
 def test_a_value_is_the_mean_over_replicates_with_its_error_over_folds(tmp_path: Path) -> None:
@@ -51,7 +51,9 @@ def test_the_error_rate_may_be_the_objective(tmp_path: Path) -> None:
 
 
 def test_a_regression_has_r2(tmp_path: Path) -> None:
-    _, attrs = valued(outline(tmp_path, task="regression"), {"alpha": 1.0}, RESULT)
+    _, attrs = valued(
+        outline(tmp_path, data__task="regression", data__label_noise=0.0), {"alpha": 1.0}, RESULT
+    )
     assert attrs["val_r2"] == pytest.approx(0.75) and "val_accuracy" not in attrs
 
 

@@ -45,7 +45,8 @@ def dataset(
 ) -> Dataset:
     """Make a dataset directly, without test rows of its own unless given."""
     X_test = X[:0] if test is None else test
-    return Dataset(X, np.asarray(y), groups, X_test, np.asarray(y)[: len(X_test)], classes, "")
+    y, task = np.asarray(y), "classification" if classes else "regression"
+    return Dataset(X, y, groups, X_test, y[: len(X_test)], task, classes, "")
 
 
 def numbered(y: Any, groups: Any = None) -> Dataset:
@@ -78,7 +79,8 @@ def table(n: int = 60, seed: int = 0) -> Dataset:
 def regression() -> Dataset:
     """Make a dataset of numbers as targets."""
     rows = measured()
-    return replace(rows, y=np.random.default_rng(1).normal(50, 9, 60), classes=())
+    y = np.random.default_rng(1).normal(50, 9, 60)
+    return replace(rows, y=y, task="regression", classes=())
 
 
 def parts(problem: Problem, name: str) -> tuple[list[np.ndarray], list[np.ndarray]]:

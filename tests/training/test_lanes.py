@@ -17,9 +17,9 @@ from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
 from sweep.training import linalg
 from sweep.training import optimizers as optim
-from sweep.training.evaluation import row_losses
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.layout import Flat
+from sweep.training.losses import LOSSES
 from sweep.training.modules import MLP, Factory, build
 from tests.support import reference
 from tests.support.networks import Recurrent, Tied
@@ -464,15 +464,18 @@ def test_an_alpha_off_by_a_factor_of_two_is_caught(optimizer: str, norm: str) ->
 def test_a_loss_averaged_over_lanes_is_caught(
     monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
-    def averaged(out: Tensor, y: Tensor, task: str) -> Tensor:
-        losses = row_losses(out, y, task)
+    problem = made_up()
+    right = LOSSES[problem.task]
+
+    def averaged(out: Tensor, y: Tensor) -> Tensor:
+        losses = right.rows(out, y)
         return losses / len(out) if torch.is_grad_enabled() else losses
 
-    problem = made_up()
     case = make_case(optimizer, "l2", problem=problem, factory=relu_net(problem))
     trials = side_by_side(settings(optimizer, "l2"))
     assert case.gap(trials) < 1e-9
-    monkeypatch.setattr(sweep.training.lanes, "row_losses", averaged)
+    wrong = {problem.task: right._replace(rows=averaged)}
+    monkeypatch.setattr(sweep.training.lanes, "LOSSES", wrong)
     assert case.gap(trials) > 1e-4
 
 

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 import sweep.training.mlp
-from sweep.training.evaluation import row_losses
+from sweep.spec.tasks import TASKS
 from sweep.training.layout import Layout, Tensors
+from sweep.training.losses import LOSSES
 from sweep.training.mlp import ACTIVATIONS, TRANSPOSED, outputs, write_gradient
 from sweep.training.modules import ACTIVATIONS as MODULES
 from sweep.training.modules import MLP, build
 from sweep.training.vmapped import Stacked
 
 LANES, ROWS, FEATURES, CLASSES = 3, 7, 5, 4
-TASKS = ("classification", "regression")
 
 
 class Lanes:
@@ -27,7 +27,7 @@ class Lanes:
     def __init__(
         self, hidden: list[int], activation: str, task: str, transposed: Sequence[str] = TRANSPOSED
     ):
-        self.task, outputs = task, CLASSES if task == "classification" else 1
+        self.task, outputs = task, CLASSES if TASKS[task].has_classes else 1
         generator = torch.Generator().manual_seed(0)
         modules = [
             build(lambda: MLP(FEATURES, hidden, outputs, activation), seed).double()
@@ -38,7 +38,7 @@ class Lanes:
         self.params = self.layout.flat(torch.stack([self.layout.row(m) for m in modules]))
         x = torch.randn(LANES, ROWS, FEATURES, generator=generator, dtype=torch.float64)
         classes = torch.randint(CLASSES, (LANES, ROWS), generator=generator)
-        self.x, self.y = x, classes if task == "classification" else x.sum(2) + classes
+        self.x, self.y = x, classes if TASKS[task].has_classes else x.sum(2) + classes
 
     @property
     def tensors(self) -> Tensors:
@@ -49,13 +49,13 @@ class Lanes:
         gradient.whole.fill_(torch.nan)  # nothing is added to what was there
         assert isinstance(self.model, MLP)
         views = self.layout.views(gradient)
-        write_gradient(self.model, self.tensors, views, self.x, self.y, self.task)
+        write_gradient(self.model, self.tensors, views, self.x, self.y, LOSSES[self.task])
         return torch.cat(gradient.parts, 1)
 
     def of_autograd(self) -> Tensor:
         leaves = {name: tensor.clone().requires_grad_() for name, tensor in self.tensors.items()}
         out = Stacked(self.model).train(leaves, self.x)
-        loss = row_losses(out, self.y, self.task).mean(1).sum()
+        loss = LOSSES[self.task].rows(out, self.y).mean(1).sum()
         grads = torch.autograd.grad(loss, [leaves[place.name] for place in self.layout.places])
         laid = [
             grad.mT if place.transposed else grad

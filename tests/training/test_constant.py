@@ -7,8 +7,8 @@ import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import log_loss, mean_squared_error
 
-from sweep.data.constant import constant_values
 from sweep.data.problem import make_problem
+from sweep.training.constant import constant_values
 from tests.support.datasets import measured, numbered, regression, study
 
 

@@ -1,0 +1,35 @@
+"""A network that has learned nothing predicts a constant: what that comes to on each replicate.
+
+| symbol | meaning |
+|---|---|
+| R | replicates |
+| n, m | training rows, validation rows of one |
+| C | outputs |
+"""
+
+from __future__ import annotations
+
+from sweep.data.problem import Problem
+from sweep.training.losses import LOSSES, Hits
+
+
+def constant_values(problem: Problem, metric: str) -> list[float]:
+    """Return what predicting a constant comes to in each replicate, (R,).
+
+    The constant is what training rows say without their features: `Loss.constant`. It is measured
+    as trials are, on the validation rows.
+
+    Args:
+        problem: the replicates.
+        metric: `val_loss` (the task's), or `val_error` (the share of rows that are not right).
+    """
+    loss, found = LOSSES[problem.task], []
+    for train, val, size in zip(problem.train, problem.val, problem.val_size, strict=True):
+        target = problem.y_clean[val[: int(size)]][None]
+        out = loss.constant(problem.y[train], problem.n_outputs).expand(1, target.shape[1], -1)
+        if metric == "val_error" and isinstance(loss.score, Hits):
+            losses = 1 - loss.score.rows(out.mT, target)
+        else:
+            losses = loss.rows(out, target)
+        found.append(float(losses.double().mean()))
+    return found
