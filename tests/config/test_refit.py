@@ -333,7 +333,7 @@ def test_without_test_rows_there_is_nothing_to_measure(tmp_path: Path) -> None:
         ({"provenance": None}, r"^config: must have n_rows, spec and provenance to refit"),
         ({"provenance": {"seed": 0}}, r"^config: must have n_rows, spec and provenance to refit"),
         ({"n_rows": None}, r"^config: must have n_rows, spec and provenance to refit"),
-        ({"spec": 3}, r"^config: must have n_rows, spec and provenance to refit"),
+        ({"spec": 3}, r"^config: must be a file written by `sweep export`, got other content"),
         ({"spec": {"study_name": "x", "dat": {}}}, r"^dat: unknown key .* Did you mean data\?"),
         ({"best_params": {"alpha": "much"}}, r"^best_params: must be numbers with alpha among"),
         ({"best_params": {"alpha": -1.0}}, r"^best_params: must be numbers with alpha among"),

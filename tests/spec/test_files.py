@@ -205,7 +205,7 @@ def test_a_missing_name_must_be_given(tmp_path: Path) -> None:
 
 positive = st.floats(1e-12, 1e6)
 share = st.floats(0, 0.99)
-count, hundred = st.integers(1, 10_000), st.integers(1, 100)
+count, few = st.integers(1, 10_000), st.integers(1, 40)
 text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 
 
@@ -249,7 +249,7 @@ trees = st.fixed_dictionaries(
             space=some(alpha=bounds(st.floats(1e-9, 1e-3) | st.just("auto"), st.floats(1e-2, 9)),
                        lr=bounds(st.floats(1e-9, 1e-3), st.floats(1e-2, 9))),
         ),
-        "replicates": some(n_folds=hundred, n_seeds=hundred, holdout=st.floats(0.01, 0.99)),
+        "replicates": some(n_folds=few, n_seeds=few, holdout=st.floats(0.01, 0.99)),
         "selection": st.sampled_from(["best", "1se"]),
     },
 ).filter(lambda tree: tree.get("selection") != "1se" or n_folds(tree) > 2)  # fmt: skip
