@@ -20,7 +20,7 @@ class Search:
     """Propose trials and take their results, on one study that this process owns.
 
     Ask k, and whether trial k is pruned, depend on (study seed, k) and on the results of trials
-    0…k − in_flight alone, whatever has finished meanwhile: so the table of trials does not
+    0…k − in_flight alone, whatever else has finished. So the table of trials does not
     depend on how many are trained at once, and survives a restart.
     """
 
@@ -45,7 +45,7 @@ class Search:
 
     @property
     def wanted(self) -> bool:
-        """Whether the results so far and those under way are fewer than n_trials."""
+        """Whether n_trials is more than the results and the trials in training together."""
         return self.n_results + len(self._trials) < self._spec.search.n_trials
 
     @property
@@ -71,12 +71,12 @@ class Search:
 
     @property
     def new(self) -> int:
-        """The number of the next trial that was never asked for."""
+        """The number that the next new trial will get."""
         return self._n
 
     @property
     def has_waiting(self) -> bool:
-        """Whether `ask` returns one that was asked for before, or enqueued."""
+        """Whether a trial waits that was asked for before, or enqueued; `ask` returns it first."""
         return bool(self._waiting)
 
     def known_to(self, number: int) -> list[FrozenTrial]:
@@ -84,7 +84,7 @@ class Search:
         return self._all()[: max(0, self._seen_by(number) + 1)]
 
     def widen(self, space: Space, first: Mapping[int, Params]) -> None:
-        """Go on in a wider space; `first` holds params of trials that no sampler chooses."""
+        """Go on in a wider space; `first` holds the params of trials that no sampler chooses."""
         self._space = space
         self._design |= first
         for name, distribution in space.items():
@@ -93,7 +93,7 @@ class Search:
         self.study.sampler = make_sampler(self._spec.search.sampler, self._spec.seed)
 
     def ask(self) -> tuple[int, Params]:
-        """Return the next trial's number and params; those that wait come first."""
+        """Return the next trial's number and params; waiting trials come first."""
         number = self._next
         if self._waiting:
             self._waiting.pop(0)
@@ -122,7 +122,7 @@ class Search:
         return trial
 
     def report(self, number: int, epoch: int, loss: float) -> bool:
-        """Store an intermediate value; return whether the pruner gives the trial up."""
+        """Store an intermediate value; return whether the pruner ends the trial."""
         if epoch % self._stride and epoch != self._epochs:
             return False
         trial = self._trials[number]
@@ -147,7 +147,7 @@ class Search:
         self.n_results += 1
 
     def give_back(self, number: int) -> None:
-        """Put a trial back in the queue, where the next ask finds it under its own number."""
+        """Put a trial back in the queue; the next ask returns it under its own number."""
         trial = self._trials.pop(number)
         self._storage.requeue_trial(trial._trial_id)
         self._waiting = sorted([*self._waiting, number])
@@ -160,7 +160,7 @@ class Search:
 
 
 def is_result(trial: FrozenTrial) -> bool:
-    """Tell whether a trial counts towards n_trials: it ended by its training."""
+    """Tell whether a trial counts towards n_trials: its training came to an end."""
     if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         return True
     return trial.state == TrialState.FAIL and trial.user_attrs.get("outcome") == "diverged"

@@ -1,10 +1,9 @@
-"""What is trained beside the trials: the α = 0 control, and a line through the best trial.
+"""Trainings beside the trials: the α = 0 control, and a line through the best trial.
 
-With the strength as the only parameter there is one control, trained beside the first
-trials. With more, the control belongs to the other parameters, so it waits for the search to
-end: one at those of the best trial and of the four next, the best of them is the level that a
-penalty has to beat. A line of strengths at the best trial's other parameters shows what the
-strength alone does.
+If the strength is the only parameter, there is one control, trained beside the first trials.
+Otherwise a control has the other parameters of a trial, so it waits for the search to end: there
+are five, for the five best trials, and the best of them is the level that a penalty has to beat.
+A line of strengths at the best trial's other parameters shows what the strength alone does.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ N_POINTS = 12
 
 
 class Controls:
-    """Say what is due, keep what came of it, as attributes of the study."""
+    """Say which controls are due, and store their results as attributes of the study."""
 
     def __init__(self, study: optuna.Study, spec: StudySpec, n_params: int):
         self._study, self._spec, self.n_params = study, spec, n_params
@@ -40,11 +39,11 @@ class Controls:
 
     @property
     def baseline(self) -> dict[str, Any] | None:
-        """The level that a penalty has to beat, where it is known."""
+        """The level that a penalty has to beat; None if it is not known yet."""
         return self._kept.get(BASELINE)
 
     def due(self, span: Range, searching: bool, running: Container[Hashable]) -> dict[str, Params]:
-        """Return what should be trained now and is not: params by key."""
+        """Return the params, by key, of what should be trained now and is not."""
         strength = self._spec.strength
         if self.n_params == 1:
             wanted = {} if BASELINE in self._kept else {BASELINE: {strength: 0.0}}

@@ -2,12 +2,12 @@
 
 TPE puts a kernel on the params of each trial, in one mixture for the few best trials and one for
 the others, and proposes the candidate with the largest ratio of the two. Optuna reads all trials
-again at every ask; here those that ended lie ready in arrays, and what an ask computed serves the
-next one. The proposals are Optuna's, to the last bit. With Φ the normal distribution function:
+again at every ask. Here ended trials stay in arrays, and an ask uses again what the one before it
+computed. The proposals are Optuna's, to the last bit. With Φ the normal distribution function:
 
     μ, σ    a kernel's centre and width, on the axis of the values (log: of their logarithms)
     a, b    an interval's ends (low - μ) / σ and (high - μ) / σ
-    mass    log(Φ(b) - Φ(a)), what of a kernel lies in the interval
+    mass    log(Φ(b) - Φ(a)), the share of a kernel that lies in the interval
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if optuna.__version__ == FOLLOWED:
 
     DEFAULTS = TPESampler()._parzen_estimator_parameters
 
-OTHER_ERF = 2000  # of so many values and more, Optuna computes erf in another way
+OTHER_ERF = 2000  # from so many values on, Optuna computes erf in another way
 FAR = np.full(OTHER_ERF, 99.0)  # where erf is 1, and known without computing
 FAINT = -700.0  # exp is slow where it underflows; added to 1, e**FAINT changes no bit
 BLOCK = 1 << 15  # numbers that a core's cache holds
@@ -46,9 +46,9 @@ Rank = tuple[int, float, float, int, int]  # the last two: the trial's number an
 
 
 class TPE(TPESampler):
-    """TPESampler, cheap where one objective is searched over intervals without constraints.
+    """TPESampler, but cheap for one objective over intervals without constraints.
 
-    Everything else, and options that Optuna gives up, it leaves to Optuna's own code.
+    Anything else, deprecated options included, is left to Optuna's own code.
     """
 
     _history: _History | None = None
@@ -112,7 +112,7 @@ class TPE(TPESampler):
         candidates = likely.draw(self._rng.rng, self._n_ei_candidates)
         if likely.covers(candidates):
             ratios = likely.log_pdf(candidates) - unlikely.log_pdf(candidates)
-        else:  # by rounding, one lies beyond an end: Optuna has its own way with those
+        else:  # a value beyond an end, by rounding: leave it to Optuna
             both = (
                 _ParzenEstimator(dict(zip(space, rows, strict=True)), space, DEFAULTS)
                 for rows in (values[:, best], values[:, is_other])
@@ -138,7 +138,7 @@ class _Rows:
         """Add a trial that is running or has ended."""
         if trial.state == TrialState.FAIL:
             return
-        row = -1  # of a trial that lacks a param: it counts, and has no kernel
+        row = -1  # the trial lacks a param: it counts, but has no kernel
         if self.space.keys() <= params.keys():
             row = self._first_row + self.n_rows
             self.n_rows += 1
@@ -180,7 +180,7 @@ class _History(_Rows):
 
 
 class _Interval(NamedTuple):
-    """Where a param is searched, and the ends of that on its kernels' axis.
+    """The interval of a param, and its ends on the axis of the kernels.
 
     Optuna places kernels between numpy's logarithms of the ends and cuts them off at math's.
     """
@@ -209,7 +209,7 @@ class _Interval(NamedTuple):
 
 
 class _Masses:
-    """The kernels' masses: from one ask to the next few change, and the others are kept.
+    """The masses of all kernels, kept from ask to ask: few of them change.
 
     What numpy computes of a number does not depend on where in an array it stands.
     """

@@ -37,7 +37,7 @@ def make_space(spec: StudySpec, low: float, high: float) -> Space:
 
 
 def check_search(spec: StudySpec, span: tuple[float, float]) -> None:
-    """Refuse options that are not the sampler's or the pruner's, before anything is written.
+    """Refuse options that the sampler or the pruner does not have, before anything is written.
 
     Raises:
         UsageError: there is one.
@@ -48,11 +48,11 @@ def check_search(spec: StudySpec, span: tuple[float, float]) -> None:
 
 
 def make_design(spec: StudySpec, space: Space) -> list[Params]:
-    """Return the params of the first trials, where the sampler is not the one to choose them.
+    """Return the params of those first trials that the sampler does not choose.
 
-    For tpe and gp a log grid of the strength, as many as are asked before any result is in:
-    a sampler would draw them at random. For grid all trials. Coarse first, so that a study
-    cut short, or run with fewer trials, has covered the range.
+    tpe and gp: a log grid of the strength, for the trials that are asked before any result is in;
+    the sampler would draw them at random. grid: all trials. The order is coarse first, so that a
+    study that is cut short has covered the range.
     """
     strength = space[spec.strength]
     if spec.search.sampler.type == "grid":
@@ -88,7 +88,7 @@ def _grid(spec: StudySpec, space: Space) -> list[Params]:
 
 
 def _levels(distribution: FloatDistribution, count: int) -> list[float]:
-    """Spread `count` points over a range, both ends included, the coarse ones first."""
+    """Spread `count` points over a range with both ends, in the order coarse to fine."""
     low, high = distribution.low, distribution.high
     if count == 1:
         return [float(np.sqrt(low * high) if distribution.log else (low + high) / 2)]
@@ -120,8 +120,8 @@ def make_sampler(spec: SamplerSpec, seed: int) -> BaseSampler:
 class QMC(optuna.samplers.QMCSampler):
     """Optuna's QMC, whose point depends on the trial's number alone.
 
-    Optuna counts points in an attribute of the study, and in another one after every change
-    of the space: an ask that was cut off would cost a point.
+    Optuna counts points in an attribute of the study, and starts another count after every
+    change of the space. So an ask that was cut off would lose a point.
     """
 
     number = 0
@@ -187,7 +187,7 @@ MOST = 10**6  # of trials, candidates or steps: more take hours or no memory hol
 
 
 def _check_option(key: str, parameter: str, value: Any) -> None:
-    """Refuse a value that the sampler would take and stumble over, or work on without end."""
+    """Refuse a value that the sampler accepts, but later fails on or never finishes with."""
     kinds = parameter.partition(":")[2].partition("=")[0].strip().strip("'").split(" | ")
     allowed = tuple(kind for name in kinds for kind in _KINDS.get(name, ()))
     if not allowed or kinds[0] not in _KINDS:

@@ -1,4 +1,4 @@
-"""The range that the strength is searched in grows while a study runs, and is stored."""
+"""Widen the searched range of the strength while a study runs, and store each move."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ POINTS = 3  # trials that go straight to a new decade
 
 
 class Widening:
-    """Move an end of the range where the best strength lies at it.
+    """Move an end of the range if the best strength lies at it.
 
-    What is decided before ask k depends on the trials that ask k may know, and once decided it is
-    stored: so the table of trials stays the same after any stop.
+    A move before ask k depends only on the trials that ask k may know, and it is stored at once.
+    So the table of trials is the same after any stop.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Widening:
             self._look_further(move)
 
     def before_ask(self) -> None:
-        """Move an end, if it is time to and the results say so, before the next new trial."""
+        """Move an end before the next new trial, if it is time and the results say so."""
         spec, number = self._spec, self._search.new
         if not number or number % EVERY or not may_widen(spec):
             return
@@ -63,7 +63,7 @@ class Widening:
             "after": [wider.low, wider.high],
         }
         self.span, self._moves = wider, [*self._moves, move]
-        # This first: whatever an interrupt cuts off after it is made up for at the next start.
+        # Stored first: the next start makes up for what an interrupt cuts off after this line.
         self._study.set_user_attr("widenings", self._moves)
         self._study.set_user_attr("alpha_range", move["after"])
         self._look_further(move)
@@ -88,7 +88,7 @@ def widened(
     Args:
         spec: the study.
         now: the present range.
-        trials: what is known, COMPLETE ones among them.
+        trials: the known ones, of all states.
         baseline: the control, as stored; None where it is not known.
     """
     complete = [Point.of(t, spec.strength) for t in trials if t.state == TrialState.COMPLETE]
@@ -111,7 +111,7 @@ def widened(
 
 
 def new_points(before: Sequence[float], after: Sequence[float]) -> list[float]:
-    """Return strengths in what a range [low, high] has gained, from its far end inwards."""
+    """Return strengths in the part by which a range [low, high] has grown, far end first."""
     (low, high), (new_low, new_high) = before, after
     far, near = (new_high, high) if new_high > high else (new_low, low)
     return [far * (near / far) ** (i / POINTS) for i in range(POINTS)]
@@ -120,7 +120,7 @@ def new_points(before: Sequence[float], after: Sequence[float]) -> list[float]:
 def may_widen(spec: StudySpec) -> bool:
     """Tell whether a study's range may grow while it runs.
 
-    It must be the sampler that chooses (a grid is what its user made it), and asks must know
-    which results they depend on, or the table of trials would depend on the width.
+    Not with grid: its user chose the points. And not without a limit on `in_flight`: the table
+    of trials would depend on the width.
     """
     return spec.search.sampler.type != "grid" and spec.in_flight is not None

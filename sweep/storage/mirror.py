@@ -1,7 +1,7 @@
 """Keep the study that a process owns in memory and mirror every change into Optuna's database.
 
 Optuna's tools and the dashboard read that database as usual. An ask, report or tell costs
-memory time; one transaction a `flush` carries all of them over, behind the study's lease.
+only memory time. A `flush` writes all of them in one transaction, behind the study's lease.
 """
 
 import copy
@@ -27,10 +27,10 @@ from sweep.storage.writing import Changes, without_curve
 
 
 class MirroredStorage(InMemoryStorage):
-    """Hold whole studies in memory, as their only owner, and their mirror in the database.
+    """Hold whole studies in memory, as their only owner, and mirror them into the database.
 
-    What a call returns is what memory holds: a plain Optuna reader sees it after the next
-    `flush`. Trial and study ids are the database's own. Calls may come from several threads.
+    Calls return what memory holds. A plain Optuna reader sees it after the next `flush`. Trial and
+    study ids are the database's own. Calls may come from several threads.
     """
 
     def __init__(self, rdb: RDBStorage) -> None:
@@ -128,7 +128,7 @@ class MirroredStorage(InMemoryStorage):
             self._rdb.engine.dispose()
 
     def __reduce__(self) -> tuple[Callable[[str], BaseStorage], tuple[str]]:
-        """Pickle as a plain reader of the same database: there is one owner."""
+        """Pickle as a plain reader of the same database, since there is only one owner."""
         if not self._closed:
             self.flush()
         return _reader, (self._rdb.url,)
@@ -185,7 +185,7 @@ class MirroredStorage(InMemoryStorage):
             self._max_trial_id = self._owned.next_trial_id(study_id) - 1
             trial_id = super().create_new_trial(study_id, template)
             trial = self._get_trial(trial_id)
-            spaces.update(trial.distributions)  # memory alone would not learn a template's
+            spaces.update(trial.distributions)  # Optuna does not take them from a template
             self._changes.add_whole_trial(study_id, trial)
             return trial_id
 
@@ -214,7 +214,7 @@ class MirroredStorage(InMemoryStorage):
             study_id, number = self._trial_id_to_study_id_and_number[trial_id]
             if changed:
                 self._changes.add_trial(study_id, self._get_trial(trial_id))
-            if state == TrialState.WAITING:  # memory looks for waiting trials from here on only
+            if state == TrialState.WAITING:  # Optuna looks for waiting trials from here on only
                 first = self._prev_waiting_trial_number
                 first[study_id] = min(first[study_id], number)
             return changed

@@ -29,8 +29,8 @@ from sweep.storage.sqlite import begin, file_of, reading
 from sweep.storage.writing import Changes
 
 BLOCK = 64  # trial ids reserved at a time
-RETRY_S = 60.0  # how long a lost connection is tried again
-PATIENCE_S = 1.0  # an answer that takes longer may never come
+RETRY_S = 60.0  # for so long a lost connection is tried again
+PATIENCE_S = 1.0  # a longer wait for an answer may never end
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Ownership:
         self._reserved.pop(study_id, None)
 
     def give_back(self) -> None:
-        """Give all leases back; what is still asked of here is refused then, as after a take-over.
+        """Give all leases back; later calls are refused, as after a take-over.
 
         Raises OwnedElsewhereError, StorageError: see transact.
         """
@@ -156,7 +156,7 @@ class Ownership:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other thread write meanwhile; it may be one whose database never answers.
+        """Keep other threads from writing; a stop ends the wait for one whose database hangs.
 
         Raises KeyboardInterrupt: as `transact`.
         """
@@ -173,7 +173,7 @@ class Ownership:
             self._writing.release()
 
     def _abandon(self) -> NoReturn:
-        """Give the database up, which does not answer: nothing more is asked of it."""
+        """Give up a database that does not answer: it is asked nothing more."""
         self._abandoned = KeyboardInterrupt(
             f"storage {self._rdb.engine.url!r}: must answer to be left in good order, and did"
             " not. Run again to resume: what was not saved is trained again"
@@ -185,7 +185,7 @@ class Ownership:
             raise self._abandoned
 
     def _insist(self, work: Callable[[Connection], T], durable: bool, error: DBAPIError) -> T:
-        """Try again what has failed, as long as that may pass and the database is not down long.
+        """Try a failed piece of work again while the error may pass, for a limited time.
 
         Raises as `transact`.
         """
@@ -203,7 +203,7 @@ class Ownership:
 
     def _attempt(self, work: Callable[[Connection], T], durable: bool) -> T:
         url = self._rdb.engine.url
-        if _file(url) != self._file:  # SQLite would write on into what nobody can open
+        if _file(url) != self._file:  # SQLite would write on into a file without a name
             raise StorageFailedError(
                 f"storage {url!r}: its file must stay while a study runs, but it "
                 "was removed or replaced. Run again to go on with what is there now."
@@ -255,7 +255,7 @@ class Ownership:
 
 
 def _file(url: URL) -> tuple[int, int] | None:
-    """Tell an SQLite file from another one of its name; None for none, and for a server."""
+    """Return what identifies an SQLite file, whatever its name; None without a file."""
     path = file_of(url)
     try:
         found = path.stat() if path else None

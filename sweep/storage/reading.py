@@ -29,7 +29,7 @@ from sweep.storage.schema import (
 
 
 def load_study(connection: Connection, study_id: int, study_name: str) -> _StudyInfo:
-    """Read a study as Optuna's memory holds one, but for which of its trials is the best.
+    """Read a study as Optuna's memory holds it, without a note of its best trial.
 
     Raises StorageError: its trials are not numbered as Optuna numbers them. AssertionError,
     ValueError: see load_trials.

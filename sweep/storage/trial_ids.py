@@ -1,4 +1,4 @@
-"""Reserve ids for trials, a block at a time, that no program will be given a second time."""
+"""Reserve blocks of ids for trials; no program will get one of these ids again."""
 
 from optuna.trial import TrialState
 from sqlalchemy import Connection
@@ -7,7 +7,7 @@ from sweep.storage.schema import TRIALS
 
 
 def reserve(connection: Connection, study_id: int, above: int, count: int) -> list[int]:
-    """Reserve ids for `count` trials, all larger than `above`, that nobody else will be given.
+    """Reserve ids for `count` trials, all larger than `above`; nobody else will get them.
 
     PostgreSQL takes them from the sequence. SQLite gives out the largest id plus one, so a
     placeholder row (no study, numbered by the study's id) stands behind the block.

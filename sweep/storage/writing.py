@@ -1,4 +1,4 @@
-"""Keep what a study has that the database lacks, and write it as rows of Optuna's tables.
+"""Collect the changes that the database lacks, and write them as rows of Optuna's tables.
 
 Only plain values leave here (enums by name, times as UTC text), so that one encoding serves
 SQLite and PostgreSQL.
@@ -38,9 +38,9 @@ Rows = dict[Row, Row]  # key columns -> other columns
 
 @dataclass
 class Changes:
-    """What the database lacks: whole rows by table and key, and curves to delete before them.
+    """Changes that the database lacks: whole rows by table and key, and curves to delete first.
 
-    Written twice, the same changes leave the same rows.
+    Writing the same changes twice leaves the same rows.
     """
 
     rows: dict[Table, Rows] = field(default_factory=lambda: {table: {} for table in COLUMNS})
@@ -83,7 +83,7 @@ class Changes:
         self.rows[PARAMS][(trial_id, name)] = (float(value), distribution_to_json(space))
 
     def cut_curves(self, trial_ids: Collection[int]) -> None:
-        """Delete trials' intermediate values, and what follows from them, written or not."""
+        """Delete trials' intermediate values and the pruners' notes on them, written or not."""
         self.cut.update(trial_ids)
         reports, attrs = self.rows[REPORTS], self.rows[SYSTEM_ATTRS]
         self.rows[REPORTS] = {key: row for key, row in reports.items() if key[0] not in trial_ids}
@@ -94,7 +94,7 @@ class Changes:
         }
 
     def forget(self, study_id: int, trial_ids: Collection[int]) -> None:
-        """Drop everything on a study that was deleted."""
+        """Drop all changes of a deleted study."""
         self.cut -= set(trial_ids)
         for table, rows in self.rows.items():
             of_study = table in (STUDY_USER_ATTRS, STUDY_SYSTEM_ATTRS)
@@ -102,7 +102,7 @@ class Changes:
             self.rows[table] = {key: row for key, row in rows.items() if key[0] not in gone}
 
     def then(self, later: "Changes") -> "Changes":
-        """Join with the changes made after these."""
+        """Add the changes that were made after these."""
         joined = Changes({table: dict(rows) for table, rows in self.rows.items()}, set(self.cut))
         joined.cut_curves(later.cut)
         for table, rows in later.rows.items():
@@ -111,7 +111,7 @@ class Changes:
 
 
 def without_curve(trial: FrozenTrial) -> FrozenTrial:
-    """Copy a trial without its intermediate values, and what pruners noted of them."""
+    """Copy a trial without its intermediate values, and without the notes of pruners on them."""
     cut = copy.copy(trial)
     cut.intermediate_values = {}
     cut.system_attrs = {
