@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 from sweep.errors import INTERRUPTED
 from sweep.runtime import INTERRUPTS, interrupt
 
-# As in `workers: 2` and --set training.workers=auto.
-MANY = re.compile(r"""\bworkers["']?\s*[:=]\s*["']?(?!1\b)\w""")
+KEY = "workers"  # of `training` in a study file
 
 
 def main() -> None:
@@ -24,6 +23,10 @@ def main() -> None:
         from sweep.engines.fork import leading
 
         with leading(wanted=_may_want_workers(sys.argv[1:])) as leader:
+            # Read while the other imports torch.
+            if leader and not _wants_workers(sys.argv[1:]):
+                leader.end(at_once=True)
+                leader = None
             from sweep.cli import app
 
             app.main(leader)
@@ -35,15 +38,39 @@ def main() -> None:
 
 
 def _may_want_workers(arguments: Sequence[str]) -> bool:
-    """Tell by the letter, before anything is parsed, whether a run may come to want workers."""
-    if not arguments or arguments[0] != "run":
+    """Tell whether a run may ask for more workers than one: whether the word is anywhere."""
+    if arguments[:1] != ["run"]:
         return False
-    texts = [*arguments]
-    for argument in arguments:
-        if argument.endswith((".yaml", ".yml")):
-            with suppress(OSError, UnicodeDecodeError, ValueError):
-                texts.append(Path(argument).read_text(encoding="utf-8"))
-    return any(map(MANY.search, texts))
+    if any(KEY in argument for argument in arguments):
+        return True
+    with suppress(Exception):  # whatever is wrong, the command says so later
+        return KEY in _study_file(arguments).read_text(encoding="utf-8")
+    return False
+
+
+def _wants_workers(arguments: Sequence[str]) -> bool:
+    """Tell whether a run asks for more workers than one, as its study file is read."""
+    sets = [text for text in _values(arguments, "--set") if KEY in text]
+    if sets and sets[-1].startswith(f"training.{KEY}="):  # it wins over the file
+        return sets[-1].partition("=")[2].strip(" \"'") != "1"
+    with suppress(Exception):
+        from sweep.spec.tree import read_tree
+
+        return bool(read_tree(_study_file(arguments), sets)["training"].get(KEY, 1) != 1)
+    return False
+
+
+def _study_file(arguments: Sequence[str]) -> Path:
+    return Path(next(text for text in arguments if text.endswith((".yaml", ".yml"))))
+
+
+def _values(arguments: Sequence[str], option: str) -> Iterator[str]:
+    """Take the values of an option, in their order."""
+    for before, argument in pairwise(["", *arguments]):
+        if before == option:
+            yield argument
+        elif argument.startswith(f"{option}="):
+            yield argument.removeprefix(f"{option}=")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ ROOMS: Mapping[str, set[str]] = {
     "dashboard": {"reporting"} | READING,
     "result": {"config", "dashboard", "engines", "reporting", "runner"} | READING,
     "cli": {"result", "config", "dashboard", "engines", "plan", "reporting", "runner"} | READING,
-    "__main__": {"cli", "engines", "errors", "runtime"},
+    "__main__": {"cli", "engines", "errors", "runtime", "spec.tree"},
 }
 # Top-level packages that a room does without.
 NO_TORCH = ("spec", "storage", "search", "analysis", "runner", "dashboard", "result", "cli")

@@ -233,6 +233,8 @@ def print_plan(tree: dict[str, Any], plan: Plan) -> None:
 
 def plan_rows(plan: Plan) -> list[tuple[str, str]]:
     """Return the plan as names and texts."""
+    from sweep.engines.hire import who_trains
+
     spec, problem = plan.spec, plan.problem
     slots = max(1, plan.width // spec.n_replicates)
     rounds = -(-spec.n_replicates // min(plan.width, spec.n_replicates))
@@ -248,6 +250,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
         ("replicates", f"{spec.n_replicates} ({spec.replicates.n_folds} folds"
                        f" x {spec.replicates.n_seeds} seeds)"),
         ("lanes", f"{plan.width} ({slots} trials at once, in {rounds} round(s))"),
+        ("trained by", who_trains(plan)),
         ("memory", f"about {memory:.0f} MiB on {problem.X.device}"),
         ("parameters", f"{plan.layout.size} ({plan.layout.n_weights} penalised)"),
         ("steps", f"{plan.steps} a training, {(spec.search.n_trials + 1) * spec.n_replicates}"

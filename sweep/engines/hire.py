@@ -44,7 +44,7 @@ def who_trains(plan: Outline) -> str:
     if not _wants_workers(plan.spec):
         return "this process"
     lanes = -(-plan.width // plan.workers)
-    return f"{plan.workers} forked worker process(es) of {lanes} lanes"
+    return f"{plan.workers} forked worker{'s' * (plan.workers > 1)}, {lanes} lanes each"
 
 
 def _wants_workers(spec: StudySpec) -> bool:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from sweep.errors import UsageError, did_you_mean
 from sweep.spec.sections import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec
 from sweep.spec.study import DEFAULT_STORAGE, StudySpec
-from sweep.spec.yaml import YamlError, read_text, read_yaml
+from sweep.spec.tree import read_tree
 
 
 def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = ()) -> StudySpec:
@@ -28,9 +28,7 @@ def load_spec(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = (
         UsageError: the file or an override breaks a rule; in one line.
     """
     path = Path(path)
-    tree = _read_tree(path)
-    for key, value in _pairs(overrides):
-        _set(tree, key, value)
+    tree = read_tree(path, overrides)
     if from_environment := os.environ.get("OPTUNA_STORAGE"):
         tree.setdefault("storage", from_environment)
     return parse_spec(tree, where=str(path), folder=path.parent)
@@ -68,53 +66,6 @@ def parse_spec(tree: dict[str, Any], where: str, folder: Path) -> StudySpec:
         raise UsageError(_one_line(error, where)) from None
     spec._folder = folder
     return spec
-
-
-def _read_tree(path: Path) -> dict[str, Any]:
-    try:
-        tree = read_yaml(read_text(path))
-    except FileNotFoundError:
-        raise UsageError(f"study file: must exist, got {path}. Try `sweep init {path}`") from None
-    except YamlError as error:
-        raise UsageError(f"study file: must be {error} ({path}). Mend that line") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"study file: must be a readable text file, got {error} ({path}). Save it as UTF-8"
-        ) from None
-    if not isinstance(tree, dict):
-        raise UsageError(
-            f"study file: must be keys and values, got {type(tree).__name__} ({path})."
-            " Try `sweep init`"
-        )
-    return tree
-
-
-def _pairs(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, Any]]:
-    if isinstance(overrides, Mapping):
-        yield from overrides.items()
-        return
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(
-                f"--set: must be key=value, got {text!r}. Try --set search.n_trials=20"
-            )
-        try:
-            yield key.strip(), read_yaml(value)
-        except YamlError as error:
-            raise UsageError(f"--set {key}: must be {error} ({value!r}). Quote it") from None
-
-
-def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
-    *parents, last = dotted.split(".")
-    for key in parents:
-        branch = tree[key] = {} if tree.get(key) is None else tree[key]
-        if not isinstance(branch, dict):
-            raise UsageError(
-                f"--set {dotted}: {key} must hold keys, got {branch!r}. Set {key} itself"
-            )
-        tree = branch
-    tree[last] = value
 
 
 def _one_line(error: ValidationError, where: str) -> str:

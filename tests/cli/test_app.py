@@ -540,6 +540,7 @@ def test_validate_shows_the_plan_and_writes_nothing(folder: Path, command: Comma
         r"range of alpha +0\.0001 \.\. 0\.1$",
         r"rows +20 to train on, 10\.\.10 to validate on, 0 test$",
         r"replicates +3 \(3 folds x 1 seeds\)$",
+        r"trained by +this process$",
         r"steps +1 a training, 9 trainings$",
         r"study_name: bad$",
         r"  optimizer: adam$|optimizer: adam",

@@ -79,13 +79,28 @@ def test_a_study_has_as_many_workers_as_it_asks_for(
         (["run", "s.yaml"], "study_name: s", False),
         (["run", "s.yaml"], "# no workers here\ntraining: {epochs: 2}", False),
         (["run", "s.yaml"], "# for the workers\ntraining: {epochs: 2}", False),
+        (["run", "s.yaml"], "# workers: 2\ntraining: {epochs: 2}", False),
+        (["run", "s.yaml"], "study_name: 'workers: 2'\ntraining: {epochs: 2}", False),
+        (["run", "s.yaml"], "training:\n  # workers: 1\n  workers: &n 2", True),
+        (["run", "s.yaml"], "training: {workers: [", False),
+        (["run", "s.yaml"], "training: # workers", False),
+        (["run", "s.yaml", "--set=training.workers=3"], "study_name: s", True),
+        (["run", "s.yaml", "--set", "training.workers='auto'"], "study_name: s", True),
+        (["run", "s.yaml", "--set", "training={workers: 2}"], "study_name: s", True),
+        (["run", "s.yaml", "--set", "training.workers=1"], "training: {workers: 2}", False),
+        (
+            ["run", "s.yaml", "--set", "training.workers=2", "--set=training.workers=1"],
+            "study_name: s",
+            False,
+        ),
+        (["run", "s.yaml", "--storage", "sqlite:///workers=2.db"], "study_name: s", False),
         (["run", "nowhere.yaml"], "", False),
         (["run", "\0.yaml"], "", False),
         (["validate", "s.yaml"], "training: {workers: 2}", False),
         ([], "", False),
     ],
 )
-def test_one_is_wanted_where_somebody_has_asked_for_workers(
+def test_one_is_wanted_where_the_study_asks_for_more_than_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     arguments: list[str], text: str, is_wanted: bool,
 ) -> None:  # fmt: skip
@@ -93,16 +108,38 @@ def test_one_is_wanted_where_somebody_has_asked_for_workers(
     Path("s.yaml").write_text(text)
     told: list[bool] = []
 
-    def leading(wanted: bool) -> nullcontext[None]:
-        told.append(wanted)
-        return nullcontext()
+    class Early:
+        def end(self, at_once: bool) -> None: ...
+
+    def leading(wanted: bool) -> nullcontext[Early | None]:
+        return nullcontext(Early() if wanted else None)
 
     monkeypatch.setattr(fork, "leading", leading)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(app, "main", lambda leader: None)
+    monkeypatch.setattr(app, "main", lambda leader: told.append(leader is not None))
     monkeypatch.setattr(sys, "argv", ["sweep", *arguments])
     sweep.__main__.main()
     assert told == [is_wanted]
+
+
+def test_one_that_only_a_comment_speaks_of_is_gone_before_the_command_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fork, "cores", lambda: 2)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    (tmp_path / "s.yaml").write_text("# workers: 2\ntraining: {epochs: 2}")
+    before, there, ended = mine(), [], []
+    end = Leader.end
+
+    def ending(leader: Leader, *, at_once: bool) -> None:
+        ended.append(len(mine()))
+        end(leader, at_once=at_once)
+
+    monkeypatch.setattr(Leader, "end", ending)
+    monkeypatch.setattr(app, "main", lambda leader: there.append((leader, mine())))
+    monkeypatch.setattr(sys, "argv", ["sweep", "run", str(tmp_path / "s.yaml")])
+    sweep.__main__.main()
+    assert there == [(None, before)] and ended[0] == len(before) + 1
 
 
 def test_an_interrupt_before_the_command_line_is_there_ends_as_any_other(

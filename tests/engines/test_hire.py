@@ -14,9 +14,12 @@ import pytest
 
 import sweep
 from sweep.engines import server
-from sweep.engines.hire import hired
+from sweep.engines.hire import hired, who_trains
+from sweep.engines.local import ThisProcess
+from sweep.engines.processes import Processes
 from sweep.engines.team import Team
 from sweep.errors import SweepError, UsageError
+from sweep.plan.plan import make_plan
 from sweep.result import StudyResult
 from sweep.spec.resolved import Setting
 from sweep.training.cohort import Cohort
@@ -237,6 +240,26 @@ def wait_for(look: Any, count: int) -> list[int]:
 def test_one_worker_is_this_process(tmp_path: Path) -> None:
     with hired(tiny(tmp_path, training__workers=1)) as engine:
         assert isinstance(engine.cohort(engine.resolve().width), Cohort)
+
+
+@pytest.mark.parametrize(
+    ("asked", "width", "said"),
+    [
+        (1, "auto", "this process"),
+        (2, 16, "2 forked workers, 8 lanes each"),
+        (2, 4, "1 forked worker, 4 lanes each"),
+    ],
+)
+def test_who_trains_is_said_as_it_comes_to_be(
+    tmp_path: Path, asked: int, width: int | str, said: str
+) -> None:
+    spec = tiny(tmp_path, training__workers=asked, training__width=width)
+    assert who_trains(make_plan(spec)) == said
+    with hired(spec) as engine:
+        kinds = {ThisProcess: "this process", Processes: said}
+        assert kinds[type(engine)] == said
+        if isinstance(engine, Processes):
+            assert engine.resolve().workers == int(said[0])
 
 
 def test_the_owner_of_workers_imports_no_torch_and_plans_nothing(tmp_path: Path) -> None:
