@@ -48,7 +48,7 @@ class Engine(Protocol):
 class Cohort(Protocol):
     """Lanes in which trials are trained beside each other: `training.cohort`, or a team of such.
 
-    A trial goes by any key of its user's, at most one trial a key at a time. What a trial comes
+    A trial goes by a key of its user's, which no other trial of the cohort ever had. What it comes
     to depends on its setting alone: not on the lanes, on who is beside it, or on the width.
     One thread calls it. Between two calls the lanes may train ahead of what was reported.
     """
