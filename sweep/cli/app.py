@@ -87,9 +87,7 @@ def main(leader: Leader | None = None) -> None:
     except SweepError as error:
         print(one_line(f"sweep: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        if interrupt.args:  # there is more to it than that
-            print(one_line(f"sweep: {interrupt}"), file=sys.stderr)
+    except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `sweep status | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -137,6 +135,10 @@ def run(
         except OwnedElsewhereError as error:
             if as_json:
                 print(json.dumps(owned_elsewhere(spec.study_name, error)))
+            raise
+        except KeyboardInterrupt as interrupt:  # of which typer keeps no more than that
+            if interrupt.args:
+                print(one_line(f"sweep: {interrupt}"), file=sys.stderr)
             raise
     if as_json:
         print(json.dumps(summary(outcome)))

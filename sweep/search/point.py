@@ -8,6 +8,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from sweep.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Point:
@@ -31,10 +33,23 @@ class Point:
 
     @classmethod
     def of(cls, trial: FrozenTrial, strength: str) -> Point:
-        """Return the point of a COMPLETE trial."""
-        params, value = trial.params, trial.values[0]
+        """Return the point of a COMPLETE trial.
+
+        Raises:
+            UsageError: the storage has lost its strength, its value or what was measured.
+        """
+        params = trial.params
+        if (
+            strength not in params
+            or not trial.values
+            or "replicate_values" not in trial.user_attrs
+        ):
+            raise UsageError(
+                f"study: must have {strength}, value and measures of every trial, got trial"
+                f" {trial.number} without. Restore a backup, or start over with --fresh"
+            )
         return cls(
-            trial.number, params[strength], params, value, trial.user_attrs,
+            trial.number, params[strength], params, trial.values[0], trial.user_attrs,
             trial.intermediate_values,
         )  # fmt: skip
 

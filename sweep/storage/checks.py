@@ -31,19 +31,14 @@ from sweep.storage.finding import (
 from sweep.storage.schema import (
     DIRECTIONS,
     HEARTBEATS,
-    PARAMS,
-    REPORTS,
+    OF_STUDY,
+    OF_TRIAL,
     STUDIES,
-    STUDY_SYSTEM_ATTRS,
     STUDY_USER_ATTRS,
-    SYSTEM_ATTRS,
     TRIALS,
-    USER_ATTRS,
-    VALUES,
 )
 
-OF_STUDY = (DIRECTIONS, STUDY_USER_ATTRS, STUDY_SYSTEM_ATTRS)
-OF_TRIAL = (VALUES, REPORTS, PARAMS, USER_ATTRS, SYSTEM_ATTRS, HEARTBEATS)
+PARTS = (*OF_TRIAL, HEARTBEATS)  # of a trial, in tables of their own
 
 
 def diagnose(connection: Connection) -> list[Defect]:
@@ -124,7 +119,7 @@ def _lost_trials(connection: Connection) -> Defects:
 
 
 def _orphans(connection: Connection) -> Defects:
-    parents = {**dict.fromkeys(OF_STUDY, STUDIES), **dict.fromkeys(OF_TRIAL, TRIALS)}
+    parents = {**dict.fromkeys(OF_STUDY, STUDIES), **dict.fromkeys(PARTS, TRIALS)}
     for table, parent in parents.items():
         key = next(iter(parent.primary_key)).name
         missing = ~select(parent).where(parent.c[key] == table.c[key]).exists()
@@ -198,4 +193,4 @@ def _is_placeholder() -> ColumnElement[bool]:
 
 
 def _deleting_trials(ids: Iterable[int]) -> list[Step]:
-    return [step for t in (*OF_TRIAL, TRIALS) for step in deleting(t.c.trial_id, ids)]
+    return [step for t in (*PARTS, TRIALS) for step in deleting(t.c.trial_id, ids)]

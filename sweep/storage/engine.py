@@ -15,7 +15,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import StudyModel
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import URL, ColumnElement, Connection, make_url, or_, select, true
+from sqlalchemy import URL, ColumnElement, Connection, create_engine, make_url, or_, select, true
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -210,6 +210,8 @@ def _blank() -> bytes | None:
 
 
 def _connect(url: URL, create: bool, read_only: bool) -> RDBStorage:
+    if create:
+        _refuse_holes(url)
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = (
         {"connect_args": {"timeout": BUSY_S}} if sqlite else {"pool_pre_ping": True}
@@ -231,9 +233,24 @@ def _connect(url: URL, create: bool, read_only: bool) -> RDBStorage:
     return storage
 
 
+def _refuse_holes(url: URL) -> None:
+    """Refuse a database with some of Optuna's tables: the others would be made anew, empty.
+
+    Raises StorageError: it lacks a table.
+    """
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            schema.check_tables(connection)
+    finally:
+        engine.dispose()
+
+
 def _check_schema(storage: RDBStorage) -> None:
     with reading():
         version = storage.get_current_version()
+        with storage.engine.begin() as connection:
+            schema.check_tables(connection)
     if version != schema.HEAD:
         raise StorageError(
             f"storage {storage.engine.url!r}: must have Optuna's schema {schema.HEAD}, got "

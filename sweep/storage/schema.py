@@ -11,7 +11,7 @@ from typing import Any
 
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table, inspect
 
 from sweep.errors import StorageError
 
@@ -45,6 +45,24 @@ COLUMNS: dict[Table, tuple[list[str], list[str]]] = {
     USER_ATTRS: (["trial_id", "key"], ["value_json"]),
     SYSTEM_ATTRS: (["trial_id", "key"], ["value_json"]),
 }
+
+OF_TRIAL = (VALUES, REPORTS, PARAMS, USER_ATTRS, SYSTEM_ATTRS)
+OF_STUDY = (DIRECTIONS, STUDY_USER_ATTRS, STUDY_SYSTEM_ATTRS)
+
+
+def check_tables(connection: Connection) -> None:
+    """Refuse a database with some of Optuna's tables only: a run would make the others, empty.
+
+    Raises StorageError: it has lost a table.
+    """
+    there = set(inspect(connection).get_table_names())
+    needed = [table.name for table in (STUDIES, TRIALS, *OF_STUDY, *OF_TRIAL)]
+    missing = [name for name in needed if name not in there]
+    if missing and len(missing) < len(needed):
+        raise StorageError(
+            f"storage {connection.engine.url!r}: must have all of Optuna's tables, got none named"
+            f" {', '.join(missing)}. Restore a backup: what it held is lost"
+        )
 
 
 def check_key(key: str, what: str) -> str:
