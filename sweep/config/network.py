@@ -1,4 +1,4 @@
-"""The refitted network as tensors that need nothing of ours, and the Python that loads them."""
+"""The refitted network as plain tensors, and the Python code that loads them without sweep."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Network:
 
     Attributes:
         tensors: as in the `state_dict` of what `code` builds.
-        about: what predictions need besides; in the header of the weights file, under `sweep`.
+        about: all else that predictions need; it is in the weights file's header, under `sweep`.
         code: lines of Python that make `model`, with its first weights.
     """
 
@@ -50,7 +50,7 @@ class Network:
 
 
 def _state_dict(plan: Plan, trained: Tensors) -> Tensors:
-    """Name the tensors as the user's own module does: dropout's counters are none of them."""
+    """Name the tensors as the user's own module does, without our counters of dropout."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         module = plan.factory()
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:

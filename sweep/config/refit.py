@@ -44,7 +44,7 @@ def fit(
 
     Eight seeds are trained with the exported strength and eight with none, all at once; the
     networks of one seed start from the same weights and see the same rows in the same order.
-    Test rows are neither trained on nor do they choose which network is written.
+    Test rows are not trained on, and they do not decide which network is written.
 
     Args:
         config: a file of `sweep export`, or what `load_config` read from it. Paths inside its
@@ -53,10 +53,10 @@ def fit(
         output: where the weights go; a card is written beside them as `.md`. By default the
             config's own name with `.safetensors`.
         device: another device than the study's: auto, cpu, cuda, cuda:N.
-        on_progress: called after every epoch with the epochs done and all there are.
+        on_progress: called after every epoch with the epochs done and the total.
 
     Raises:
-        UsageError: the file is no config, the data or the model's file are others than those of
+        UsageError: the file is no config, the data or the model's file differ from those of
             the search, there are no test rows, or the output cannot be written.
         SweepError: training with the exported strength diverged for every seed, or no memory.
     """
@@ -187,7 +187,7 @@ def _files(spec: StudySpec) -> list[Path]:
 
 
 def _check_content(plan: Plan, provenance: dict[str, Any], path: Path) -> None:
-    """Refuse other rows or another model than those of the search."""
+    """Refuse rows or a model that differ from those of the search."""
     model = plan.spec.model
     if plan.data_hash != provenance["data_hash"]:
         what, now = f"data.source: must hold the rows that {path} was", plan.spec.data.source

@@ -41,7 +41,7 @@ class Config:
         """The strength: coefficient of the norm beside the mean loss.
 
         Raises:
-            UsageError: an adamw study has a weight_decay, which is no penalty on the loss.
+            UsageError: the study is one of adamw: its weight_decay is no penalty on the loss.
         """
         if "alpha" not in self.params:
             raise UsageError(
@@ -163,7 +163,7 @@ def load_config(path: str | Path) -> Config:
 
 
 def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse an optimiser whose step is another than SGD's or Adam's: so is its proximal step."""
+    """Refuse optimisers but SGD and Adam: the proximal step of others is not known."""
     name = type(optimizer).__name__
     if type(optimizer) in (torch.optim.SGD, torch.optim.Adam):
         options = ("amsgrad", "maximize", "decoupled_weight_decay")
@@ -189,7 +189,7 @@ def _sgd(
 def _split_groups(
     optimizer: torch.optim.Optimizer, weights: Iterable[int], weight_decay: float
 ) -> None:
-    """Give weights a group of their own with `weight_decay`, and everything else none."""
+    """Split parameters into weights with `weight_decay`, and all others without."""
     chosen = set(weights)
     for group in list(optimizer.param_groups):
         own = [p for p in group["params"] if id(p) in chosen]

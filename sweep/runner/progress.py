@@ -1,4 +1,4 @@
-"""How far a run is, and what its results come to so far."""
+"""The progress of a run, and the best result so far."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Standing:
             self.add(Point.of(trial, strength))
 
     def add(self, point: Point) -> None:
-        """Take a COMPLETE trial's in."""
+        """Add the result of a COMPLETE trial."""
         self.curve.append((point.at, point.value))
         if self.best is None or point.rank < self.best.rank:
             self.best = point

@@ -1,4 +1,4 @@
-"""What a study keeps from run to run: its plan, which is stored, and trials that were cut off."""
+"""Go on with a stored study: compare its plan, and requeue trials that were cut off."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sweep.storage.mirror import MirroredStorage
 
 
 def settle(plan: Outline, study: optuna.Study) -> Outline:
-    """Compare the plan with what the study was begun with; take over its range and width.
+    """Compare the plan with that of the study's first run; take over its range and width.
 
     Raises:
         UsageError: the study was begun by another program, or with another spec, data or model.
@@ -77,7 +77,7 @@ def reconcile(storage: MirroredStorage, study_id: int, max_attempts: int = 3) ->
 def requeue(storage: MirroredStorage, study_id: int) -> None:
     """Put every RUNNING trial back in the queue without counting an attempt, and flush.
 
-    For an owner that stops in good order: nobody's trial stays RUNNING.
+    An owner that stops in good order leaves no trial RUNNING.
 
     Raises OwnedElsewhereError, StorageError: see MirroredStorage.flush.
     """

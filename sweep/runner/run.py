@@ -1,4 +1,4 @@
-"""Run a study: take its lease, settle what it comes to, loop until it is done, leave it whole."""
+"""Run a study: take its lease, settle its plan, train until it is done, leave it whole."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _run(
         plan = resume.settle(plan, study)
         resume.reconcile(storage, study._study_id)
         n_results = sum(map(is_result, study.get_trials(deepcopy=False)))
-        if n_results < spec.search.n_trials:  # from which others tell the rate
+        if n_results < spec.search.n_trials:  # others compute the rate from it
             began = datetime.now(UTC).isoformat()
             study.set_user_attr("run", {"began": began, "n_results": n_results})
         try:
@@ -89,7 +89,7 @@ def _run(
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    """Let Optuna not tell of every study that it makes."""
+    """Keep Optuna from logging every study that it makes."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -100,7 +100,7 @@ def _quiet_optuna() -> Iterator[None]:
 
 @contextmanager
 def _heartbeat(storage: MirroredStorage) -> Iterator[None]:
-    """Renew the lease from a thread of its own: one epoch may take longer than the lease lasts."""
+    """Renew the lease in a thread: one epoch may take longer than a lease lasts."""
     done = threading.Event()
 
     def beat() -> None:

@@ -1,4 +1,4 @@
-"""What a trial is worth: its value and its attributes, from what its lanes came to."""
+"""A trial's value and attributes, from the measures of its lanes."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Work on a GPU as a CUDA graph: launched kernel by kernel once, replayed as a whole after that.
+"""CUDA graphs: work on a GPU is launched kernel by kernel once, and replayed as a whole later.
 
 A small network's kernels take less time than the host needs to launch them. A replay is one
-launch: it runs the same kernels on the same addresses, and nothing of Python. So what the work
-reads and writes must stay where it is, what differs from one time to the next must be on the
-device, and nothing may wait for the device.
+launch: it runs the same kernels on the same addresses, and no Python. So the work's tensors must
+keep their addresses, values that vary must lie in tensors on the device, and nothing may wait for
+the device.
 
-A capture that fails leaves things broken: more of them before pytorch/pytorch#176753. So the work
-is first run where torch raises at what waits, which is most of what a capture would fail at.
+A failed capture leaves torch in a broken state (worse before pytorch/pytorch#176753). So the work
+first runs in a mode in which torch raises at every wait: that is why most captures fail.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ WARM_UPS = 2  # compile, load kernels, make handles of libraries
 def capture(work: Work, state: Sequence[Tensor]) -> Replay | None:
     """Capture work on a GPU; return its replay, for the stream that is current when it is called.
 
-    Where it cannot be captured, the log says why, once for every reason.
+    If it cannot be captured, the log says why, once for each reason.
 
     Args:
-        work: touches only tensors that exist and stay where they are; what it returns is dropped.
+        work: touches only existing tensors that keep their addresses; its result is dropped.
             It is run three times before it is captured.
-        state: all that the work changes and a later run reads; it is left as it was.
+        state: tensors that the work changes and a later run reads; they are restored.
 
     Returns:
-        The replay, or None where the work waits for the device or a capture fails.
+        The replay, or None if the work waits for the device or the capture fails.
 
     Raises:
         Exception: the work fails for a reason of its own, such as full memory.
@@ -82,7 +82,7 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
 
 
 def _failure_without_waits(work: Work) -> RuntimeError | None:
-    """Run work where torch raises at what waits for the device; return what it raised."""
+    """Run work in the mode in which torch raises at every wait; return the exception."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the mode warns that it does not find everything
         torch.cuda.set_sync_debug_mode("error")
@@ -96,7 +96,7 @@ def _failure_without_waits(work: Work) -> RuntimeError | None:
 
 
 def _began(error: BaseException) -> BaseException:
-    """Return what began it: leaving a capture that failed raises once more."""
+    """Return the first exception of a chain: leaving a failed capture raises another one."""
     while error.__context__ is not None:
         error = error.__context__
     return error

@@ -1,4 +1,4 @@
-"""How the tensors of networks lie in memory: penalised ones first, one block for all lanes.
+"""The memory layout of all lanes: one block, penalised tensors first.
 
 | symbol | meaning | shape |
 |---|---|---|
@@ -8,10 +8,10 @@
 | whole | all entries, tensor by tensor: L·size₁ of the first, L·size₂ of the second, … | (L·P,) |
 | part | all lanes of one tensor: a contiguous view | (L, size) |
 
-There is a block for each kind of entry: parameters, gradient, optimiser state. What treats all
-entries alike runs once, over `whole`; what differs from lane to lane runs over the parts, against
-a column (L, 1). A part being contiguous, the matrices of all lanes are one operand of a batched
-product, and one can be its result.
+There is a block for each kind of entry: parameters, gradient, optimiser state. An operation that
+treats all entries alike runs once, over `whole`. One that differs between lanes runs over the
+parts, with a column (L, 1). Parts are contiguous, so the matrices of all lanes can be an operand,
+or the result, of one batched product.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Layout:
-    """In which order a network's parameters lie in a lane: penalised ones first."""
+    """The order of a network's parameters in a lane: penalised ones first."""
 
     places: tuple[Place, ...]
 
@@ -149,7 +149,7 @@ def is_weight(module: nn.Module, name: str, exempt: Sequence[str] = ()) -> bool:
     """Tell whether a parameter is a penalised weight.
 
     Weights have two dimensions or more and are no bias, no part of a norm layer and
-    not matched by `exempt`. Ask on the unstacked module: stacked, a bias has two.
+    not matched by `exempt`. Ask before stacking: a stacked bias has two dimensions.
     """
     parent, _, leaf = name.rpartition(".")
     owner = type(module.get_submodule(parent)).__name__

@@ -18,7 +18,7 @@ from sweep.runtime import is_amd_with_avx512
 
 AVX512_KERNELS = ("SkylakeX", "Cooperlake")  # of OpenBLAS
 VECTORISED = 128  # entries from which torch reads a row on a GPU in vectors (ATen, Reduce.cuh)
-FEW_ROWS = 64  # so that a copy of them costs less than it saves
+FEW_ROWS = 64  # up to so many, a copy costs less than it saves
 
 
 def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
@@ -34,7 +34,7 @@ def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
         assert out.mT.is_contiguous()
         product(b.mT, a.mT, out=out.mT)
         return out
-    if a.shape[2] == 1:  # for which either library takes longer
+    if a.shape[2] == 1:  # an outer product, for which both libraries take longer
         return torch.mul(a, b, out=out)
     if _is_for_numpy(a):
         return _multiply(a, b, a.new_empty(len(a), a.shape[1], b.shape[2]) if out is None else out)
@@ -42,7 +42,7 @@ def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def affine(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return bias + a·b, of which the bias is broadcast to the matrices of the product.
+    """Return bias + a·b; the bias is broadcast over each matrix of the product.
 
     Args:
         bias, a, b: of lanes, (L, …) as in `product`; or of slots and places, (S, G, …), where
@@ -57,9 +57,9 @@ def affine(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
 def sums(values: Tensor, out: Tensor | None = None) -> Tensor:
     """Add up along the last axis: (…, n) to (…).
 
-    On a GPU torch adds a long row from its first aligned address on: where n is no multiple of 4,
-    the last bit depends on where the row begins, and that is the slot. So it is made to add up
-    along a slow axis there, which no address comes into.
+    On a GPU torch adds a long row from its first aligned address on. If n is no multiple of 4, the
+    last bit depends on the row's address, and so on the slot. So there the sum runs along a slow
+    axis, where addresses do not matter.
     """
     if values.device.type == "cuda" and values.shape[-1] >= VECTORISED:
         return torch.sum(slow(values), 0, out=out)
@@ -77,7 +77,7 @@ def _multiply(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
 
 
 def _as_read_fastest(a: Tensor, b: Tensor) -> Tensor:
-    """Return `a` as its product with `b` is fastest by OpenBLAS, which may be a copy.
+    """Return `a`, or a copy of it, in the memory order in which OpenBLAS multiplies it fastest.
 
     For rows by rows, a·cᵀ, there is a kernel for small matrices up to 1,200 results alone; above
     it they are multiplied at half the rate of others, at a third if `a` has few rows. (OpenBLAS's
@@ -91,7 +91,7 @@ def _as_read_fastest(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _by_slots_or_places(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Call torch once a slot or a place, of which there are fewer: it takes one axis of lanes."""
+    """Call torch once for each slot or each place, whichever are fewer: it takes one lane axis."""
     lanes = max(a.shape[:-2], b.shape[:-2])
     axis = 0 if lanes[0] < lanes[1] else 1
     out = a.new_empty(*lanes, a.shape[-2], b.shape[-1])

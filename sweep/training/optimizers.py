@@ -9,9 +9,9 @@ differ in them. These do what torch.optim does (same formulas, to rounding) on a
 | t | steps each lane has made, this one included | (L, 1), float64 |
 | lr, α, r, μ | columns: learning rate, strength, l1_ratio, momentum | (L, 1) |
 
-State is zero before a lane's first step: whoever refills a lane zeroes it there.
-Everything happens in place on tensors that stay where they are, so that a step can be
-captured in a CUDA graph; no step reads a value on the host.
+The state is zero before a lane's first step: zero it when you refill a lane.
+Every step works in place, on tensors that keep their addresses, and reads no value on the host.
+So a step can be captured in a CUDA graph.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sweep.training.penalty import add_l2_gradient, soft_threshold
 
 
 class Columns(NamedTuple):
-    """What may differ from lane to lane: each (L, 1)."""
+    """The columns: values that may differ between lanes, (L, 1) each."""
 
     strength: Tensor
     lr: Tensor
@@ -44,7 +44,7 @@ class Optimizer(Protocol):
     def step(
         self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: Columns
     ) -> None:
-        """Update `params` and `state` in place; `grad` is used up."""
+        """Update `params` and `state` in place; `grad` is overwritten."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Adam:
         m.lerp_(g, 1 - beta1)
         v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
         correction1, scale, offset = self._factors(t, lr)
-        if torch.compiler.is_compiling():  # what follows would work them out for every entry anew
+        if torch.compiler.is_compiling():  # or the lines below would compute them for every entry
             torch._dynamo.graph_break()
         torch.sqrt(v, out=g)
         for part in grad.parts:
@@ -157,9 +157,9 @@ class Adam:
 class FusedAdam(Adam):
     """Adam on a CPU in one pass over memory, by torch's kernel behind `fused=True`; not for l1.
 
-    To the kernel, which takes one lr a call and one step count a tensor, a trial's lanes are one
-    tensor, since they share both, and trials of one lr are a call. So a trial's bits do not
-    depend on the others.
+    The kernel takes one lr a call and one step count a tensor. The lanes of a trial share both,
+    so they go in as one tensor; trials of equal lr share a call. So a trial's bits do not depend
+    on the others.
     """
 
     def step(

@@ -62,7 +62,7 @@ def inputs_used(weights: Tensor) -> Tensor:
 
 def histogram(weights: Tensor) -> Tensor:
     """Count the weights (L, w) of each lane between WEIGHT_EDGES: (L, N_BINS)."""
-    root = weights.sign() * weights.abs().sqrt()  # NaN of a lane given up may go anywhere
+    root = weights.sign() * weights.abs().sqrt()  # NaN may go to any bin: nobody reads that lane
     place = (root / math.sqrt(LARGEST) + 1).nan_to_num() * (N_BINS / 2)
     bins = place.clamp(0, N_BINS - 1).long()
     counts = torch.zeros(len(weights), N_BINS, dtype=weights.dtype, device=weights.device)

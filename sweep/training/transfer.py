@@ -1,4 +1,4 @@
-"""Values on their way from the device to the host, or to it."""
+"""Copy values between the device and the host without making one wait for the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Fetched:
         self._copied: torch.cuda.Event | None = None
         self._values = tensor.double()
         if tensor.device.type == "cuda":
-            # Not pinned, the copy would wait for the device.
+            # Pinned: otherwise the copy waits for the device.
             copy = torch.empty(tensor.shape, dtype=torch.float64, pin_memory=True)
             self._values = copy.copy_(self._values, non_blocking=True)
             self._copied = torch.cuda.Event()
