@@ -71,15 +71,15 @@ def equivalents(
 ) -> dict[str, float]:
     """Return the same strength in the units of other programs, where it is the same.
 
-    `torch_weight_decay` for l2 with SGD and Adam, `sklearn_*` for linear models, where the
-    scaled data and the loss are the same too; `keras_l1`, `keras_l2` for all.
+    `torch_weight_decay` for l2, by the optimiser's own `decay`; `sklearn_*` for linear models,
+    where the scaled data and the loss are the same too; `keras_l1`, `keras_l2` for all.
     """
     if spec.strength == "weight_decay":
-        return {"torch_weight_decay": params["weight_decay"]}
+        return {"torch_weight_decay": spec.training.decay * params["weight_decay"]}
     alpha, ratio = params["alpha"], params.get("l1_ratio", spec.penalty.ratio)
     found: dict[str, float] = {}
     if ratio == 0:
-        found |= {"torch_weight_decay": 2 * alpha, "keras_l2": alpha}
+        found |= {"torch_weight_decay": spec.training.decay * alpha, "keras_l2": alpha}
     elif ratio == 1:
         found |= {"keras_l1": alpha}
     else:

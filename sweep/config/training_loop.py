@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -55,10 +55,11 @@ class Config:
         return self.params.get("l1_ratio", self.spec.penalty.ratio)
 
     def param_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Return parameter groups for torch.optim.SGD or Adam (AdamW for an adamw study).
+        """Return parameter groups for the torch optimiser of the study's kind.
 
-        Weights get weight_decay = 2·alpha, since torch adds weight_decay·w to the gradient
-        and the gradient of alpha·w² is 2·alpha·w; biases and norms get 0.
+        Weights get weight_decay = 2·alpha, since torch adds weight_decay·w to the gradient and
+        the gradient of alpha·w² is 2·alpha·w; in an adamw study weight_decay itself. Biases and
+        norms get 0.
 
         Raises:
             UsageError: the norm is not l2: an optimiser's weight_decay cannot express it.
@@ -69,10 +70,10 @@ class Config:
                 f"{self.spec.penalty.norm}. Use .attach(optimizer, model) for exact zeros, or"
                 " .penalty(model) in the loss"
             )
-        decay = self.params.get("weight_decay")
         weights, others = self._split(model)
+        decay = self.spec.training.decay * self.params[self.spec.strength]
         return [
-            {"params": weights, "weight_decay": 2 * self.alpha if decay is None else decay},
+            {"params": weights, "weight_decay": decay},
             {"params": others, "weight_decay": 0.0},
         ]
 
@@ -83,7 +84,7 @@ class Config:
         return self.alpha * total
 
     def attach(self, optimizer: torch.optim.Optimizer, model: nn.Module) -> Any:
-        """Apply the penalty after every step of an SGD or Adam optimiser; zeros are exact.
+        """Apply the penalty after every step of an optimiser in `TWINS`; zeros are exact.
 
         The squared part is set as weight_decay of the optimiser's groups; the absolute part
         is the proximal step, with the threshold that belongs to the optimiser's own step.
@@ -95,7 +96,7 @@ class Config:
             UsageError: an optimiser whose proximal step is not known, or one that holds none of
                 the model's weights.
         """
-        _check_optimizer(optimizer)
+        reach = _reach_of(optimizer)
         weights = set(map(id, self._split(model)[0]))
         if not any(id(p) in weights for group in optimizer.param_groups for p in group["params"]):
             raise UsageError(
@@ -104,31 +105,26 @@ class Config:
             )
         squared = 2 * self.alpha * (1 - self.l1_ratio)
         _split_groups(optimizer, weights, squared)
-        gains: dict[int, float] = {}
+        memory: dict[int, dict[str, float]] = {}
 
         def shrink(optimizer: torch.optim.Optimizer, *_: Any) -> None:
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
                     if id(parameter) in weights and parameter.grad is not None:
-                        threshold = _threshold(optimizer, group, parameter, gains)
-                        _soft(parameter, self.alpha * self.l1_ratio * threshold)
+                        kept = memory.setdefault(id(parameter), {})
+                        unit = reach(group, optimizer.state[parameter], kept)
+                        _soft(parameter, self.alpha * self.l1_ratio * unit)
 
         return optimizer.register_step_post_hook(shrink)
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Build the study's own optimiser, with the penalty in it."""
         training, lr = self.spec.training, self.params.get("lr", self.spec.training.lr)
-        if isinstance(training, AdamWSpec):
-            return torch.optim.AdamW(
-                self.param_groups(model), lr, betas=training.betas, eps=training.eps
-            )
-        parameters = list(model.parameters())
-        if isinstance(training, AdamSpec):
-            made: torch.optim.Optimizer = torch.optim.Adam(
-                parameters, lr, betas=training.betas, eps=training.eps
-            )
-        else:
-            made = _sgd(training, parameters, lr, self.params)
+        twin = TWINS[training.optimizer]
+        options = {"lr": lr, **twin.options(training, self.params)}
+        if twin.reach is None:
+            return twin.kind(self.param_groups(model), **options)
+        made = twin.kind(list(model.parameters()), **options)
         self.attach(made, model)
         return made
 
@@ -162,27 +158,20 @@ def load_config(path: str | Path) -> Config:
     return Config(spec, read_params(config, spec, Path(path)), Path(path))
 
 
-def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse optimisers but SGD and Adam: the proximal step of others is not known."""
+def _reach_of(optimizer: torch.optim.Optimizer) -> Reach:
+    """Return the reach of an optimiser; refuse those whose proximal step is not known."""
+    known = {twin.kind: twin.reach for twin in TWINS.values() if twin.reach}
     name = type(optimizer).__name__
-    if type(optimizer) in (torch.optim.SGD, torch.optim.Adam):
+    if reach := known.get(type(optimizer)):
         options = ("amsgrad", "maximize", "decoupled_weight_decay")
         used = [o for o in options if any(group.get(o) for group in optimizer.param_groups)]
         if not used:
-            return
+            return reach
         name += f" with {', '.join(used)}"
+    names = " or ".join(kind.__name__ for kind in known)
     raise UsageError(
-        f"config.attach: must be plain torch.optim.SGD or Adam, got {name}."
+        f"config.attach: must be plain torch.optim.{names}, got {name}."
         " Use .penalty(model) in the loss"
-    )
-
-
-def _sgd(
-    training: SgdSpec, parameters: list[nn.Parameter], lr: float, params: dict[str, float]
-) -> torch.optim.SGD:
-    momentum = params.get("momentum", training.momentum)
-    return torch.optim.SGD(
-        parameters, lr, momentum, training.dampening * (momentum > 0), nesterov=training.nesterov
     )
 
 
@@ -201,26 +190,65 @@ def _split_groups(
     optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
 
 
-def _threshold(
-    optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: Tensor,
-    gains: dict[int, float],
-) -> float | Tensor:  # fmt: skip
-    """Return how far a unit l1 strength moves the parameter in the step just made."""
-    lr, state = float(group["lr"]), optimizer.state[parameter]
-    if isinstance(optimizer, torch.optim.Adam):
-        beta2, step = group["betas"][1], float(state["step"])
-        second: Tensor = state["exp_avg_sq"] / (1 - beta2**step)
-        return lr / (second.sqrt() + float(group["eps"]))
-    momentum = float(group["momentum"])
-    if not momentum:
-        return lr
-    # The recursion of the momentum buffer, fed a constant 1.
-    fresh = 1.0 if id(parameter) not in gains else 1 - float(group["dampening"])
-    gain = gains[id(parameter)] = momentum * gains.get(id(parameter), 0.0) + fresh
-    return lr * (1 + momentum * gain if group["nesterov"] else gain)
-
-
 @torch.no_grad()
 def _soft(parameter: Tensor, threshold: float | Tensor) -> None:
     size = torch.as_tensor(threshold, dtype=parameter.dtype, device=parameter.device)
     parameter.copy_(parameter.sign() * (parameter.abs() - size).clamp_min(0))
+
+
+# --- torch's optimisers
+
+# How far a unit l1 strength moves a parameter in the step just made, by the parameter's group, by
+# what the optimiser holds of it, and by what is kept from step to step.
+Reach = Callable[[dict[str, Any], dict[str, Any], dict[str, float]], float | Tensor]
+
+
+class Twin(NamedTuple):
+    """The torch optimiser that does what an optimiser of the study file does.
+
+    Attributes:
+        kind: its class.
+        options: its arguments beside lr, by the study's section and the trial's params.
+        reach: for the proximal step; None where the optimiser decays the weights by itself.
+    """
+
+    kind: Callable[..., torch.optim.Optimizer]
+    options: Callable[[Any, dict[str, float]], dict[str, Any]]
+    reach: Reach | None
+
+
+def _sgd_options(training: SgdSpec, params: dict[str, float]) -> dict[str, Any]:
+    momentum = params.get("momentum", training.momentum)
+    dampening = training.dampening * (momentum > 0)
+    return {"momentum": momentum, "dampening": dampening, "nesterov": training.nesterov}
+
+
+def _sgd_reach(
+    group: dict[str, Any], state: dict[str, Any], kept: dict[str, float]
+) -> float | Tensor:
+    lr, momentum = float(group["lr"]), float(group["momentum"])
+    if not momentum:
+        return lr
+    # The recursion of the momentum buffer, fed a constant 1.
+    fresh = 1 - float(group["dampening"]) if kept else 1.0
+    gain = kept["gain"] = momentum * kept.get("gain", 0.0) + fresh
+    return lr * (1 + momentum * gain if group["nesterov"] else gain)
+
+
+def _adam_options(training: AdamSpec | AdamWSpec, params: dict[str, float]) -> dict[str, Any]:
+    return {"betas": training.betas, "eps": training.eps}
+
+
+def _adam_reach(
+    group: dict[str, Any], state: dict[str, Any], kept: dict[str, float]
+) -> float | Tensor:
+    beta2, step = group["betas"][1], float(state["step"])
+    second: Tensor = state["exp_avg_sq"] / (1 - beta2**step)
+    return float(group["lr"]) / (second.sqrt() + float(group["eps"]))
+
+
+TWINS: Mapping[str, Twin] = {
+    "sgd": Twin(torch.optim.SGD, _sgd_options, _sgd_reach),
+    "adam": Twin(torch.optim.Adam, _adam_options, _adam_reach),
+    "adamw": Twin(torch.optim.AdamW, _adam_options, None),
+}

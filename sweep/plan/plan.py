@@ -20,12 +20,12 @@ from sweep.errors import UsageError
 from sweep.plan.alpha_max import alpha_max
 from sweep.plan.memory import check_lanes, check_rows, lane_bytes, mlp_bytes
 from sweep.spec.resolved import Outline, Range
-from sweep.spec.sections import AdamSpec, MlpSpec, SgdSpec
+from sweep.spec.sections import MlpSpec, SgdSpec
 from sweep.spec.study import StudySpec
-from sweep.training import optimizers
 from sweep.training.lanes import Recipe
 from sweep.training.layout import Layout
 from sweep.training.modules import MLP, Factory, build
+from sweep.training.optimizers import make_optimizer
 from sweep.training.vmapped import check_model, first_line
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave
@@ -235,7 +235,7 @@ def stability_cap(spec: StudySpec) -> float | None:
 def _recipe(spec: StudySpec, device: torch.device) -> Recipe:
     training = spec.training
     return Recipe(
-        optimizer=_optimizer(spec, device),
+        optimizer=make_optimizer(spec, device),
         epochs=training.epochs,
         batch_size=None if training.batch_size == "full" else training.batch_size,
         schedule=training.schedule,
@@ -245,17 +245,6 @@ def _recipe(spec: StudySpec, device: torch.device) -> Recipe:
         compile=training.compile,
         cuda_graph=training.cuda_graph,
     )
-
-
-def _optimizer(spec: StudySpec, device: torch.device) -> optimizers.Optimizer:
-    training, l1 = spec.training, spec.penalty.norm != "l2"
-    if isinstance(training, SgdSpec):
-        has_momentum = training.momentum > 0 or spec.search.space.momentum is not None
-        return optimizers.SGD(training.dampening, training.nesterov, l1, has_momentum)
-    decoupled = not isinstance(training, AdamSpec)
-    in_one_pass = device.type == "cpu" and not l1 and not training.compile
-    adam = optimizers.FusedAdam if in_one_pass else optimizers.Adam
-    return adam(training.betas, training.eps, l1, decoupled)
 
 
 def _width(

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sweep.errors import UsageError, did_you_mean
-from sweep.spec.sections import AdamSpec, AdamWSpec, MlpSpec, OwnModelSpec, SgdSpec
+from sweep.spec.sections import OPTIMIZERS, MlpSpec, OwnModelSpec
 from sweep.spec.study import DEFAULT_STORAGE, StudySpec
 from sweep.spec.tree import read_tree
 
@@ -84,7 +84,7 @@ def _one_line(error: ValidationError, where: str) -> str:
         return f"{'.'.join([*path, str(problem['ctx']['error'])])} ({where})"
     if problem["type"] == "union_tag_invalid":
         problem = {**problem, "input": problem["ctx"]["tag"]}
-        return f"training.optimizer: {_expected(problem, 'sgd, adam, adamw', where)}"
+        return f"training.optimizer: {_expected(problem, ', '.join(OPTIMIZERS), where)}"
     here = len(problem["loc"]) - any(str(part) in _BRANCHES for part in problem["loc"][-1:])
     same = [p["msg"] for p in problems if p["loc"][:here] == problem["loc"][:here]]
     rule = _WORDS.get(key) or " or ".join(
@@ -95,7 +95,7 @@ def _one_line(error: ValidationError, where: str) -> str:
 
 
 # How pydantic names the branches of unions inside an error's location.
-_KINDS: dict[str, type[BaseModel]] = {"sgd": SgdSpec, "adam": AdamSpec, "adamw": AdamWSpec}
+_KINDS: dict[str, type[BaseModel]] = {**OPTIMIZERS}
 _MODELS: dict[str, type[BaseModel]] = {"mlp": MlpSpec, "own": OwnModelSpec}
 _BRANCHES = {*_KINDS, *_MODELS, "constrained-int", "constrained-float", "literal['auto']",
              "literal['full']",

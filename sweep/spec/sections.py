@@ -6,9 +6,17 @@ from it: its last sentence may begin with "Only with" and names who may use the 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from sweep.spec.tasks import TASKS, TaskName
@@ -113,6 +121,18 @@ class OwnModelSpec(Section):
 
 
 class _Training(Section):
+    """What all optimisers share.
+
+    Attributes:
+        strength: what a trial's strength is called: `alpha` of a penalty, a term of the loss; or
+            `weight_decay`, where the optimiser decays weights by itself.
+        decay: weight_decay of the torch optimiser for a strength of 1. For alpha it is 2: torch
+            adds weight_decay * w to the gradient, and the gradient of w ** 2 is 2 * w.
+    """
+
+    strength: ClassVar[str] = "alpha"
+    decay: ClassVar[float] = 2.0
+
     lr: Positive = Field(2e-2, description="Learning rate, the same for all trials.")
     batch_size: Count | Literal["full"] = Field(
         50, description="Rows of a step. full: all training rows in one step."
@@ -185,11 +205,31 @@ class AdamSpec(_Training):
 class AdamWSpec(_Training):
     """torch.optim.AdamW: decoupled weight decay, searched as `weight_decay`."""
 
+    strength: ClassVar[str] = "weight_decay"
+    decay: ClassVar[float] = 1.0
+
     optimizer: Literal["adamw"] = Field(
         description="Adam with decoupled weight decay, which is no term of the loss."
     )
     betas: tuple[Beta, Beta] = Field((0.9, 0.999), description=_BETAS)
     eps: Positive = Field(1e-8, description=_EPS)
+
+
+def _optimizer(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.get("optimizer", "adam")
+    return getattr(value, "optimizer", "adam")
+
+
+TrainingSpec = Annotated[
+    Annotated[SgdSpec, Tag("sgd")]
+    | Annotated[AdamSpec, Tag("adam")]
+    | Annotated[AdamWSpec, Tag("adamw")],
+    Discriminator(_optimizer),
+]
+OPTIMIZERS: dict[str, type[_Training]] = {
+    tag.tag: spec for spec, tag in map(get_args, get_args(get_args(TrainingSpec)[0]))
+}
 
 
 class PenaltySpec(Section):

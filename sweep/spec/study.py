@@ -12,7 +12,6 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 from sweep.spec.search import AlphaRange, SearchSpec
 from sweep.spec.sections import (
     AdamSpec,
-    AdamWSpec,
     DataSpec,
     MlpSpec,
     ObjectiveSpec,
@@ -21,6 +20,7 @@ from sweep.spec.sections import (
     ReplicatesSpec,
     Section,
     SgdSpec,
+    TrainingSpec,
 )
 from sweep.spec.tasks import TASKS, Task
 
@@ -37,12 +37,6 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")]
 def _model_kind(value: Any) -> str:
     own = "source" in value if isinstance(value, dict) else isinstance(value, OwnModelSpec)
     return "own" if own else "mlp"
-
-
-def _optimizer(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.get("optimizer", "adam")
-    return getattr(value, "optimizer", "adam")
 
 
 class StudySpec(Section):
@@ -71,12 +65,9 @@ class StudySpec(Section):
         Annotated[MlpSpec, Tag("mlp")] | Annotated[OwnModelSpec, Tag("own")],
         Discriminator(_model_kind),
     ] = Field(MlpSpec(), description="The network.")
-    training: Annotated[
-        Annotated[SgdSpec, Tag("sgd")]
-        | Annotated[AdamSpec, Tag("adam")]
-        | Annotated[AdamWSpec, Tag("adamw")],
-        Discriminator(_optimizer),
-    ] = Field(AdamSpec(), description="The optimiser, and how long and how it trains.")
+    training: TrainingSpec = Field(
+        AdamSpec(), description="The optimiser, and how long and how it trains."
+    )
     penalty: PenaltySpec = Field(PenaltySpec(), description="The norm, and what it spares.")
     search: SearchSpec = Field(SearchSpec(), description="How many trials, proposed how, where.")
     replicates: ReplicatesSpec = Field(
@@ -112,7 +103,7 @@ class StudySpec(Section):
     @property
     def strength(self) -> str:
         """Name of the searched strength: `alpha`, or `weight_decay` with adamw."""
-        return "weight_decay" if self.training.optimizer == "adamw" else "alpha"
+        return self.training.strength
 
     @property
     def task(self) -> Task:
@@ -141,23 +132,24 @@ class StudySpec(Section):
         return hash_of(without_nulls(self.identity))
 
 
-def _adamw_penalises_l2(spec: StudySpec) -> str | None:
-    if spec.training.optimizer == "adamw" and spec.penalty.norm != "l2":
+def _decay_is_of_l2(spec: StudySpec) -> str | None:
+    if spec.strength == "weight_decay" and spec.penalty.norm != "l2":
         return (
-            f"penalty.norm: must be l2 with optimizer adamw, got {spec.penalty.norm}. "
+            f"penalty.norm: must be l2 with optimizer {spec.training.optimizer}, got "
+            f"{spec.penalty.norm}. "
             "Use optimizer adam"
         )
     return None
 
 
 def _strength_has_its_name(spec: StudySpec) -> str | None:
-    space, adamw = spec.search.space, spec.training.optimizer == "adamw"
-    if adamw and space.alpha != AlphaRange():
+    space, decays = spec.search.space, spec.strength == "weight_decay"
+    if decays and space.alpha != AlphaRange():
         return (
-            "search.space.alpha: adamw's decay is no penalty on the loss, got alpha. "
-            "Search weight_decay, or use optimizer adam"
+            f"search.space.alpha: {spec.training.optimizer}'s decay is no penalty on the loss, got"
+            " alpha. Search weight_decay, or use optimizer adam"
         )
-    if not adamw and space.weight_decay is not None:
+    if not decays and space.weight_decay is not None:
         return (
             f"search.space.weight_decay: only adamw has it, got optimizer "
             f"{spec.training.optimizer}. Search alpha (weight_decay is 2 * alpha)"
@@ -208,7 +200,7 @@ def _error_needs_classes(spec: StudySpec) -> str | None:
 
 
 _RULES = (
-    _adamw_penalises_l2,
+    _decay_is_of_l2,
     _strength_has_its_name,
     _columns_exist,
     _nesterov_needs_momentum,

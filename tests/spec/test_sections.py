@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from sweep.config.training_loop import TWINS
+from sweep.spec.sections import OPTIMIZERS
+from sweep.training import optimizers
 from tests.support.studies import parse, refused
 
 Tree = dict[str, Any]
@@ -69,3 +72,16 @@ def test_what_is_allowed(tree: Tree) -> None:
 )
 def test_the_share_of_l1(penalty: Tree, ratio: float) -> None:
     assert parse(penalty=penalty).penalty.ratio == ratio
+
+
+def test_an_optimiser_has_a_section_an_update_and_a_torch_twin() -> None:
+    assert set(OPTIMIZERS) == set(optimizers.OPTIMIZERS) == set(TWINS)
+    for name, section in OPTIMIZERS.items():
+        assert parse(training={"optimizer": name}).training == section.model_validate(
+            {"optimizer": name}
+        )
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimiser_without_a_proximal_step_decays_weights_by_itself(name: str) -> None:
+    assert (TWINS[name].reach is None) == (OPTIMIZERS[name].strength == "weight_decay")
