@@ -36,18 +36,11 @@ class Point:
         """Return the point of a COMPLETE trial.
 
         Raises:
-            UsageError: the storage has lost its strength, its value or what was measured.
+            UsageError: the storage has lost its strength or its value.
         """
         params = trial.params
-        if (
-            strength not in params
-            or not trial.values
-            or "replicate_values" not in trial.user_attrs
-        ):
-            raise UsageError(
-                f"study: must have {strength}, value and measures of every trial, got trial"
-                f" {trial.number} without. Restore a backup, or start over with --fresh"
-            )
+        if strength not in params or not trial.values:
+            raise _lost(f"{strength} and value", trial.number)
         return cls(
             trial.number, params[strength], params, trial.values[0], trial.user_attrs,
             trial.intermediate_values,
@@ -66,10 +59,24 @@ class Point:
 
     @property
     def replicate_values(self) -> list[float]:
-        """The objective of each replicate, (R,)."""
+        """The objective of each replicate, (R,).
+
+        Raises:
+            UsageError: the storage has lost them.
+        """
+        if "replicate_values" not in self.attrs:
+            raise _lost("replicate_values", self.number)
         return self.attrs["replicate_values"]  # type: ignore[no-any-return]
 
     @property
     def rank(self) -> tuple[float, float]:
         """What points are ordered by, the best first: of equal values the strongest."""
         return self.value, -self.at
+
+
+def _lost(what: str, number: int | None) -> UsageError:
+    where = "the control" if number is None else f"trial {number}"
+    return UsageError(
+        f"study: must have {what} of every trial, got {where} without."
+        " Restore a backup, or start over with --fresh"
+    )

@@ -19,7 +19,7 @@ TABLES = [
 OTHERS = ["trial_heartbeats", "version_info", "alembic_version", "sweep_leases"]
 VERBS = {
     "run": ("run", "tiny.yaml"),
-    "resume": ("run", "tiny.yaml", "--n-trials", "8"),
+    "resume": ("run", "tiny.yaml", "--n-trials", "8", "--json"),
     "fresh": ("run", "tiny.yaml", "--fresh"),
     "status": ("status", *URL),
     "export": ("export", "tiny.yaml", "-o", "config.yaml"),
@@ -84,4 +84,4 @@ def test_trials_without_their_parts_are_one_line_for_every_reader(
     for verb in ("run", "resume", "export", "report"):
         ended = command(*VERBS[verb])
         assert ended.code == 2 and ended.err.count("\n") == 1, (verb, ended)
-        assert "must have alpha, value and measures of every trial" in ended.err
+        assert "of every trial, got trial " in ended.err
