@@ -165,13 +165,13 @@ def sentence(fit: Fit) -> str:
 def _compare(fit: Fit) -> str:
     differences, n = fit.differences, len(fit.paired_seeds)
     if not differences:
-        return "no seed tells how much of it is chance"
+        return "no seed was trained with both to its end, so this may be chance"
     by = differences["loss"]
     size = Estimate(abs(by.mean), by.se)
     direction = "lower" if by.mean <= 0 else "higher"
     if by.se is None:
-        return f"{direction} by {size} for the one seed that tells"
+        return f"{direction} by {size} for the only seed that both have, so this may be chance"
     over = f"(paired over {n} seeds)"
     if size.mean <= t_quantile(0.975, n - 1) * by.se:
-        return f"no difference shown: {direction} by {size} {over}, which chance explains (95 %)"
+        return f"no difference is shown: {direction} by {size} {over}, within chance (95 %)"
     return f"{direction} by {size} {over}"

@@ -206,7 +206,7 @@ def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Ite
     spec, n, n_search = plan.spec, plan.problem.train.shape[1], config["n_rows"]
     name, strength = spec.strength, chosen.params[spec.strength]
     if n > MANY_MORE * n_search:
-        line = f"refit trains on {n} rows, the search on {n_search}"
+        line = f"the refit trains on {n} rows, the search trained on {n_search}"
         if name == "alpha":
             line += (
                 f": for a fixed prior alpha scales as 1/n, and alpha * {n_search} / {n} would be"
@@ -221,6 +221,6 @@ def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Ite
             )
     if config["provenance"].get("spec_hash") not in hashes(config["spec"]):
         yield (
-            "the spec inside the config is not the one that was searched, by its hash: were data"
-            " or splits changed, then the search may have seen the test rows"
+            "the hash of the spec inside the config is not that of the search: if data or splits"
+            " were changed, the search may have seen the test rows"
         )

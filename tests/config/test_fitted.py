@@ -46,18 +46,18 @@ def made(
         (
             made({0: 0.5, 1: 0.7}, {0: 0.7, 1: 0.6}),
             "With alpha = 0.01 the test loss is 0.6000 ± 0.1000, without a penalty 0.6500 ±"
-            " 0.0500: no difference shown: lower by 0.0500 ± 0.1500 (paired over 2 seeds), which"
-            " chance explains (95 %).",
+            " 0.0500: no difference is shown: lower by 0.0500 ± 0.1500 (paired over 2 seeds),"
+            " within chance (95 %).",
         ),
         (
             made({0: 0.5}, {0: 0.7}),
             "With alpha = 0.01 the test loss is 0.5000, without a penalty 0.7000: lower by 0.2000"
-            " for the one seed that tells.",
+            " for the only seed that both have, so this may be chance.",
         ),
         (
             made({0: 0.5}, {1: 0.7}),
-            "With alpha = 0.01 the test loss is 0.5000, without a penalty 0.7000: no seed tells"
-            " how much of it is chance.",
+            "With alpha = 0.01 the test loss is 0.5000, without a penalty 0.7000: no seed"
+            " was trained with both to its end, so this may be chance.",
         ),
         (
             made({0: 0.5}, {}),

@@ -280,9 +280,11 @@ def test_when_all_seeds_diverge_nothing_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tree", "warnings"),
     [
-        ({}, ["refit trains on 120 rows, the search on 80: for a fixed prior alpha scales as 1/n,"
+        ({}, ["the refit trains on 120 rows, the search trained on 80: for a fixed prior alpha"
+              " scales as 1/n,"
               " and alpha * 80 / 120 would be 0.00667"]),
-        ({"training": {"optimizer": "adamw"}}, ["refit trains on 120 rows, the search on 80"]),
+        ({"training": {"optimizer": "adamw"}},
+         ["the refit trains on 120 rows, the search trained on 80"]),
         ({"data": {"source": "sklearn:iris", "train_rows": 40}}, []),
         ({"replicates": {"n_folds": 5}}, []),
     ],
