@@ -21,6 +21,7 @@ from sweep.runner.loop import Ending
 from sweep.runner.progress import Progress
 from sweep.runner.run import run_study
 from sweep.search.point import Point
+from sweep.spec.attributes import REPLICATE_VALUES, VALUE_SE
 from sweep.spec.files import locate
 from sweep.spec.study import StudySpec
 from sweep.spec.tasks import TASKS
@@ -61,10 +62,10 @@ class StudyResult:
                 "number": trial.number,
                 "state": trial.state.name,
                 "value": trial.value,
-                "value_se": trial.user_attrs.get("value_se"),
+                "value_se": trial.user_attrs.get(VALUE_SE),
                 **trial.params,
                 **{k: v for k, v in trial.user_attrs.items() if not isinstance(v, list)},
-                "replicate_values": trial.user_attrs.get("replicate_values"),
+                "replicate_values": trial.user_attrs.get(REPLICATE_VALUES),
             }
             for trial in self.study.get_trials(deepcopy=False)
         ]

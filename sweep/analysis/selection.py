@@ -18,6 +18,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
 from sweep.search.point import Point
+from sweep.spec.attributes import (
+    ALPHA_CAP,
+    ALPHA_MAX,
+    ALPHA_RANGE,
+    BASELINE,
+    DIVERGED,
+    LINE,
+    OUTCOME,
+    SPEC,
+    WIDENINGS,
+)
 from sweep.spec.stored import stored_spec
 from sweep.spec.study import StudySpec
 from sweep.stats import EDGE, MIN_FOLDS, paired_gain, paired_gains, t_quantile
@@ -50,7 +61,7 @@ class Finished:
             SweepError: no trial has ended yet.
         """
         attrs = study.user_attrs
-        if "spec" not in attrs:
+        if SPEC not in attrs:
             raise UsageError(
                 f"study: must be one of sweep's, got {study.study_name}, which has no spec."
                 " Name another study"
@@ -59,7 +70,7 @@ class Finished:
         complete = [trial for trial in every if trial.state == TrialState.COMPLETE]
         if not complete:
             raise SweepError(_without_result(study.study_name, every))
-        baseline, spec = attrs.get("baseline"), stored_spec(attrs["spec"])
+        baseline, spec = attrs.get(BASELINE), stored_spec(attrs[SPEC])
         strength = spec.strength
         trials = tuple(Point.of(trial, strength) for trial in complete)
         return cls(
@@ -67,11 +78,11 @@ class Finished:
             study.study_name,
             trials,
             Point.stored(baseline, strength) if baseline and "value" in baseline else None,
-            tuple(attrs["alpha_range"]),
-            attrs["alpha_max"],
-            attrs.get("alpha_cap"),
-            len(attrs.get("widenings", [])),
-            _line(attrs.get("line", {}), _best(trials), strength),
+            tuple(attrs[ALPHA_RANGE]),
+            attrs[ALPHA_MAX],
+            attrs.get(ALPHA_CAP),
+            len(attrs.get(WIDENINGS, [])),
+            _line(attrs.get(LINE, {}), _best(trials), strength),
             baseline is not None,
             tuple(trial for trial in every if _is_stopped(trial)),
         )
@@ -195,7 +206,7 @@ def _without_result(study_name: str, trials: Sequence[FrozenTrial]) -> str:
             f"study: must have a finished trial, got none in {study_name}."
             " Run it first, or see `sweep status`"
         )
-    diverged = sum(trial.user_attrs.get("outcome") == "diverged" for trial in stopped)
+    diverged = sum(trial.user_attrs.get(OUTCOME) == DIVERGED for trial in stopped)
     return (
         f"study: must have a trial with a value, got none of {len(stopped)} in {study_name}"
         f" ({diverged} diverged). Lower training.lr, say, and run it with --fresh"
@@ -203,7 +214,7 @@ def _without_result(study_name: str, trials: Sequence[FrozenTrial]) -> str:
 
 
 def _is_stopped(trial: FrozenTrial) -> bool:
-    diverged = trial.user_attrs.get("outcome") == "diverged" and bool(trial.params)
+    diverged = trial.user_attrs.get(OUTCOME) == DIVERGED and bool(trial.params)
     return trial.state == TrialState.PRUNED or diverged
 
 

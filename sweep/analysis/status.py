@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sweep.errors import SweepError, UsageError, did_you_mean, hide_passwords
+from sweep.spec.attributes import FIT, RUN, SPEC, VERDICT
 from sweep.storage.engine import open_storage
 from sweep.storage.errors import legible
 from sweep.storage.sqlite import reading
@@ -74,7 +75,7 @@ def note_fit(url: str, summary: dict[str, Any]) -> bool:
         if row["owner"]:
             return False
         study = load_study(url, summary["study_name"], read_only=False)
-        study.set_user_attr("fit", summary)
+        study.set_user_attr(FIT, summary)
     except SweepError:
         return False
     return True
@@ -96,7 +97,7 @@ def _is_unborn(url: str) -> bool:
 
 def _spec(study: Summary) -> dict[str, Any] | None:
     """Return the spec of a study that sweep made; other programs may use this name too."""
-    spec = study.attrs.get("spec")
+    spec = study.attrs.get(SPEC)
     ours = isinstance(spec, dict) and {"search", "training"} <= spec.keys()
     return spec if ours else None
 
@@ -106,7 +107,7 @@ def _rate(study: Summary, done: float) -> float | None:
 
     None if there is no new result yet. The clocks of the two machines should agree.
     """
-    run = study.attrs.get("run")
+    run = study.attrs.get(RUN)
     if not isinstance(run, dict) or {"began", "n_results"} - run.keys():
         return None
     passed_s = (datetime.now(UTC) - datetime.fromisoformat(run["began"])).total_seconds()
@@ -131,6 +132,6 @@ def _row(study: Summary) -> dict[str, Any]:
         "eta_s": max(0.0, n_trials - done) / rate if n_trials and rate else None,
         "best": best if best is not None and math.isfinite(best) else None,
         "best_params": study.best_params,
-        "verdict": study.attrs.get("verdict"),
+        "verdict": study.attrs.get(VERDICT),
         "owner": f"{owner.host}, process {owner.pid}" if owner else None,
     }

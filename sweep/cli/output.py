@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.cli.progress import curve_line, pm
 from sweep.errors import hide_passwords
+from sweep.spec.attributes import NORM, SPARSITY
 
 if TYPE_CHECKING:
     from sweep.analysis.selection import Finished
@@ -85,7 +86,7 @@ def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str,
         attrs = point.attrs
         return (
             name, *(f"{point.params[key]:.3g}" for key in params), pm(point.value, point.value_se),
-            f"{attrs[score]:.3f}", f"{attrs['norm']:.4g}", f"{attrs['sparsity']:.1%}",
+            f"{attrs[score]:.3f}", f"{attrs[NORM]:.4g}", f"{attrs[SPARSITY]:.1%}",
         )  # fmt: skip
 
     return header, [row(name, point) for name, point in compared(finished).items()]

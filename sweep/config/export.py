@@ -16,6 +16,7 @@ from sweep.errors import UsageError
 from sweep.files import to_yaml, write_whole
 from sweep.runtime import versions
 from sweep.search.point import Point
+from sweep.spec.attributes import DATA_HASH, FOLDER, PROBLEM
 from sweep.spec.study import StudySpec
 from sweep.spec.yaml import check_limits, read_text, read_yaml
 
@@ -27,6 +28,11 @@ FORMULAS = {
     " + (1 - l1_ratio) * sum of squared weights)",
     "decoupled": "weights *= 1 - lr * weight_decay at every step (AdamW), no term of the loss",
 }
+
+
+def formula(spec: StudySpec) -> str:
+    """Return in words what is minimised, or what the decay does."""
+    return FORMULAS["decoupled" if spec.strength == "weight_decay" else spec.penalty.norm]
 
 
 def make_config(study: optuna.Study, selection: Selection | None = None) -> dict[str, Any]:
@@ -43,8 +49,7 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
     spec, attrs = finished.spec, study.user_attrs
     selection = selection or spec.selection
     choice = finished.choose(selection)
-    about = attrs["problem"]
-    decoupled = spec.strength == "weight_decay"
+    about = attrs[PROBLEM]
     return {
         "study_name": study.study_name,
         "selection": selection,
@@ -56,7 +61,7 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
         "baseline_value": finished.baseline.value if finished.baseline else None,
         "penalty": {
             "norm": spec.penalty.norm,
-            "formula": FORMULAS["decoupled" if decoupled else spec.penalty.norm],
+            "formula": formula(spec),
             "penalised": about["penalised"],
             "exempt": about["exempt"],
         },
@@ -121,11 +126,11 @@ def _provenance(spec: StudySpec, choice: Point, attrs: dict[str, Any]) -> dict[s
     return {
         "trial_number": choice.number,
         "spec_hash": spec.spec_hash,
-        "data_hash": attrs["data_hash"],
-        "model_hash": attrs["problem"]["model_hash"],
-        "device": attrs["problem"]["device"],
+        "data_hash": attrs[DATA_HASH],
+        "model_hash": attrs[PROBLEM]["model_hash"],
+        "device": attrs[PROBLEM]["device"],
         "seed": spec.seed,
-        "folder": attrs.get("folder"),
+        "folder": attrs.get(FOLDER),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(*PACKAGES),
     }

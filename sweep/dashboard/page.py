@@ -21,6 +21,7 @@ from sweep.analysis.verdict import verdict
 from sweep.reporting.figures import TITLES, drawn_figures
 from sweep.reporting.plotly import Figure, recoloured
 from sweep.reporting.tables import Table, key_numbers
+from sweep.spec.attributes import SPEC, VERDICT
 
 SHOWN = ("validation_curve", "terms", "balance", "sparsity", "weights")
 PIECE = 2045  # most characters in one attribute: optuna-dashboard's SYSTEM_ATTR_MAX_LENGTH
@@ -47,11 +48,11 @@ def publish(study: optuna.Study) -> None:
     attrs = study._storage.get_study_system_attrs(study._study_id)
     trials = study.get_trials(deepcopy=False)
     begun = any(trial.state == TrialState.COMPLETE for trial in trials)
-    foreign = "spec" not in study.user_attrs  # then Finished.read raises
+    foreign = SPEC not in study.user_attrs  # then Finished.read raises
     finished = Finished.read(study) if begun or foreign else None
     said = verdict(finished) if finished else None
-    if said and study.user_attrs.get("verdict") != said:
-        study.set_user_attr("verdict", said)
+    if said and study.user_attrs.get(VERDICT) != said:
+        study.set_user_attr(VERDICT, said)
     _write_note(study, attrs, _note(study, finished, said))
     drawn = drawn_figures(finished, SHOWN) if finished else {}
     for name in SHOWN:
@@ -82,7 +83,7 @@ def _legend_rows(drawn: Figure) -> int:
 
 def _note(study: optuna.Study, finished: Finished | None, said: str | None) -> str:
     """Write the note, as Markdown."""
-    trials, spec = study.get_trials(deepcopy=False), study.user_attrs["spec"]
+    trials, spec = study.get_trials(deepcopy=False), study.user_attrs[SPEC]
     # Without the trials in training: their number is out of date when somebody reads the note.
     states = Counter(trial.state.name for trial in trials if trial.state.is_finished())
     counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))

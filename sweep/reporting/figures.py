@@ -48,6 +48,7 @@ from sweep.reporting.points import (
     value_of,
 )
 from sweep.search.point import Point
+from sweep.spec.attributes import INPUTS_USED, NORM, PENALTY, SPARSITY, TRAIN_LOSS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -118,14 +119,14 @@ def validation_curve(view: View) -> Figure:
 
 def terms(view: View) -> Figure | None:
     """Draw both terms of the objective and their sum against the strength."""
-    found, joined = common(view.path, "train_loss", "penalty"), view.is_curve
+    found, joined = common(view.path, TRAIN_LOSS, PENALTY), view.is_curve
     if not found:  # adamw: its decay is no term of the loss
         return None
     data = "data loss" + (" (noisy labels)" if view.spec.data.label_noise else "")
     parts: list[tuple[str, Quantity, str]] = [
-        (data, lambda at: at.attrs["train_loss"], ORANGE),
-        (f"penalty α{_norm(view)}", lambda at: at.attrs["penalty"], GREEN),
-        ("their sum", lambda at: at.attrs["train_loss"] + at.attrs["penalty"], INK),
+        (data, lambda at: at.attrs[TRAIN_LOSS], ORANGE),
+        (f"penalty α{_norm(view)}", lambda at: at.attrs[PENALTY], GREEN),
+        ("their sum", lambda at: at.attrs[TRAIN_LOSS] + at.attrs[PENALTY], INK),
     ]
     traces = [t for name, of, hue in parts for t in curve(name, found, of, hue, joined=joined)]
     return compose(
@@ -141,7 +142,7 @@ def balance(view: View) -> Figure | None:
 
     Strengths at which nearly all weights are zero are left out.
     """
-    found = view.with_weights(common(view.points, "norm"))
+    found = view.with_weights(common(view.points, NORM))
     if len(found) < 2:
         return None
     traces = [
@@ -184,21 +185,21 @@ def sparsity(view: View) -> Figure | None:
 
     Without exact zeros in any trial, their panel is left out.
     """
-    found, joined = common(view.path, "sparsity", "inputs_used"), view.is_curve
+    found, joined = common(view.path, SPARSITY, INPUTS_USED), view.is_curve
     if not found:
         return None
     used = curve(
-        "inputs used by a unit", found, lambda at: at.attrs["inputs_used"], BLUE,
+        "inputs used by a unit", found, lambda at: at.attrs[INPUTS_USED], BLUE,
         joined=joined, form=".3g",
     )  # fmt: skip
-    level = level_of(view, lambda at: at.attrs.get("inputs_used"))
+    level = level_of(view, lambda at: at.attrs.get(INPUTS_USED))
     x, y = strength_axis(view, found), axis("inputs per unit", rangemode="tozero")
-    if all(at.attrs["sparsity"] < FEW for at in found):
+    if all(at.attrs[SPARSITY] < FEW for at in found):
         return compose(
             {"data": used}, level, at_choices(view), xaxis=x, yaxis=y | {"domain": [0, TOP]}
         )
     zeros = curve(
-        "exact zeros", found, lambda at: at.attrs["sparsity"], GREEN, joined=joined, form=".1%"
+        "exact zeros", found, lambda at: at.attrs[SPARSITY], GREEN, joined=joined, form=".1%"
     )
     return compose(
         {"data": [{**trace, "yaxis": "y2"} for trace in zeros] + used},
@@ -215,7 +216,7 @@ def _through_norms(
 ) -> list[Trace]:
     """Draw a loss against the norm, and the control as the point where the path begins."""
     symbol = "circle" if colour == ORANGE else "diamond"
-    drawn = by_colour(view, name, found, loss, colour, x=lambda at: at.attrs["norm"])
+    drawn = by_colour(view, name, found, loss, colour, x=lambda at: at.attrs[NORM])
     drawn["marker"]["symbol"] = symbol
     if colour == BLUE:
         drawn["marker"]["showscale"] = False
@@ -226,7 +227,7 @@ def _through_norms(
     if base is None or height is None:
         return [drawn]
     start = series(
-        f"{name}, {sign(view.spec)} = 0", [base.attrs["norm"]], [height], colour,
+        f"{name}, {sign(view.spec)} = 0", [base.attrs[NORM]], [height], colour,
         mode="markers", showlegend=False, hover=f"{name}, {sign(view.spec)} = 0<br>%{{y:.4f}}",
         marker={"symbol": f"{symbol}-open", "size": 13, "color": colour, "line": {"width": 2}},
     )  # fmt: skip

@@ -25,6 +25,7 @@ from sweep.reporting.plotly import (
 )
 from sweep.reporting.points import Quantity, View, about
 from sweep.search.point import Point
+from sweep.spec.attributes import DIVERGED, OUTCOME
 from sweep.spec.study import StudySpec
 
 SIGNS = {"alpha": "α", "weight_decay": "weight decay"}
@@ -172,7 +173,7 @@ def at_stopped(view: View) -> Figure:
 
 
 def _diverged(trial: FrozenTrial) -> bool:
-    return trial.user_attrs.get("outcome") == "diverged"
+    return trial.user_attrs.get(OUTCOME) == DIVERGED
 
 
 def _ending(trial: FrozenTrial, name: str) -> str:

@@ -15,13 +15,14 @@ import optuna
 
 from sweep.analysis.selection import Finished, choices
 from sweep.analysis.verdict import verdict
-from sweep.config.export import FORMULAS
+from sweep.config.export import formula
 from sweep.errors import UsageError
 from sweep.files import to_yaml, write_whole
 from sweep.reporting.comparison import comparison
 from sweep.reporting.figures import TITLES, drawn_figures
 from sweep.reporting.plotly import THEMES, Figure
 from sweep.reporting.tables import Table, fit_table, key_numbers, provenance, studies_table
+from sweep.spec.attributes import FIT
 from sweep.spec.stored import upgraded
 
 LOOK = {
@@ -108,10 +109,9 @@ def _side_by_side(studies: Sequence[Finished]) -> str:
 
 def _study(study: optuna.Study, finished: Finished, i: int, alone: bool) -> str:
     spec = finished.spec
-    formula = FORMULAS["decoupled" if spec.strength == "weight_decay" else spec.penalty.norm]
     heading = "h1" if alone else "h2"
     title = f"<{heading}>{escape(finished.study_name)}</{heading}>"
-    about = escape(f"{spec.data.source}, {spec.data.task} · {formula}")
+    about = escape(f"{spec.data.source}, {spec.data.task} · {formula(spec)}")
     said = f'<p class="about">{about}</p><p class="verdict">{escape(verdict(finished))}</p>'
     figures = "".join(
         _figure(f"figure-{i}-{name}", TITLES[name], LOOK[name], drawn, name == "validation_curve")
@@ -121,7 +121,7 @@ def _study(study: optuna.Study, finished: Finished, i: int, alone: bool) -> str:
         f"<header>{title}{said}</header>",
         _table(key_numbers(finished), _explained(finished)),
         f'<div class="figures">{figures}</div>',
-        _test_result(study.user_attrs.get("fit"), finished),
+        _test_result(study.user_attrs.get(FIT), finished),
         _origin(study),
     ]
     return f'<section id="study-{i}">{"".join(parts)}</section>'

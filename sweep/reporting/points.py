@@ -9,6 +9,7 @@ from math import log10
 from sweep.analysis.selection import Finished, choices
 from sweep.errors import UsageError
 from sweep.search.point import Point
+from sweep.spec.attributes import COLLAPSED, NORM, OUTCOME, measured_loss
 from sweep.spec.study import StudySpec
 
 NOTHING = 1e-3  # below this share of the best trial's norm, hardly any weight is left
@@ -102,8 +103,8 @@ class View:
         return [item for item in items if self._has_weights(item)]
 
     def _has_weights(self, point: Point) -> bool:
-        least = NOTHING * (self.choices["best"].attrs.get("norm") or 0.0)
-        return bool(point.attrs.get("norm", 0.0) > least)
+        least = NOTHING * (self.choices["best"].attrs.get(NORM) or 0.0)
+        return bool(point.attrs.get(NORM, 0.0) > least)
 
 
 def validation_loss(view: View) -> Quantity:
@@ -115,7 +116,7 @@ def validation_loss(view: View) -> Quantity:
 
 def training_loss(view: View) -> Quantity:
     """Return how to read the training loss on true labels, which validation uses too."""
-    name = "train_loss_clean" if view.spec.data.label_noise else "train_loss"
+    name = measured_loss(view.spec.data.label_noise)
     return lambda point: point.attrs.get(name)
 
 
@@ -145,7 +146,7 @@ def _thinned(ordered: list[Point], kept: set[int | None]) -> list[Point]:
 def about(point: Point) -> str:
     """Return a point's hover text besides its coordinates."""
     trial = [] if point.number is None else [f"trial {point.number}"]
-    gone = ["all weights zero"] if point.attrs.get("outcome") == "collapsed" else []
+    gone = ["all weights zero"] if point.attrs.get(OUTCOME) == COLLAPSED else []
     return ", ".join([*trial, *gone])
 
 

@@ -16,6 +16,18 @@ from sweep.errors import hide_passwords
 from sweep.reporting.overlays import metric_words, sign, training_words
 from sweep.runtime import versions
 from sweep.search.point import Point
+from sweep.spec.attributes import (
+    ALPHA_RANGE,
+    DATA_HASH,
+    DIVERGED,
+    INPUTS_USED,
+    NORM,
+    OUTCOME,
+    PROBLEM,
+    SPARSITY,
+    SPEC_HASH,
+    measured_loss,
+)
 from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 
@@ -36,16 +48,16 @@ def key_numbers(finished: Finished) -> Table:
     """Return the key numbers of no penalty and of the choices, a column each."""
     columns = compared(finished)
     score = finished.spec.task.score
-    train = "train_loss_clean" if finished.spec.data.label_noise else "train_loss"
+    train = measured_loss(finished.spec.data.label_noise)
     rows: list[tuple[str, Cell]] = [
         *((sign(finished.spec) if name == finished.spec.strength else name, _param(name))
           for name in finished.trials[0].params),
         (metric_words(finished.spec), lambda point: plus_minus(point.value, point.value_se)),
         (f"validation {score.words}", _number(score.attribute, score.form)),
         (training_words(finished.spec), _number(train, ".4f")),
-        ("norm of the weights", _number("norm", ".4g")),
-        ("exact zeros", _number("sparsity", ".1%")),
-        ("inputs used by a unit", _number("inputs_used", ".3g")),
+        ("norm of the weights", _number(NORM, ".4g")),
+        ("exact zeros", _number(SPARSITY, ".1%")),
+        ("inputs used by a unit", _number(INPUTS_USED, ".3g")),
     ]  # fmt: skip
     body = [(name, *map(tell, columns.values())) for name, tell in rows]
     gained = (
@@ -78,7 +90,7 @@ def _study_row(finished: Finished) -> tuple[str, ...]:
         plus_minus(base.value, base.value_se) if base
         else "diverged" if finished.has_control else DASH,
         _gain(finished, best), f"{score.words} {tell(best)}",
-        _number("sparsity", ".1%")(best), str(len(finished.trials)),
+        _number(SPARSITY, ".1%")(best), str(len(finished.trials)),
     )  # fmt: skip
 
 
@@ -114,9 +126,9 @@ def _network(name: str, params: Mapping[str, float], spec: StudySpec) -> str:
 def provenance(study: optuna.Study) -> list[tuple[str, str]]:
     """Return where a study's numbers come from, as names and texts, without passwords."""
     attrs, trials = study.user_attrs, study.get_trials(deepcopy=False)
-    about, low_high = attrs.get("problem", {}), attrs["alpha_range"]
+    about, low_high = attrs.get(PROBLEM, {}), attrs[ALPHA_RANGE]
     states = Counter(trial.state.name for trial in trials)
-    diverged = sum(trial.user_attrs.get("outcome") == "diverged" for trial in trials)
+    diverged = sum(trial.user_attrs.get(OUTCOME) == DIVERGED for trial in trials)
     ended = max((t.datetime_complete for t in trials if t.datetime_complete), default=None)
     found = [
         ("trials", ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
@@ -125,8 +137,8 @@ def provenance(study: optuna.Study) -> list[tuple[str, str]]:
         ("ended", ended.isoformat(" ", "minutes") if ended else DASH),
         ("device", about.get("device") or DASH),
         ("storage", storage_name(study)),
-        ("spec_hash", attrs.get("spec_hash")),
-        ("data_hash", attrs.get("data_hash")),
+        ("spec_hash", attrs.get(SPEC_HASH)),
+        ("data_hash", attrs.get(DATA_HASH)),
         ("model_hash", about.get("model_hash")),
         ("written with", ", ".join(f"{name} {at}" for name, at in versions(*PACKAGES).items())),
     ]  # fmt: skip

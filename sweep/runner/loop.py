@@ -17,6 +17,7 @@ from sweep.search.ask_tell import Search
 from sweep.search.controls import Controls
 from sweep.search.samplers import make_space
 from sweep.search.widening import Widening
+from sweep.spec.attributes import MEMORY_WAS_SHORT, WIDTH
 from sweep.spec.resolved import Outline
 from sweep.storage.mirror import MirroredStorage
 from sweep.training.messages import Report
@@ -131,13 +132,13 @@ class Loop:
             self.cohort = self.engine.cohort(width)
 
         if _memory_suffices(make):
-            self.study.set_user_attr("width", width)
+            self.study.set_user_attr(WIDTH, width)
         else:
             self._make_smaller_cohort(width)
 
     def _make_smaller_cohort(self, width: int) -> None:
         """Make a cohort of half as many lanes as there was no memory for."""
-        self.study.set_user_attr("memory_was_short", True)
+        self.study.set_user_attr(MEMORY_WAS_SHORT, True)
         if width < 2:
             raise SweepError(
                 "device: must hold one lane, got out of memory with a single one."

@@ -10,6 +10,22 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweep.errors import UsageError, hide_passwords
+from sweep.spec.attributes import (
+    ALPHA_CAP,
+    ALPHA_MAX,
+    ALPHA_RANGE,
+    ATTEMPTS,
+    DATA_HASH,
+    FOLDER,
+    MEMORY_WAS_SHORT,
+    OUTCOME,
+    PROBLEM,
+    REASON,
+    SPEC,
+    SPEC_HASH,
+    WIDENINGS,
+    WIDTH,
+)
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.stored import stored_spec
 from sweep.storage.mirror import MirroredStorage
@@ -23,34 +39,34 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
     """
     attrs, spec = study.user_attrs, plan.spec
     where = hide_passwords(spec.storage)
-    if "spec" in attrs:
-        if missing := {"alpha_range", "alpha_max", "data_hash", "problem"} - attrs.keys():
+    if SPEC in attrs:
+        if missing := {ALPHA_RANGE, ALPHA_MAX, DATA_HASH, PROBLEM} - attrs.keys():
             raise UsageError(
                 f"study_name: must be a whole study, got {spec.study_name} without its "
                 f"{', '.join(sorted(missing))} ({where}). Restore a backup, or --fresh"
             )
         _refuse_changes(plan, attrs)
-        width = attrs.get("width", plan.width)  # stored when the lanes are made
-        if not attrs.get("memory_was_short"):  # more trials may ask for more lanes
+        width = attrs.get(WIDTH, plan.width)  # stored when the lanes are made
+        if not attrs.get(MEMORY_WAS_SHORT):  # more trials may ask for more lanes
             width = max(width, plan.width)
-        moves = attrs.get("widenings")
-        low, high = moves[-1]["after"] if moves else attrs["alpha_range"]
-        span = Range(low, high, attrs["alpha_max"], attrs.get("alpha_cap"))
+        moves = attrs.get(WIDENINGS)
+        low, high = moves[-1]["after"] if moves else attrs[ALPHA_RANGE]
+        span = Range(low, high, attrs[ALPHA_MAX], attrs.get(ALPHA_CAP))
         plan = replace(plan, span=span, width=width)
     elif study.get_trials(deepcopy=False) or study.direction != StudyDirection.MINIMIZE:
         raise UsageError(
             f"study_name: must be new or a study of sweep's, got {spec.study_name}, which another"
             f" program made ({where}). Use another name, or --fresh"
         )
-    study.set_user_attr("folder", str(spec.folder.resolve()))
-    study.set_user_attr("spec_hash", spec.spec_hash)
-    study.set_user_attr("data_hash", plan.data_hash)
-    study.set_user_attr("alpha_max", plan.span.alpha_max)
-    study.set_user_attr("alpha_cap", plan.span.cap)
-    study.set_user_attr("alpha_range", [plan.span.low, plan.span.high])
-    study.set_user_attr("problem", plan.about)
+    study.set_user_attr(FOLDER, str(spec.folder.resolve()))
+    study.set_user_attr(SPEC_HASH, spec.spec_hash)
+    study.set_user_attr(DATA_HASH, plan.data_hash)
+    study.set_user_attr(ALPHA_MAX, plan.span.alpha_max)
+    study.set_user_attr(ALPHA_CAP, plan.span.cap)
+    study.set_user_attr(ALPHA_RANGE, [plan.span.low, plan.span.high])
+    study.set_user_attr(PROBLEM, plan.about)
     # Last, since a study that has it is taken up: an interrupt in between leaves one to begin.
-    study.set_user_attr("spec", {**spec.model_dump(mode="json"), "storage": where})
+    study.set_user_attr(SPEC, {**spec.model_dump(mode="json"), "storage": where})
     return plan
 
 
@@ -65,8 +81,8 @@ def reconcile(storage: MirroredStorage, study_id: int, max_attempts: int = 3) ->
     Raises OwnedElsewhereError, StorageError: see MirroredStorage.flush.
     """
     for trial in storage.get_all_trials(study_id, False, (TrialState.RUNNING,)):
-        attempts = trial.user_attrs.get("attempts", 0) + 1
-        storage.set_trial_user_attr(trial._trial_id, "attempts", attempts)
+        attempts = trial.user_attrs.get(ATTEMPTS, 0) + 1
+        storage.set_trial_user_attr(trial._trial_id, ATTEMPTS, attempts)
         if attempts < max_attempts:
             storage.requeue_trial(trial._trial_id)
         else:
@@ -87,14 +103,14 @@ def requeue(storage: MirroredStorage, study_id: int) -> None:
 
 
 def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
-    old = stored_spec(attrs["spec"]).identity
+    old = stored_spec(attrs[SPEC]).identity
     changes = [
         f"{key} was {before!r}, is {now!r}"
         for key, before, now in _differences(old, plan.spec.identity)
     ]
-    if attrs.get("data_hash") != plan.data_hash:
+    if attrs.get(DATA_HASH) != plan.data_hash:
         changes.append("the data are other rows")
-    if attrs.get("problem", {}).get("model_hash") != plan.about["model_hash"]:
+    if attrs.get(PROBLEM, {}).get("model_hash") != plan.about["model_hash"]:
         changes.append("the model's file has other content")
     if changes:
         raise UsageError(
@@ -116,6 +132,6 @@ def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]
 
 
 def _give_up(storage: MirroredStorage, trial_id: int, reason: str) -> None:
-    storage.set_trial_user_attr(trial_id, "outcome", "failed")
-    storage.set_trial_user_attr(trial_id, "reason", reason)
+    storage.set_trial_user_attr(trial_id, OUTCOME, "failed")
+    storage.set_trial_user_attr(trial_id, REASON, reason)
     storage.set_trial_state_values(trial_id, TrialState.FAIL)

@@ -17,6 +17,7 @@ from sweep.runner.loop import Ending, Loop
 from sweep.runner.progress import Progress
 from sweep.search.ask_tell import is_result
 from sweep.search.samplers import check_search, make_pruner, make_sampler
+from sweep.spec.attributes import RUN
 from sweep.spec.study import StudySpec
 from sweep.storage import lease
 from sweep.storage.engine import prepare, rename_study
@@ -76,7 +77,7 @@ def _run(
         n_results = sum(map(is_result, study.get_trials(deepcopy=False)))
         if n_results < spec.search.n_trials:  # others compute the rate from it
             began = datetime.now(UTC).isoformat()
-            study.set_user_attr("run", {"began": began, "n_results": n_results})
+            study.set_user_attr(RUN, {"began": began, "n_results": n_results})
         try:
             with _heartbeat(storage):
                 ending = Loop(plan, storage, study, engine).run(on_progress, should_stop, publish)

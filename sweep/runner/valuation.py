@@ -5,6 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from sweep.search.samplers import Params
+from sweep.spec.attributes import (
+    COLLAPSED,
+    INPUTS_USED,
+    NORM,
+    OK,
+    OUTCOME,
+    PENALTY,
+    REPLICATE_VALUES,
+    SPARSITY,
+    TRAIN_LOSS,
+    TRAIN_LOSS_CLEAN,
+    VALUE_SE,
+    WEIGHT_COUNTS,
+)
 from sweep.spec.resolved import Outline
 from sweep.stats import standard_error
 from sweep.training.messages import Measures
@@ -16,19 +30,19 @@ def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict
     values = result.val_loss if spec.objective.metric == "val_loss" else 1 - result.val_score
     size = float(result.norm.mean())
     attrs = {
-        "value_se": standard_error(values, spec.replicates.n_folds),
-        "replicate_values": values.tolist(),
-        "train_loss": float(result.train_loss.mean()),
+        VALUE_SE: standard_error(values, spec.replicates.n_folds),
+        REPLICATE_VALUES: values.tolist(),
+        TRAIN_LOSS: float(result.train_loss.mean()),
         spec.task.score.attribute: float(result.val_score.mean()),
-        "norm": size,
-        "penalty": params[spec.strength] * size,
-        "sparsity": float(result.sparsity.mean()),
-        "inputs_used": float(result.inputs_used.mean()),
-        "weight_counts": result.weight_counts.sum(0).astype(int).tolist(),
-        "outcome": "collapsed" if (result.sparsity == 1).all() else "ok",
+        NORM: size,
+        PENALTY: params[spec.strength] * size,
+        SPARSITY: float(result.sparsity.mean()),
+        INPUTS_USED: float(result.inputs_used.mean()),
+        WEIGHT_COUNTS: result.weight_counts.sum(0).astype(int).tolist(),
+        OUTCOME: COLLAPSED if (result.sparsity == 1).all() else OK,
     }
     if spec.data.label_noise:
-        attrs["train_loss_clean"] = float(result.train_loss_clean.mean())
+        attrs[TRAIN_LOSS_CLEAN] = float(result.train_loss_clean.mean())
     if spec.strength == "weight_decay":
-        del attrs["penalty"]  # decoupled decay is no term of the loss
+        del attrs[PENALTY]  # decoupled decay is no term of the loss
     return float(values.mean()), attrs

@@ -12,6 +12,7 @@ from sweep.search.ask_tell import Search
 from sweep.search.controls import Controls
 from sweep.search.point import Point
 from sweep.search.samplers import Params
+from sweep.spec.attributes import DIVERGED, OK, OUTCOME, REASON
 from sweep.spec.resolved import Outline
 from sweep.training.messages import Report
 
@@ -65,7 +66,7 @@ class SearchedTrial:
         elif report.diverged is not None:
             self._search.tell_diverged(self._number, report.diverged)
         else:
-            self._search.tell(self._number, TrialState.PRUNED, None, {"outcome": "ok"})
+            self._search.tell(self._number, TrialState.PRUNED, None, {OUTCOME: OK})
 
     def give_back(self) -> None:
         """Put it back in the queue."""
@@ -89,7 +90,7 @@ class Control:
     def end(self, report: Report) -> None:
         """Store it with the study."""
         if report.result is None:
-            content: dict[str, Any] = {"outcome": "diverged", "reason": report.diverged}
+            content: dict[str, Any] = {OUTCOME: DIVERGED, REASON: report.diverged}
         else:
             value, attrs = valued(self._plan, self.params, report.result)
             content = {"value": value, **attrs}

@@ -9,6 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweep.search.samplers import QMC, Params, Space, make_design, make_sampler, reseed
+from sweep.spec.attributes import DIVERGED, OUTCOME, REASON
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
@@ -156,11 +157,11 @@ class Search:
         """End a trial at its last finite loss, so that samplers learn to stay away."""
         curve = self._all()[number].intermediate_values
         state = TrialState.PRUNED if curve else TrialState.FAIL
-        self.tell(number, state, None, {"outcome": "diverged", "reason": reason})
+        self.tell(number, state, None, {OUTCOME: DIVERGED, REASON: reason})
 
 
 def is_result(trial: FrozenTrial) -> bool:
     """Tell whether a trial counts towards n_trials: its training came to an end."""
     if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         return True
-    return trial.state == TrialState.FAIL and trial.user_attrs.get("outcome") == "diverged"
+    return trial.state == TrialState.FAIL and trial.user_attrs.get(OUTCOME) == DIVERGED

@@ -17,11 +17,11 @@ from optuna.trial import TrialState
 
 from sweep.search.point import Point
 from sweep.search.samplers import Params
+from sweep.spec.attributes import BASELINE, CONTROLS, LINE
 from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS
 
-BASELINE, CONTROLS, LINE = "baseline", "controls", "line"
 N_CONTROLS = 5
 N_POINTS = 12
 

@@ -9,6 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from sweep.errors import UsageError
+from sweep.spec.attributes import REPLICATE_VALUES, VALUE_SE
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Point:
     @property
     def value_se(self) -> float | None:
         """The value's standard error over folds; None where nothing varies."""
-        return self.attrs.get("value_se")
+        return self.attrs.get(VALUE_SE)
 
     @property
     def replicate_values(self) -> list[float]:
@@ -64,9 +65,9 @@ class Point:
         Raises:
             UsageError: the storage has lost them.
         """
-        if "replicate_values" not in self.attrs:
-            raise _lost("replicate_values", self.number)
-        return self.attrs["replicate_values"]  # type: ignore[no-any-return]
+        if REPLICATE_VALUES not in self.attrs:
+            raise _lost(REPLICATE_VALUES, self.number)
+        return self.attrs[REPLICATE_VALUES]  # type: ignore[no-any-return]
 
     @property
     def rank(self) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from sweep.search.ask_tell import Search
 from sweep.search.controls import Controls
 from sweep.search.point import Point
 from sweep.search.samplers import make_space
+from sweep.spec.attributes import ALPHA_RANGE, WIDENINGS
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.study import StudySpec
 from sweep.stats import EDGE, paired_gain
@@ -37,7 +38,7 @@ class Widening:
         self.span = plan.span
         self._spec, self._storage, self._study = plan.spec, storage, study
         self._search, self._controls = search, controls
-        self._moves: list[dict[str, Any]] = study.user_attrs.get("widenings", [])
+        self._moves: list[dict[str, Any]] = study.user_attrs.get(WIDENINGS, [])
         for move in self._moves:
             self._look_further(move)
 
@@ -64,8 +65,8 @@ class Widening:
         }
         self.span, self._moves = wider, [*self._moves, move]
         # Stored first: the next start makes up for what an interrupt cuts off after this line.
-        self._study.set_user_attr("widenings", self._moves)
-        self._study.set_user_attr("alpha_range", move["after"])
+        self._study.set_user_attr(WIDENINGS, self._moves)
+        self._study.set_user_attr(ALPHA_RANGE, move["after"])
         self._look_further(move)
         self._storage.flush(durable=True)
 

@@ -1,0 +1,50 @@
+"""Names of the user attributes that a run stores with its study and with each trial.
+
+Optuna's tools show them under these names, and studies of earlier versions have them: a name
+never changes its meaning.
+"""
+
+from __future__ import annotations
+
+# --- of the study
+
+SPEC = "spec"  # the whole study file, resolved; last of what begins a study
+SPEC_HASH = "spec_hash"
+FOLDER = "folder"  # the study file's
+DATA_HASH = "data_hash"
+PROBLEM = "problem"  # what a config tells of it: rows, outputs, tensors, model_hash, device
+ALPHA_RANGE = "alpha_range"  # [low, high], as searched at present
+ALPHA_MAX = "alpha_max"  # above it all weights are zero; None without a formula
+ALPHA_CAP = "alpha_cap"  # above it SGD's own step is not stable
+WIDENINGS = "widenings"  # moves of the range: at which ask, from what, to what
+WIDTH = "width"  # lanes
+MEMORY_WAS_SHORT = "memory_was_short"
+RUN = "run"  # when the present run began, and with how many results
+BASELINE = "baseline"  # the α = 0 control: params, value, and the attributes of a trial
+CONTROLS = "controls"  # α = 0 at the other params of the best trials, by number
+LINE = "line"  # strengths at the best trial's other params
+VERDICT = "verdict"
+FIT = "fit"  # what a refit came to on the test rows
+
+# --- of a trial
+
+VALUE_SE = "value_se"
+REPLICATE_VALUES = "replicate_values"  # (R,)
+TRAIN_LOSS = "train_loss"
+TRAIN_LOSS_CLEAN = "train_loss_clean"  # on true labels, where training has noisy ones
+NORM = "norm"  # ‖W‖₂², ‖W‖₁ or their mixture
+PENALTY = "penalty"  # α·norm; without it where the decay is no term of the loss
+SPARSITY = "sparsity"  # share of penalised weights that are exactly 0
+INPUTS_USED = "inputs_used"  # by a unit
+# Also the score, under the name that `spec.task.score.attribute` gives it.
+WEIGHT_COUNTS = "weight_counts"  # a histogram
+ATTEMPTS = "attempts"  # how often a crash cut it off
+OUTCOME = "outcome"
+REASON = "reason"  # of an outcome that is none to hope for
+
+OK, DIVERGED, COLLAPSED, FAILED = "ok", "diverged", "collapsed", "failed"  # outcomes
+
+
+def measured_loss(label_noise: float) -> str:
+    """Name the training loss that compares with validation: the one on true labels."""
+    return TRAIN_LOSS_CLEAN if label_noise else TRAIN_LOSS
