@@ -65,7 +65,7 @@ def _bullets(fit: Fit, network: Network, config: Mapping[str, Any]) -> str:
     return "\n".join([
         f"* params: {params} (selection `{config.get('selection', 'unknown')}`)",
         f"* penalty: {formula(spec)}",
-        f"* training: {training.optimizer}, lr {fit.chosen.params.get('lr', training.lr):g},"
+        f"* training: {training.optimizer}, lr {spec.values(fit.chosen.params)['lr']:g},"
         f" {training.epochs} epochs, {batch} rows a step",
         f"* data: `{data.source}`, {data.task}, trained on {fit.n_rows} rows ({rows}){noise};"
         f" tested on {fit.n_test_rows} rows",

@@ -81,7 +81,7 @@ def equivalents(
     """
     if spec.strength == "weight_decay":
         return {"torch_weight_decay": spec.training.decay * params["weight_decay"]}
-    alpha, ratio = params["alpha"], params.get("l1_ratio", spec.penalty.ratio)
+    alpha, ratio = params["alpha"], spec.values(params)["l1_ratio"]
     found: dict[str, float] = {}
     if ratio == 0:
         found |= {"torch_weight_decay": spec.training.decay * alpha, "keras_l2": alpha}

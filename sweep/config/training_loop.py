@@ -52,7 +52,7 @@ class Config:
     @property
     def l1_ratio(self) -> float:
         """The share r of l1 in the norm."""
-        return self.params.get("l1_ratio", self.spec.penalty.ratio)
+        return self.spec.values(self.params)["l1_ratio"]
 
     def param_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Return parameter groups for the torch optimiser of the study's kind.
@@ -119,9 +119,9 @@ class Config:
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Build the study's own optimiser, with the penalty in it."""
-        training, lr = self.spec.training, self.params.get("lr", self.spec.training.lr)
+        training, values = self.spec.training, self.spec.values(self.params)
         twin = TWINS[training.optimizer]
-        options = {"lr": lr, **twin.options(training, self.params)}
+        options = {"lr": values["lr"], **twin.options(training, values)}
         if twin.reach is None:
             return twin.kind(self.param_groups(model), **options)
         made = twin.kind(list(model.parameters()), **options)
@@ -208,7 +208,7 @@ class Twin(NamedTuple):
 
     Attributes:
         kind: its class.
-        options: its arguments beside lr, by the study's section and the trial's params.
+        options: its arguments beside lr, by the study's section and the hyperparameters' values.
         reach: for the proximal step; None where the optimiser decays the weights by itself.
     """
 
@@ -217,8 +217,8 @@ class Twin(NamedTuple):
     reach: Reach | None
 
 
-def _sgd_options(training: SgdSpec, params: dict[str, float]) -> dict[str, Any]:
-    momentum = params.get("momentum", training.momentum)
+def _sgd_options(training: SgdSpec, values: dict[str, float]) -> dict[str, Any]:
+    momentum = values["momentum"]
     dampening = training.dampening * (momentum > 0)
     return {"momentum": momentum, "dampening": dampening, "nesterov": training.nesterov}
 
@@ -235,7 +235,7 @@ def _sgd_reach(
     return lr * (1 + momentum * gain if group["nesterov"] else gain)
 
 
-def _adam_options(training: AdamSpec | AdamWSpec, params: dict[str, float]) -> dict[str, Any]:
+def _adam_options(training: AdamSpec | AdamWSpec, values: dict[str, float]) -> dict[str, Any]:
     return {"betas": training.betas, "eps": training.eps}
 
 

@@ -22,7 +22,7 @@ from sweep.data.problem import Problem
 from sweep.training.layout import Flat
 from sweep.training.linalg import product
 from sweep.training.losses import LOSSES
-from sweep.training.optimizers import Adam, Columns
+from sweep.training.optimizers import Adam
 
 STARTS, STEPS = 64, 100
 ROWS = 1000  # of more, some are climbed on; then on all rows
@@ -97,13 +97,14 @@ def _climb(
     """Climb from units (starts, F + 1), which are moved; return the largest pull on the way."""
     # Each start is a lane of our own Adam: importing torch.optim takes a second.
     adam, ones, flat = Adam(), torch.ones_like(units[:, :1]), Flat(units.view(-1), units.shape[1:])
+    columns = {"strength": 0 * ones, "l1_ratio": ones}
     state, best = adam.init(flat), torch.zeros_like(units[:, 0])
     for step in range(steps):
         value, slope = _pull(x, r, units, scale, order)
         best = torch.maximum(best, value)
         rate = lr * ones * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         down = Flat(slope.neg_().view(-1), flat.sizes)
-        adam.step(flat, down, state, (step + 1) * ones, Columns(0 * ones, rate, ones, ones))
+        adam.step(flat, down, state, (step + 1) * ones, columns | {"lr": rate})
     return float(best.max())
 
 

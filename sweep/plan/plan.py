@@ -187,8 +187,7 @@ def make_range(spec: StudySpec, problem: Problem) -> Range:
         return Range(bounds.low if bounds else 1e-5, bounds.high if bounds else 1.0)
     model, wanted, largest = spec.model, spec.search.space.alpha, None
     if isinstance(model, MlpSpec):
-        ratio = spec.search.space.l1_ratio.low if spec.search.space.l1_ratio else None
-        ratio = spec.penalty.ratio if ratio is None else ratio
+        ratio, _ = spec.ends("l1_ratio")
         largest = alpha_max(problem, model.hidden, model.activation, ratio, spec.seed)
     cap = stability_cap(spec)
     auto_high = min(largest or DEFAULT_RANGE[1], cap or float("inf"))
@@ -218,12 +217,10 @@ def stability_cap(spec: StudySpec) -> float | None:
 
     α < (1 + μ) / ((1 − τ)·lr), with nesterov (1 + μ) / ((1 + 2μ)·lr).
     """
-    training, space = spec.training, spec.search.space
+    training = spec.training
     if not isinstance(training, SgdSpec) or spec.penalty.norm == "l1":
         return None
-    lr = space.lr.high if space.lr else training.lr
-    momenta = [space.momentum.low, space.momentum.high] if space.momentum else [training.momentum]
-    ratio = space.l1_ratio.low if space.l1_ratio else spec.penalty.ratio
+    momenta, (_, lr), (ratio, _) = map(spec.ends, ("momentum", "lr", "l1_ratio"))
     if training.nesterov:
         gain = min((1 + mu) / (1 + 2 * mu) for mu in momenta)
     else:

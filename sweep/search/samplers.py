@@ -18,6 +18,7 @@ from optuna.samplers import BaseSampler
 from sweep.errors import UsageError, did_you_mean
 from sweep.search.fast_tpe import TPE
 from sweep.spec.search import PrunerSpec, SamplerSpec
+from sweep.spec.space import HYPERPARAMETERS
 from sweep.spec.study import StudySpec
 
 Space = dict[str, FloatDistribution]
@@ -27,12 +28,10 @@ Params = dict[str, float]
 def make_space(spec: StudySpec, low: float, high: float) -> Space:
     """Return the distribution of every searched parameter; the strength has [low, high]."""
     space: Space = {spec.strength: FloatDistribution(low, high, log=True)}
-    wanted = spec.search.space
-    if wanted.lr:
-        space["lr"] = FloatDistribution(wanted.lr.low, wanted.lr.high, log=wanted.lr.log)
-    for name in ("momentum", "l1_ratio"):
-        if bounds := getattr(wanted, name):
-            space[name] = FloatDistribution(bounds.low, bounds.high)
+    for name in HYPERPARAMETERS:
+        if bounds := getattr(spec.search.space, name):
+            log = getattr(bounds, "log", False)
+            space[name] = FloatDistribution(bounds.low, bounds.high, log=log)
     return space
 
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from sweep.spec.sections import SgdSpec
 from sweep.spec.study import StudySpec
 
-
-class Setting(NamedTuple):
-    """The values that a trial sets in its lanes, in the order of `Columns`."""
-
-    strength: float
-    lr: float
-    l1_ratio: float = 0.0
-    momentum: float = 0.0
+Setting = dict[str, float]  # a trial's value of each of COLUMNS, for all its lanes
 
 
 @dataclass(frozen=True)
@@ -50,13 +43,6 @@ class Outline:
     data_hash: str  # of the rows
     about: dict[str, Any]  # facts of the problem for the exported config
 
-    def setting(self, params: dict[str, float]) -> Setting:
+    def setting(self, params: Mapping[str, float]) -> Setting:
         """Return the values that a trial with these params sets in its lanes."""
-        training = self.spec.training
-        momentum = training.momentum if isinstance(training, SgdSpec) else 0.0
-        return Setting(
-            params[self.spec.strength],
-            params.get("lr", training.lr),
-            params.get("l1_ratio", self.spec.penalty.ratio),
-            params.get("momentum", momentum),
-        )
+        return {"strength": params[self.spec.strength], **self.spec.values(params)}

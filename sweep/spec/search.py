@@ -6,85 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from sweep.spec.sections import Auto, Fraction, Many, Positive, Section
-
-CLOSEST = 1e-6  # share of the high end; a narrower range is none to search
-
-
-class _Bounds(Section):
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        low, high = getattr(self, "low", None), getattr(self, "high", None)
-        if isinstance(low, float | int) and isinstance(high, float | int):
-            if low >= high:
-                raise ValueError(f"low: must be < high, got low {low}, high {high}. Swap them")
-            if high - low < CLOSEST * high:
-                raise ValueError(
-                    f"low: must be clearly < high, got low {low}, high {high}. Widen the range"
-                )
-        return self
-
-
-class AlphaRange(_Bounds):
-    """The range of alpha, on a log scale."""
-
-    low: Positive | Auto = Field(
-        "auto", description="Least alpha. auto: 1e-4 * alpha_max, or 1e-6 where none is known."
-    )
-    high: Positive | Auto = Field(
-        "auto",
-        description="Largest alpha. auto: alpha_max, above which all weights are zero, or 0.1"
-        " where none is known.",
-    )
-
-
-class LogRange(_Bounds):
-    """The range of adamw's weight_decay, on a log scale."""
-
-    low: Positive = Field(1e-5, description="Least weight_decay.")
-    high: Positive = Field(1.0, description="Largest weight_decay.")
-
-
-class LrRange(_Bounds):
-    """The range of the learning rate."""
-
-    low: Positive = Field(1e-4, description="Least learning rate.")
-    high: Positive = Field(1e-1, description="Largest learning rate.")
-    log: bool = Field(True, description="Search it on a log scale.")
-
-
-class UnitRange(_Bounds):
-    """The range of momentum, inside [0, 1)."""
-
-    low: Fraction = Field(description="Least momentum; above 0 with nesterov.")
-    high: Fraction = Field(description="Largest momentum.")
-
-
-class RatioRange(_Bounds):
-    """The range of l1_ratio, inside [0, 1]."""
-
-    low: Annotated[float, Field(ge=0, le=1)] = Field(description="Least share of l1.")
-    high: Annotated[float, Field(ge=0, le=1)] = Field(description="Largest share of l1.")
-
-
-class SpaceSpec(Section):
-    """What is searched: the penalty's strength and, if wished, per-lane parameters."""
-
-    alpha: AlphaRange = Field(
-        AlphaRange(), description="The penalty's strength. Only with optimizer sgd or adam."
-    )
-    weight_decay: LogRange | None = Field(
-        None,
-        description="The strength of adamw, searched instead of alpha. null: 1e-5 to 1. Only with"
-        " optimizer adamw.",
-    )
-    lr: LrRange | None = Field(None, description="Searches the learning rate too.")
-    momentum: UnitRange | None = Field(
-        None, description="Searches momentum too. Only with optimizer sgd."
-    )
-    l1_ratio: RatioRange | None = Field(
-        None, description="Searches the share of l1 too. Only with norm elastic."
-    )
+from sweep.spec.sections import Auto, Many, Positive, Section
+from sweep.spec.space import SpaceSpec
 
 
 class SamplerSpec(Section):

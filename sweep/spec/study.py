@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
-from sweep.spec.search import AlphaRange, SearchSpec
+from sweep.spec.search import SearchSpec
 from sweep.spec.sections import (
+    OPTIMIZERS,
     AdamSpec,
     DataSpec,
     MlpSpec,
@@ -22,6 +24,7 @@ from sweep.spec.sections import (
     SgdSpec,
     TrainingSpec,
 )
+from sweep.spec.space import HYPERPARAMETERS, AlphaRange
 from sweep.spec.tasks import TASKS, Task
 
 DEFAULT_STORAGE = "sqlite:///studies/out/studies.db"
@@ -110,6 +113,21 @@ class StudySpec(Section):
         """What is predicted: its words and its score."""
         return TASKS[self.data.task]
 
+    def values(self, params: Mapping[str, float]) -> dict[str, float]:
+        """Return the value of every hyperparameter in a trial: its own, or the study file's.
+
+        It is 0 where the study's optimiser has no such hyperparameter.
+        """
+        return {
+            name: params.get(name, getattr(getattr(self, entry.section), entry.key, 0.0))
+            for name, entry in HYPERPARAMETERS.items()
+        }
+
+    def ends(self, name: str) -> tuple[float, float]:
+        """Return the least and the largest value of a hyperparameter in any trial."""
+        bounds = getattr(self.search.space, name)
+        return (bounds.low, bounds.high) if bounds else (self.values({})[name],) * 2
+
     @property
     def in_flight(self) -> int | None:
         """How far asks run ahead of results; None: without a limit.
@@ -157,17 +175,19 @@ def _strength_has_its_name(spec: StudySpec) -> str | None:
     return None
 
 
-def _columns_exist(spec: StudySpec) -> str | None:
-    space = spec.search.space
-    if space.momentum is not None and spec.training.optimizer != "sgd":
-        return (
-            f"search.space.momentum: only sgd has it, got optimizer {spec.training.optimizer}. "
-            "Remove it"
-        )
-    if space.l1_ratio is not None and spec.penalty.norm != "elastic":
-        return (
-            f"search.space.l1_ratio: only norm elastic has it, got {spec.penalty.norm}. Remove it"
-        )
+def _hyperparameters_exist(spec: StudySpec) -> str | None:
+    for name, entry in HYPERPARAMETERS.items():
+        if getattr(spec.search.space, name) is None:
+            continue
+        owners = [kind for kind, section in OPTIMIZERS.items() if name in section.model_fields]
+        if entry.section == "training" and spec.training.optimizer not in owners:
+            have = "has" if len(owners) == 1 else "have"
+            got = f"got optimizer {spec.training.optimizer}"
+            return f"search.space.{name}: only {' and '.join(owners)} {have} it, {got}. Remove it"
+        if entry.norms and spec.penalty.norm not in entry.norms:
+            norms = " and ".join(entry.norms)
+            got = f"got {spec.penalty.norm}"
+            return f"search.space.{name}: only norm {norms} has it, {got}. Remove it"
     return None
 
 
@@ -202,7 +222,7 @@ def _error_needs_classes(spec: StudySpec) -> str | None:
 _RULES = (
     _decay_is_of_l2,
     _strength_has_its_name,
-    _columns_exist,
+    _hyperparameters_exist,
     _nesterov_needs_momentum,
     _1se_needs_folds,
     _error_needs_classes,

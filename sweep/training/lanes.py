@@ -31,6 +31,7 @@ from torch import Tensor
 from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
 from sweep.spec.seeds import derive
+from sweep.spec.space import COLUMNS
 from sweep.training import cuda_graph as graph
 from sweep.training.evaluation import Evaluation, gather, levels
 from sweep.training.layout import Layout, Tensors
@@ -122,7 +123,7 @@ class Lanes:
         flats = (self._params, *self._state)
         return [
             *(part for flat in flats for part in flat.parts), *self._buffers.values(),
-            *self._columns, self._lr, self._t, self._epoch, self._replicate,
+            *self._columns.values(), self._lr, self._t, self._epoch, self._replicate,
         ]  # fmt: skip
 
     def _allocate(self, slots: int, places: int) -> None:
@@ -140,7 +141,7 @@ class Lanes:
         }
         ones = torch.ones(lanes, 1, device=self._device, dtype=self._dtype)
         # A learning rate is divided by: idle lanes have one too.
-        self._columns = Columns(*(ones.clone() for _ in Columns._fields))
+        self._columns: Columns = {name: ones.clone() for name in COLUMNS}
         self._lr = ones.clone()  # before the schedule
         self._t = torch.zeros_like(ones, dtype=torch.float64)
         self._epoch = torch.zeros(lanes, device=self._device, dtype=torch.int64)
@@ -185,10 +186,11 @@ class Lanes:
         lanes(self._replicate).copy_(torch.arange(chosen.start, chosen.stop, device=self._device))
         for held in (*(part for flat in self._state for part in flat.parts), self._t, self._epoch):
             lanes(held).zero_()
-        values = sent(settings, self._lr)
-        for column, value in zip(self._columns, values.unbind(1), strict=True):
+        rows = [[setting[name] for name in self._columns] for setting in settings]
+        values = sent(rows, self._lr)
+        for column, value in zip(self._columns.values(), values.unbind(1), strict=True):
             lanes(column).copy_(value[:, None, None])
-        lanes(self._lr).copy_(lanes(self._columns.lr))
+        lanes(self._lr).copy_(lanes(self._columns["lr"]))
 
     def _run(self, name: Hashable, work: graph.Work) -> None:
         """Do work on the lanes, as a CUDA graph if the recipe says so: captured once, replayed.
@@ -215,10 +217,10 @@ class Lanes:
             rows = self.problem.train[self._replicate]
         else:
             rows = self._orders[self._replicate, epoch]
-        self._columns.lr.copy_(self._lr)
+        self._columns["lr"].copy_(self._lr)
         if self.recipe.schedule == "cosine":
             turn = math.pi * epoch.double()[:, None] / self.recipe.epochs
-            self._columns.lr.copy_(self._lr * (0.5 * (1 + turn.cos())))
+            self._columns["lr"].copy_(self._lr * (0.5 * (1 + turn.cos())))
         for batch in rows.split(self.recipe.batch_size or rows.shape[1], dim=1):
             self._step(batch)
         self._epoch.add_(1)
@@ -288,7 +290,7 @@ class Lanes:
             inputs = self._tensors[self.layout.penalised[0]][lanes].flatten(2)
             networks = {name: held[lanes] for name, held in self._networks.items()}
             measures = self._evaluation.measures(
-                networks, weights, inputs, self._columns.l1_ratio[lanes], replicates
+                networks, weights, inputs, self._columns["l1_ratio"][lanes], replicates
             )
             for n in range(n_at_once):
                 found[first + n] = measures.part(slice(n * places, (n + 1) * places))

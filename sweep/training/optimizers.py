@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -28,14 +28,7 @@ from sweep.spec.study import StudySpec
 from sweep.training.layout import Flat
 from sweep.training.penalty import add_l2_gradient, soft_threshold
 
-
-class Columns(NamedTuple):
-    """The columns: values that may differ between lanes, (L, 1) each."""
-
-    strength: Tensor
-    lr: Tensor
-    l1_ratio: Tensor
-    momentum: Tensor
+Columns = dict[str, Tensor]  # what may differ from lane to lane, each (L, 1): see COLUMNS
 
 
 class Optimizer(Protocol):
@@ -75,7 +68,8 @@ class SGD:
         self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: Columns
     ) -> None:
         """Update in place."""
-        strength, lr, ratio, momentum = columns
+        strength, lr, ratio = columns["strength"], columns["lr"], columns["l1_ratio"]
+        momentum = columns["momentum"]
         add_l2_gradient(grad, params, strength, ratio)
         gain = torch.ones_like(lr)
         if self.has_momentum:
@@ -119,7 +113,7 @@ class Adam:
         self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: Columns
     ) -> None:
         """Update in place."""
-        (beta1, beta2), (strength, lr, ratio, _) = self.betas, columns
+        (beta1, beta2), lr = self.betas, columns["lr"]
         m, v, g = state[0].whole, state[1].whole, grad.whole
         self._penalise(params, grad, columns)
         m.lerp_(g, 1 - beta1)
@@ -132,7 +126,7 @@ class Adam:
             part.mul_(scale).add_(offset)  # addcmul is slow where two of three are columns
         params.whole.addcdiv_(m, g, value=-1)
         if self.l1:
-            threshold = strength * ratio * correction1
+            threshold = columns["strength"] * columns["l1_ratio"] * correction1
             for w, denominator in zip(params.weights, grad.weights, strict=True):
                 soft_threshold(w, threshold / denominator)
 
@@ -151,9 +145,9 @@ class Adam:
     def _penalise(self, params: Flat, grad: Flat, columns: Columns) -> None:
         if self.decoupled:
             for w in params.weights:
-                w.mul_(1 - columns.lr * columns.strength)
+                w.mul_(1 - columns["lr"] * columns["strength"])
         else:
-            add_l2_gradient(grad, params, columns.strength, columns.l1_ratio)
+            add_l2_gradient(grad, params, columns["strength"], columns["l1_ratio"])
 
 
 @dataclass(frozen=True)
@@ -171,7 +165,7 @@ class FusedAdam(Adam):
         """Update in place."""
         self._penalise(params, grad, columns)
         (beta1, beta2), first = self.betas, slice(None, None, params.places)
-        steps, lrs = t[first].unbind(), columns.lr[first, 0].tolist()
+        steps, lrs = t[first].unbind(), columns["lr"][first, 0].tolist()
         for lr in dict.fromkeys(lrs):
             slots = [slot for slot, other in enumerate(lrs) if other == lr]
             p, g, m, v = (
@@ -196,7 +190,7 @@ def make_optimizer(spec: StudySpec, device: torch.device) -> Optimizer:
 def _sgd(spec: StudySpec, device: torch.device) -> Optimizer:
     training = spec.training
     assert isinstance(training, SgdSpec)
-    has_momentum = training.momentum > 0 or spec.search.space.momentum is not None
+    has_momentum = spec.ends("momentum")[1] > 0
     return SGD(training.dampening, training.nesterov, _has_l1(spec), has_momentum)
 
 

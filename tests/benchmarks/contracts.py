@@ -21,11 +21,12 @@ from sweep.training.lanes import Lanes, Recipe
 from sweep.training.messages import Report
 from sweep.training.modules import MLP, Factory
 from sweep.training.optimizers import SGD, Adam, Optimizer
+from tests.support.settings import setting_of
 
 ROWS, VALID, FEATURES, CLASSES, REPLICATES, BATCH = 300, 180, 64, 10, 8, 50
 ROUNDING = 1e-9  # in float64
-PROBE, CALM = Setting(1e-3, 5e-2, 0.0, 0.9), Setting(1e-2, 1e-2, 0.0, 0.9)
-WILD = Setting(0.0, 1e30, 0.0, 0.9)  # diverges in its first epoch
+PROBE, CALM = setting_of(1e-3, 5e-2, 0.0, 0.9), setting_of(1e-2, 1e-2, 0.0, 0.9)
+WILD = setting_of(0.0, 1e30, 0.0, 0.9)  # diverges in its first epoch
 
 
 def problem(
@@ -61,7 +62,7 @@ def made(
     recipe = Recipe(Adam(), 60, BATCH, compile=compile, cuda_graph=cuda_graph)
     slots = width // REPLICATES
     lanes = Lanes(problem(device, torch.float32), net(hidden), recipe, slots, REPLICATES)
-    lanes.reset(range(slots), range(REPLICATES), [Setting(1e-3, 2e-2)] * slots)
+    lanes.reset(range(slots), range(REPLICATES), [setting_of(1e-3, 2e-2)] * slots)
     return lanes
 
 
@@ -113,7 +114,7 @@ def fused_is_serial(device: torch.device, cuda_graph: bool = False) -> Iterator[
     ):
         recipe = Recipe(optimizer, epochs=4, batch_size=BATCH, cuda_graph=cuda_graph)
         ratio = 1.0 if name == "adam, l1" else 0.5 if "elastic" in name else 0.0
-        settings = [Setting(10.0**-k, 1e-2, ratio, 0.9) for k in range(2, 8)]
+        settings = [setting_of(10.0**-k, 1e-2, ratio, 0.9) for k in range(2, 8)]
         fused = trained(
             Cohort(data, net(32), recipe, 6 * REPLICATES),
             {k % 2: [(str(i), s) for i, s in enumerate(settings) if i % 2 == k] for k in (0, 1)},
@@ -121,7 +122,7 @@ def fused_is_serial(device: torch.device, cuda_graph: bool = False) -> Iterator[
         serial_recipe = replace(recipe, fused=False, cuda_graph=False)
         for i in (0, 5):
             alone = trained(Cohort(data, net(32), serial_recipe, 1), {0: [("a", settings[i])]})
-            found[f"{name}, alpha {settings[i].strength:g}"] = largest_difference(
+            found[f"{name}, alpha {settings[i]['strength']:g}"] = largest_difference(
                 fused[str(i)], alone["a"]
             )
         yield found
@@ -162,12 +163,16 @@ def replay_is_eager(device: torch.device) -> Iterator[dict[str, float]]:
     Trials start one after another in slots that others have left, some of them diverging.
     """
     data, found = problem(device, torch.float32), {}
-    wild = Setting(math.nan, 1e-2)  # NaN after one step
+    wild = setting_of(math.nan, 1e-2)  # NaN after one step
     starts: Starts = {
-        0: [("a", Setting(1e-3, 2e-2, 0.5, 0.9)), ("b", wild), ("c", Setting(1e-2, 1e-2, 0.5))],
-        3: [("in b's slot", Setting(1e-4, 3e-2, 1.0, 0.5))],
-        9: [("d", wild), ("e", Setting(1e-1, 1e-3, 0.1, 0.9))],
-        21: [("in a's slot", Setting(1e-2, 2e-2, 0.5, 0.5))],
+        0: [
+            ("a", setting_of(1e-3, 2e-2, 0.5, 0.9)),
+            ("b", wild),
+            ("c", setting_of(1e-2, 1e-2, 0.5)),
+        ],
+        3: [("in b's slot", setting_of(1e-4, 3e-2, 1.0, 0.5))],
+        9: [("d", wild), ("e", setting_of(1e-1, 1e-3, 0.1, 0.9))],
+        21: [("in a's slot", setting_of(1e-2, 2e-2, 0.5, 0.5))],
     }
     nets: dict[str, Factory] = {"mlp": net(32), "batch norm, dropout": own_net}
     optimizers: dict[str, Optimizer] = {

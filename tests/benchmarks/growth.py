@@ -30,12 +30,12 @@ import torch
 from sweep.data.problem import Problem
 from sweep.runtime import keep_freed_memory
 from sweep.search.fast_tpe import TPE
-from sweep.spec.resolved import Setting
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.modules import MLP
 from sweep.training.optimizers import FusedAdam
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.storage import ask_cost
+from tests.support.settings import setting_of
 
 FEATURES, CLASSES, EPOCHS, BATCH, VALID = 64, 10, 60, 50, 180
 LANES, HIDDEN, ROWS = 64, 32, 300
@@ -64,7 +64,7 @@ def training_ms(lanes: int = LANES, hidden: int = HIDDEN, rows: int = ROWS) -> f
     made = Lanes(
         problem(rows), lambda: MLP(FEATURES, (hidden,), CLASSES, "relu"), recipe, lanes, 1
     )
-    made.reset(range(lanes), range(1), [Setting(1e-3, 2e-2)] * lanes)
+    made.reset(range(lanes), range(1), [setting_of(1e-3, 2e-2)] * lanes)
     seconds = []
     for _ in range(TIMED + 1):
         begin = time.perf_counter()

@@ -21,9 +21,9 @@ from sweep.engines.team import Team
 from sweep.errors import SweepError, UsageError
 from sweep.plan.plan import make_plan
 from sweep.result import StudyResult
-from sweep.spec.resolved import Setting
 from sweep.training.cohort import Cohort
 from tests.support.children import of
+from tests.support.settings import setting_of
 from tests.support.studies import tiny
 
 EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "outcome"]
@@ -62,7 +62,7 @@ def test_a_trial_comes_to_the_same_bits_in_any_worker(tmp_path: Path) -> None:
         team = engine.cohort(16)
         assert (team.width, team.free) == (16, 4)
         for trial in range(4):
-            team.start(trial, Setting(1e-3, 2e-2))
+            team.start(trial, setting_of(1e-3, 2e-2))
         assert team.free == 0
         reports = [report for _ in range(4) for report in team.advance()]
         assert team.free == 4
@@ -78,11 +78,11 @@ def test_a_trial_that_is_stopped_leaves_its_slot_to_the_next(tmp_path: Path) -> 
     with hired(tiny(tmp_path, training__workers=2)) as engine:
         assert engine.resolve().workers == 2
         team = engine.cohort(8)
-        team.start("a", Setting(1e-3, 2e-2))
-        team.start("b", Setting(1e-3, 2e-2))
+        team.start("a", setting_of(1e-3, 2e-2))
+        team.start("b", setting_of(1e-3, 2e-2))
         team.advance()
         team.stop("a")
-        team.start("c", Setting(1e-3, 2e-2))
+        team.start("c", setting_of(1e-3, 2e-2))
         told = [report for _ in range(5) for report in team.advance()]  # its worker was ahead
         assert [report.epoch for report in told if report.trial == "b"] == [2, 3, 4]
         assert [report.epoch for report in told if report.trial == "c"][:2] == [1, 2]
@@ -99,8 +99,8 @@ def test_what_a_worker_raises_is_raised_here_and_no_answer_is_left_over(
     with hired(tiny(tmp_path, training__workers=2)) as engine:
         assert engine.resolve().workers == 2
         team = engine.cohort(8)
-        team.start("a", Setting(1e-3, 2e-2))
-        team.start("b", Setting(1e-3, 2e-2))
+        team.start("a", setting_of(1e-3, 2e-2))
+        team.start("b", setting_of(1e-3, 2e-2))
         for _ in range(2):
             with pytest.raises(MemoryError, match="no room"):
                 team.advance()
@@ -121,13 +121,13 @@ def test_what_the_workers_of_a_team_before_say_is_not_taken_for_an_answer(
     with hired(tiny(tmp_path, training__workers=2)) as engine:
         assert engine.resolve().workers == 2
         team = engine.cohort(8)
-        team.start("a", Setting(1e-3, 2e-2))
-        team.start("b", Setting(1e-3, 2e-2))
+        team.start("a", setting_of(1e-3, 2e-2))
+        team.start("b", setting_of(1e-3, 2e-2))
         assert [report.trial for report in team.advance()] == ["a", "b"]
         for _ in range(3):
             team = engine.cohort(8)
             assert (team.width, team.free) == (8, 2)
-        team.start("c", Setting(1e-3, 2e-2))
+        team.start("c", setting_of(1e-3, 2e-2))
         assert [(report.trial, report.epoch) for report in team.advance()] == [("c", 1)]
 
 
@@ -147,12 +147,12 @@ def test_epochs_come_one_by_one_however_many_are_told_at_once(
     with hired(tiny(tmp_path, training__workers=2)) as engine:
         assert engine.resolve().workers == 2
         team = engine.cohort(8)
-        team.start("a", Setting(1e-3, 2e-2))
+        team.start("a", setting_of(1e-3, 2e-2))
         told = [team.advance() for _ in range(4)]
         assert [(one.trial, one.epoch, one.ended) for (one,) in told] == [
             ("a", 1, False), ("a", 2, False), ("a", 3, False), ("a", 4, True),
         ]  # fmt: skip
-        team.start("b", Setting(1e-3, 2e-2))
+        team.start("b", setting_of(1e-3, 2e-2))
         assert [report.epoch for _ in range(3) for report in team.advance()] == [1, 2, 3]
         with pytest.raises(MemoryError, match="no room"):
             team.advance()
@@ -171,7 +171,7 @@ def test_where_a_pruner_waits_each_epoch_is_told_at_once(
     with hired(spec) as engine:
         team = engine.cohort(engine.resolve().width)
         assert isinstance(team, Team)
-        team.start("a", Setting(1e-3, 2e-2))
+        team.start("a", setting_of(1e-3, 2e-2))
         (first,) = team.advance()
         assert (first.epoch, first.ended) == (1, False)  # not after all 400
         assert not any(team._told)

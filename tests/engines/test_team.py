@@ -23,6 +23,7 @@ from sweep.engines.messages import Answer, Made, Make, Message, Start, Train
 from sweep.engines.team import Team
 from sweep.spec.resolved import Setting
 from sweep.training.messages import Measures, Report
+from tests.support.settings import setting_of
 
 N_REPLICATES = 3
 NO_PRUNER = SimpleNamespace(type="none")
@@ -65,10 +66,10 @@ class Lives:
             epoch = done + 1
             self._held[trial] = setting, epoch
             ends: dict[str, Any] = {}
-            if epoch == setting.strength:
-                ends = {"diverged": "nan"} if setting.lr < 0 else {"result": NOTHING}
+            if epoch == setting["strength"]:
+                ends = {"diverged": "nan"} if setting["lr"] < 0 else {"result": NOTHING}
                 del self._held[trial]
-            reports.append(Report(trial, epoch, setting.lr * epoch, **ends))
+            reports.append(Report(trial, epoch, setting["lr"] * epoch, **ends))
         return reports
 
 
@@ -132,7 +133,7 @@ class Trial(NamedTuple):
 
     @property
     def setting(self) -> Setting:
-        return Setting(self.life, -1.0 if self.diverges else 1.0)
+        return setting_of(self.life, -1.0 if self.diverges else 1.0)
 
 
 def trained(cohort: Cohort, trials: list[Trial], chance: Random) -> dict[Hashable, list[Report]]:
@@ -258,7 +259,7 @@ def test_trials_are_spread_evenly(n_members: int, chance: Random, n_trials: int)
         workers = [Worker(chance, False) for _ in range(n_members)]
         team = Team(workers, N_REPLICATES, N_REPLICATES * 12)
         for trial in range(n_trials):
-            team.start(trial, Setting(99, 1.0))
+            team.start(trial, setting_of(99, 1.0))
         for _ in range(20):
             for worker in workers:
                 worker.work()
@@ -282,12 +283,12 @@ def heard(*messages: Message, epochs: int) -> list[Any]:
 
 
 def test_a_worker_rests_when_a_trial_of_its_has_ended() -> None:
-    short, long = Start("short", Setting(2, 1.0)), Start("long", Setting(9, 1.0))
+    short, long = Start("short", setting_of(2, 1.0)), Start("long", setting_of(9, 1.0))
     (told,) = heard(Make(1, 6), short, long, Train(), epochs=3)
     assert [[report.trial for report in epoch] for epoch in told] == [["short", "long"]] * 2
 
 
 def test_what_was_not_told_before_a_cohort_is_made_anew_is_never_told() -> None:
-    start = Start("a", Setting(4, 1.0))
+    start = Start("a", setting_of(4, 1.0))
     (told,) = heard(Make(1, 6), start, Train(), Make(2, 6), start, Train(), Train(), epochs=3)
     assert [report.epoch for epoch in told for report in epoch] == [1, 2, 3, 4]

@@ -11,12 +11,12 @@ import torch
 from sweep.data.problem import Problem
 from sweep.plan import alpha_max as module
 from sweep.plan.alpha_max import alpha_max
-from sweep.spec.resolved import Setting
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.messages import Measures
 from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Optimizer
 from tests.support.problems import made_up, real, repeated
+from tests.support.settings import setting_of
 
 ABOVE, BELOW = 1.03, 0.97
 
@@ -40,7 +40,7 @@ def train(
         slots=len(strengths),
         places=1,
     )
-    settings = [Setting(strength, lr, ratio, 0.9) for strength in strengths]
+    settings = [setting_of(strength, lr, ratio, 0.9) for strength in strengths]
     lanes.reset(range(len(settings)), range(1), settings)
     for _ in range(epochs):
         lanes.train_epoch()

@@ -26,10 +26,11 @@ from sweep.training.optimizers import SGD, Adam, FusedAdam, Optimizer
 from tests.support import reference
 from tests.support.problems import made_up
 from tests.support.reference import Loop, Penalty
+from tests.support.settings import setting_of
 
 EIGHT = tuple((fold, seed) for fold in range(4) for seed in range(2))
-HEALTHY = Setting(1e-3, 0.05, 0.5)
-DIVERGING = Setting(math.nan, 0.05)  # certain to be NaN after one step
+HEALTHY = setting_of(1e-3, 0.05, 0.5)
+DIVERGING = setting_of(math.nan, 0.05)  # certain to be NaN after one step
 ADAM = Recipe(Adam(l1=True), 5, 10, seed=3)
 
 
@@ -92,14 +93,14 @@ def crowded(cohort: Cohort, setting: Setting) -> Told:
     """Train it in the last slot, beside trials that diverge, end and are stopped."""
     told: dict[Hashable, Told] = {}
     for index in range(cohort.n_slots - 1):
-        cohort.start(index, DIVERGING if index % 2 else HEALTHY._replace(lr=0.01 * (index + 1)))
+        cohort.start(index, DIVERGING if index % 2 else HEALTHY | {"lr": 0.01 * (index + 1)})
     follow(cohort, told, 2)
     cohort.stop(0)
     cohort.start("in its place", HEALTHY)
     cohort.start("refill", DIVERGING)
     # The slots of those that diverged are free: take them all but the last.
     while cohort.free > 1:
-        cohort.start(f"filler {cohort.free}", HEALTHY._replace(strength=0.1))
+        cohort.start(f"filler {cohort.free}", HEALTHY | {"strength": 0.1})
     cohort.start("it", setting)
     follow(cohort, told)
     assert {told[1].end and told[1].end.diverged} != {None}
@@ -181,7 +182,7 @@ def test_other_optimisers_report_the_same_bits_in_any_slot_and_company(
 ) -> None:
     problem = problem_of(replicates=EIGHT[:3])
     recipe = replace(ADAM, optimizer=optimizer, schedule="cosine")
-    factory, setting = mlp(problem, [6], activation), HEALTHY._replace(momentum=0.8)
+    factory, setting = mlp(problem, [6], activation), HEALTHY | {"momentum": 0.8}
     first, second = (Cohort(problem, factory, recipe, width=16) for _ in range(2))
     assert_bitwise(alone(first, setting), crowded(second, setting))
 
@@ -223,7 +224,7 @@ def test_a_trial_reports_the_same_bits_among_any_number_of_slots(
     want = alone(Cohort(problem, factory, ADAM, width=3), HEALTHY)
     cohort, told = Cohort(problem, factory, ADAM, width=16), dict[Hashable, Told]()
     for trial in ("one", "it", "two"):
-        cohort.start(trial, HEALTHY if trial == "it" else HEALTHY._replace(strength=0.03))
+        cohort.start(trial, HEALTHY if trial == "it" else HEALTHY | {"strength": 0.03})
     follow(cohort, told, 1)
     cohort.stop("two")  # fewer
     follow(cohort, told, 1)
@@ -288,7 +289,7 @@ def test_a_replicate_that_diverges_ends_its_trial_alike_at_every_width(
 ) -> None:
     problem = with_a_bad_row(problem_of("regression", dtype=torch.float64), bad)
     recipe = Recipe(SGD(has_momentum=False), 6, 10, seed=3)
-    factory, setting = mlp(problem, []), Setting(0.0, 0.01)
+    factory, setting = mlp(problem, []), setting_of(0.0, 0.01)
     want = alone(Cohort(problem, factory, recipe, 16), setting)
     got = alone(Cohort(problem, factory, recipe, width), setting)
     fold, seed = EIGHT[bad]
@@ -404,7 +405,7 @@ def test_rounds_and_divergence_are_the_same_with_an_epoch_under_way(
     problem = problem_of("regression", dtype=torch.float64)
     problem = problem if bad is None else with_a_bad_row(problem, bad)
     recipe = Recipe(SGD(has_momentum=False), 6, 10, seed=3)
-    factory, setting = mlp(problem, []), Setting(0.0, 0.01)
+    factory, setting = mlp(problem, []), setting_of(0.0, 0.01)
     ahead = alone(Cohort(problem, factory, recipe, width), setting)
     monkeypatch.setattr(Lanes, "is_asynchronous", False)
     want = alone(Cohort(problem, factory, recipe, width), setting)
@@ -424,7 +425,9 @@ def test_reports_are_those_of_a_serial_loop(task: str) -> None:
     problem = problem_of(task, EIGHT[:3], dtype=torch.float64)
     factory = mlp(problem)
     told = alone(Cohort(problem, factory, ADAM, 9), HEALTHY)
-    loop = Loop("adam", HEALTHY.lr, Penalty(HEALTHY.strength, HEALTHY.l1_ratio), 5, 10, seed=3)
+    loop = Loop(
+        "adam", HEALTHY["lr"], Penalty(HEALTHY["strength"], HEALTHY["l1_ratio"]), 5, 10, seed=3
+    )
     serial = [reference.train(problem, factory, loop, r) for r in range(3)]
     curve = np.mean([one.losses for one in serial], 0)
     assert [epoch for epoch, _ in told.losses] == [1, 2, 3, 4, 5]
@@ -440,7 +443,9 @@ def test_reports_are_those_of_a_serial_loop(task: str) -> None:
 
 
 def linear_outputs(problem: Problem, rows: torch.Tensor, r: int) -> torch.Tensor:
-    loop = Loop("adam", HEALTHY.lr, Penalty(HEALTHY.strength, HEALTHY.l1_ratio), 5, 10, seed=3)
+    loop = Loop(
+        "adam", HEALTHY["lr"], Penalty(HEALTHY["strength"], HEALTHY["l1_ratio"]), 5, 10, seed=3
+    )
     weights = reference.train(problem, mlp(problem, []), loop, r).weights
     return problem.X[rows] @ weights["layers.0.weight"].mT + weights["layers.0.bias"]
 
@@ -500,7 +505,7 @@ def test_into_which_parts_depends_on_no_other_trial(monkeypatch: pytest.MonkeyPa
     few, many = (Cohort(problem, factory, ADAM, width) for width in (2, 24))
     want = alone(few, HEALTHY)
     for index in range(11):
-        many.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
+        many.start(index, HEALTHY | {"lr": 0.01 * (index + 1)})
     assert_bitwise(alone(many, HEALTHY), want)
 
 
@@ -512,7 +517,7 @@ def test_few_slots_are_evaluated_at_once_where_their_outputs_are_large(
     def last_of_six() -> Told:
         cohort = Cohort(problem, mlp(problem), ADAM, 6 * len(EIGHT))
         for index in range(5):
-            cohort.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
+            cohort.start(index, HEALTHY | {"lr": 0.01 * (index + 1)})
         return alone(cohort, HEALTHY)
 
     want = last_of_six()
@@ -543,7 +548,7 @@ def test_slots_that_end_are_measured_in_groups_of_one_size(
     def six() -> dict[Hashable, Told]:
         cohort = Cohort(problem, factory, ADAM, 6 * 3)
         for index in range(6):
-            cohort.start(index, HEALTHY._replace(lr=0.01 * (index + 1)))
+            cohort.start(index, HEALTHY | {"lr": 0.01 * (index + 1)})
         told: dict[Hashable, Told] = {}
         follow(cohort, told, 2)
         cohort.stop(0)
@@ -567,7 +572,7 @@ def test_a_trial_that_diverges_says_where_and_when() -> None:
     problem = problem_of("regression")
     cohort = Cohort(problem, mlp(problem), replace(ADAM, optimizer=SGD()), 16)
     told: dict[Hashable, Told] = {}
-    cohort.start("bad", Setting(0.0, 1e30))
+    cohort.start("bad", setting_of(0.0, 1e30))
     cohort.start("good", HEALTHY)
     follow(cohort, told)
     bad = told["bad"].end
@@ -586,7 +591,7 @@ def test_a_trial_that_diverges_says_where_and_when() -> None:
 
 def test_a_collapsed_trial_trains_to_its_end() -> None:
     problem = problem_of()
-    told = alone(Cohort(problem, mlp(problem), ADAM, 8), Setting(1e3, 0.05, 1.0))
+    told = alone(Cohort(problem, mlp(problem), ADAM, 8), setting_of(1e3, 0.05, 1.0))
     assert len(told.losses) == 5
     assert (told.result.sparsity == 1).all()
     assert (told.result.norm == 0).all()

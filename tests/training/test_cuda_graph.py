@@ -85,11 +85,11 @@ def history(
     places = len(problem.replicates)
     lanes = Lanes(problem, factory, recipe, SLOTS, places)
     starts = {  # (epoch, slot) to what is put there; one slot is idle at first
-        (0, 0): HEALTHY._replace(momentum=0.9),
+        (0, 0): HEALTHY | {"momentum": 0.9},
         (0, 1): DIVERGING,
-        (4, 2): HEALTHY._replace(lr=0.01, momentum=0.5),
-        (7, 0): HEALTHY._replace(strength=0.1, lr=0.02, l1_ratio=0.1),
-        (9, 1): HEALTHY._replace(strength=0.01, lr=0.03, l1_ratio=1.0, momentum=0.9),
+        (4, 2): HEALTHY | {"lr": 0.01, "momentum": 0.5},
+        (7, 0): HEALTHY | {"strength": 0.1, "lr": 0.02, "l1_ratio": 0.1},
+        (9, 1): HEALTHY | {"strength": 0.01, "lr": 0.03, "l1_ratio": 1.0, "momentum": 0.9},
     }
     losses = []
     for epoch in range(EPOCHS):
@@ -277,7 +277,7 @@ class Scheduled:
     def step(
         self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: optim.Columns
     ) -> None:
-        columns = columns._replace(lr=columns.lr * self.factor)
+        columns = columns | {"lr": columns["lr"] * self.factor}
         self.inner.step(params, grad, state, t, columns)
 
 

@@ -25,6 +25,7 @@ from tests.support import reference
 from tests.support.networks import Recurrent, Tied
 from tests.support.problems import made_up
 from tests.support.reference import Loop, Penalty, Trained
+from tests.support.settings import setting_of
 
 EPOCHS, BATCH = 4, 4  # 11 training rows: batches of 4, 4 and 3
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "dampening", "adam"]
@@ -35,8 +36,8 @@ RATIOS: dict[str, tuple[float, ...]] = {
     "elastic": (0.5, 0.9, 0.2),
 }
 DIVERGING = {  # within three epochs, in float64; Adam's steps are bounded by lr
-    "sgd": Setting(1e30, 1e6),
-    "adam": Setting(0.0, 1e308),
+    "sgd": setting_of(1e30, 1e6),
+    "adam": setting_of(0.0, 1e308),
 }
 
 
@@ -60,9 +61,9 @@ class Case:
     def serial(self, setting: Setting, r: int) -> Trained:
         loop = replace(
             self.loop,
-            lr=setting.lr,
-            penalty=Penalty(setting.strength, setting.l1_ratio),
-            momentum=setting.momentum,
+            lr=setting["lr"],
+            penalty=Penalty(setting["strength"], setting["l1_ratio"]),
+            momentum=setting["momentum"],
         )
         return reference.train(self.problem, self.factory, loop, r)
 
@@ -168,7 +169,7 @@ def settings(optimizer: str, norm: str) -> list[Setting]:
     lrs = (0.02, 0.005, 0.1) if optimizer.startswith("adam") else (0.1, 0.02, 0.3)
     strengths = (0.0, 0.0, 0.0) if norm == "none" else (0.02, 0.2, 0.001)
     momenta = (0.0, 0.0, 0.0) if optimizer in ("sgd", "adam", "adamw") else (0.9, 0.5, 0.0)
-    return [Setting(*each) for each in zip(strengths, lrs, RATIOS[norm], momenta, strict=True)]
+    return [setting_of(*each) for each in zip(strengths, lrs, RATIOS[norm], momenta, strict=True)]
 
 
 def side_by_side(trials: Sequence[Setting]) -> list[Planned]:
@@ -227,7 +228,7 @@ def test_adam_in_one_pass_trains_lanes_as_torch_optim_does(
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_l1_part_leaves_the_same_exact_zeros(optimizer: str, norm: str) -> None:
     case, (strong, *_) = make_case(optimizer, norm), settings(optimizer, norm)
-    strong = strong._replace(strength=0.3)
+    strong = strong | {"strength": 0.3}
     ours = case.fused(side_by_side([strong]))[0]
     zeros = 0
     for r, lane in enumerate(ours):
@@ -411,7 +412,7 @@ def test_a_whole_training_of_a_larger_network_is_that_of_torch_optim(optimizer: 
 def test_a_lanes_tensors_make_the_network_that_predicts(name: str) -> None:
     factory = {"norms": norm_net, "dropout": dropout_net}[name]
     case = make_case("adam", problem=made_up(val_sizes=(6,)), factory=factory)
-    lanes, setting = Lanes(case.problem, factory, case.recipe, 1, 2), Setting(0.01, 0.1)
+    lanes, setting = Lanes(case.problem, factory, case.recipe, 1, 2), setting_of(0.01, 0.1)
     lanes.reset(range(1), range(2), [setting])
     lanes.train_epoch()
     out = lanes.predict(range(2))
@@ -440,7 +441,7 @@ class Faulty:
         self, params: Flat, grad: Flat, state: tuple[Flat, ...], t: Tensor, columns: optim.Columns
     ) -> None:
         if self.halve_alpha:
-            columns = columns._replace(strength=columns.strength / 2)
+            columns = columns | {"strength": columns["strength"] / 2}
         if self.share_steps:
             t = t.max().expand_as(t)
         self.inner.step(params, grad, state, t, columns)

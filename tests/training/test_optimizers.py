@@ -14,7 +14,6 @@ from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 from torch import Tensor
 
 from sweep.data.problem import Problem
-from sweep.spec.resolved import Setting
 from sweep.training.cohort import Cohort
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.layout import Flat
@@ -23,13 +22,14 @@ from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Columns, FusedAdam, Optimizer
 from sweep.training.penalty import soft_threshold
 from tests.support.problems import real
+from tests.support.settings import setting_of
 
 # --- single steps
 
 
 def columns(lanes: int, **values: float) -> Columns:
     given = {"strength": 0.0, "lr": 0.1, "l1_ratio": 0.0, "momentum": 0.0} | values
-    return Columns(*(torch.full((lanes, 1), given[name]).double() for name in Columns._fields))
+    return {name: torch.full((lanes, 1), value).double() for name, value in given.items()}
 
 
 def flat(rows: Tensor) -> Flat:
@@ -143,7 +143,7 @@ def train(
         lr = route.lr if problem.task == "regression" else 5 * route.lr  # there weights are large
     else:
         lr = route.lr / curvature(problem)
-    settings = [Setting(strength, lr, ratio, route.momentum) for strength, ratio in penalties]
+    settings = [setting_of(strength, lr, ratio, route.momentum) for strength, ratio in penalties]
     lanes.reset(range(len(settings)), range(1), settings)
     for _ in range(epochs):
         lanes.train_epoch()
@@ -215,7 +215,7 @@ class PlainThreshold:
     ) -> None:
         self.inner.step(params, grad, state, t, columns)
         for w in params.weights:
-            soft_threshold(w, columns.lr * columns.strength * columns.l1_ratio)
+            soft_threshold(w, columns["lr"] * columns["strength"] * columns["l1_ratio"])
 
 
 @pytest.mark.parametrize("name", ["momentum", "nesterov", "dampening"])
@@ -314,7 +314,7 @@ def test_a_cohort_in_rounds_ends_where_ridge_does() -> None:
     recipe = Recipe(SGD(has_momentum=False), 600)
     cohort = Cohort(problem, linear(problem), recipe, width=3)
     for alpha in A:
-        cohort.start(alpha, Setting(alpha, 1 / curvature(problem)))
+        cohort.start(alpha, setting_of(alpha, 1 / curvature(problem)))
     ended: dict[Hashable, Measures | None] = {}
     while cohort.trials:
         ended |= {r.trial: r.result for r in cohort.advance() if r.ended}
@@ -337,7 +337,8 @@ def test_adam_in_one_pass_is_adam(dtype: torch.dtype, decoupled: bool) -> None:
 
     start, grads = drawn(), [drawn() for _ in range(5)]
     of_slot = torch.tensor([[0.1, 0.02, 0.0, 0.0], [0.3, 0.005, 0.0, 0.0], [0.0, 0.02, 0.0, 0.0]])
-    columns = Columns(*of_slot.to(dtype).repeat_interleave(places, 0)[..., None].unbind(1))
+    of_lane = of_slot.to(dtype).repeat_interleave(places, 0)[..., None].unbind(1)
+    columns = dict(zip(("strength", "lr", "l1_ratio", "momentum"), of_lane, strict=True))
     first = torch.tensor([1.0, 7.0, 400.0], dtype=torch.float64).repeat_interleave(places)[:, None]
     ends = []
     for adam in (Adam(decoupled=decoupled), FusedAdam(decoupled=decoupled)):
