@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import platform
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -93,6 +94,58 @@ def impatient() -> Iterator[None]:
         yield
     finally:
         _Stop.impatient = False
+
+
+class _ToStderr(io.TextIOBase):
+    """A stdout that writes to stderr, whatever that is by then; closing it closes nothing."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text) if sys.stderr else len(text)
+
+    def flush(self) -> None:
+        if sys.stderr:
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        self.flush()
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+    @property
+    def buffer(self) -> io.BufferedIOBase:
+        return sys.stderr.buffer  # type: ignore[return-value]
+
+
+@contextmanager
+def stdout_to_stderr(wanted: bool = True) -> Iterator[None]:
+    """Have what is written to stdout inside come out on stderr; child processes' words too.
+
+    So that what a command prints for programs holds nothing else.
+    """
+    if not wanted:
+        yield
+        return
+    _flush_stdout()
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # a process without one of them
+        kept = None
+    try:
+        with redirect_stdout(_ToStderr()):
+            yield
+    finally:
+        _flush_stdout()
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _flush_stdout() -> None:
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream and not stream.closed:
+            stream.flush()
 
 
 @cache

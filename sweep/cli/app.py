@@ -48,13 +48,8 @@ from sweep.cli.output import (
     template,
 )
 from sweep.cli.progress import epochs_bar, progress_bar
-from sweep.errors import (
-    INTERRUPTED,
-    OwnedElsewhereError,
-    SweepError,
-    hide_passwords,
-)
-from sweep.runtime import VERSION, asked_to_stop, importing
+from sweep.errors import INTERRUPTED, OwnedElsewhereError, SweepError, hide_passwords
+from sweep.runtime import VERSION, asked_to_stop, importing, stdout_to_stderr
 
 if TYPE_CHECKING:
     from sweep.engines.fork import Leader
@@ -122,6 +117,7 @@ def run(
 
         try:
             with (
+                stdout_to_stderr(as_json),
                 asked_to_stop(say_stopping) as should_stop,
                 progress_bar(hidden=as_json) as on_progress,
             ):
@@ -233,7 +229,7 @@ def fit(
         from sweep.config import refit
         from sweep.spec.files import storage_url
 
-    with epochs_bar(hidden=as_json) as on_progress:
+    with stdout_to_stderr(as_json), epochs_bar(hidden=as_json) as on_progress:
         done = refit.fit(config, output, device=device, on_progress=on_progress)
     hidden = "***" in done.spec.storage  # an exported config keeps no password
     url = storage or (storage_url(None) if hidden else done.spec.storage)

@@ -12,6 +12,7 @@ import torch
 from sweep.plan.plan import Plan
 from sweep.spec.sections import MlpSpec
 from sweep.training.layout import Tensors
+from sweep.training.own_network import OwnFactory
 
 MODULES = {"relu": "ReLU", "tanh": "Tanh", "gelu": "GELU", "silu": "SiLU", "elu": "ELU"}
 
@@ -68,11 +69,11 @@ def _state_dict(plan: Plan, trained: Tensors) -> Tensors:
 def _code(plan: Plan) -> str:
     model, shape, n_outputs = plan.spec.model, plan.problem.feature_shape, plan.problem.n_outputs
     if not isinstance(model, MlpSpec):
+        assert isinstance(plan.factory, OwnFactory)
         _, module, function = model.source.split(":")
-        features = shape[0] if len(shape) == 1 else tuple(shape)
         return (
             f"from {module} import {function}  # the study's own module, in its folder\n\n"
-            f"model = {function}({features}, {n_outputs})"
+            f"model = {function}({plan.factory.arguments})"
         )
     widths = [*shape, *model.hidden, n_outputs]
     layers = [f"torch.nn.Linear({a}, {b})" for a, b in pairwise(widths)]

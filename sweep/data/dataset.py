@@ -22,6 +22,7 @@ import numpy as np
 
 from sweep.data.features import Features, as_features, form, take
 from sweep.data.folds import draw_share, strata
+from sweep.data.guarded import guarded
 from sweep.data.refuse import refuse
 from sweep.data.sources import read_source
 from sweep.data.targets import Encode, as_column, coding
@@ -137,6 +138,17 @@ def read_rows(data: DataSpec, folder: Path) -> Rows:
     Raises:
         UsageError: in one line, naming the file, column and row at fault.
     """
+    if not data.source.startswith("python:"):
+        return _read(data, folder)
+    # What a function returns may be of classes of the user's own, which run as they are read.
+    line = "data.source: the function must return rows that can be read"
+    return guarded(
+        lambda: _read(data, folder),
+        lambda got: f"{line}, got {got} ({data.source}). Return arrays of numbers",
+    )
+
+
+def _read(data: DataSpec, folder: Path) -> Rows:
     raw, where = read_source(data, folder), data.source
     X, y = as_features(raw["X"], "X", where), as_column(raw["y"], "y", where)
     _same_length("X and y", X, y.values, where)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from sweep.data.guarded import describe
 from sweep.data.refuse import refuse, refuse_first
-from sweep.data.user_code import describe
+from sweep.runtime import total_memory_bytes
 
 # Arrays of numbers are read without pandas, which takes a while to import.
 if TYPE_CHECKING:
@@ -63,11 +65,25 @@ def form(X: Features) -> Any:
 
 
 def as_array(values: Any, name: str, where: str) -> np.ndarray:
-    """Turn values into an array of any kind; rows of unequal shapes are refused."""
+    """Turn values into an array of any kind; rows of unequal shapes are refused, and too many."""
     try:
-        return np.asarray(values)
-    except (ValueError, TypeError) as error:
+        array = np.asarray(_of_tensor(values))
+    except (ValueError, TypeError, RuntimeError) as error:
         refuse(f"{name} must be an array", describe(error), where, "Give its rows one shape")
+    if (
+        array.size * 8 > total_memory_bytes()
+    ):  # an array may repeat what it has, and take no memory
+        refuse(f"{name} must fit in memory", f"shape {array.shape}", where, "Give fewer rows")
+    return array
+
+
+def _of_tensor(values: Any) -> Any:
+    """Take a torch tensor off its device and its graph; numpy takes no other, and no bfloat16."""
+    torch = sys.modules.get("torch")  # imported by whoever made one
+    if torch is None or not isinstance(values, torch.Tensor):
+        return values
+    values = values.detach().cpu()
+    return values.float() if values.dtype == torch.bfloat16 else values
 
 
 def _array(values: Any, name: str, where: str) -> np.ndarray:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from sweep.data.guarded import describe
 from sweep.data.npz import read_npz
 from sweep.data.refuse import refuse
-from sweep.data.user_code import describe, load_function
+from sweep.data.user_code import load_function
 from sweep.errors import UsageError, did_you_mean
 from sweep.spec.sections import DataSpec
 
@@ -196,14 +197,7 @@ def _named(frame: pd.DataFrame, key: str, name: str | None, where: str) -> str:
 
 
 def _call(source: str, folder: Path) -> dict[str, Any]:
-    function = load_function(source, folder)
-    try:
-        returned = function()
-    except Exception as error:
-        # A function of the user's own may fail in any way: all of them are the user's to mend.
-        file = getattr(getattr(function, "__code__", None), "co_filename", None)
-        got = describe(error, file)
-        refuse("the function must return rows", got, source, "Mend the function", error)
+    returned = load_function(source, folder, "data.source")()
     if isinstance(returned, tuple) and len(returned) == 2:
         return dict(zip(KEYS[:2], returned, strict=True))
     if isinstance(returned, dict):

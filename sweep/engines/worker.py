@@ -27,6 +27,8 @@ def lead(pipe: Connection, signals: Sequence[signal.Signals]) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     torch.set_num_threads(1)
+    with suppress(OSError):
+        os.dup2(2, 1)  # what the user's own code prints: stdout is the owner's
     inherited = _open_files()
     try:
         spec: StudySpec = pipe.recv()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 import sys
 import warnings
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from sweep.data.dataset import Dataset, load_dataset
+from sweep.data.guarded import describe
 from sweep.data.problem import Problem, make_problem
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError
@@ -26,7 +26,8 @@ from sweep.training.lanes import Recipe
 from sweep.training.layout import Layout
 from sweep.training.modules import MLP, Factory, build
 from sweep.training.optimizers import make_optimizer
-from sweep.training.vmapped import check_model, first_line
+from sweep.training.own_network import OwnFactory
+from sweep.training.vmapped import check_model
 
 # Lanes that one CPU core trains at once: more share the fixed cost of a step, until they leave
 # the caches. A step that autograd differentiates has the larger fixed cost.
@@ -61,10 +62,9 @@ class Plan(Outline):
 
 
 def _about(
-    spec: StudySpec, problem: Problem, layout: Layout, device: torch.device
+    problem: Problem, factory: Factory, layout: Layout, device: torch.device
 ) -> dict[str, Any]:
-    model = spec.model
-    source = None if isinstance(model, MlpSpec) else source_file(model.source, spec.folder)
+    source = Path(factory.function.file) if isinstance(factory, OwnFactory) else None
     return {
         "n_rows": problem.train.shape[1],
         "n_outputs": problem.n_outputs,
@@ -73,11 +73,6 @@ def _about(
         "model_hash": source and hashlib.sha256(source.read_bytes()).hexdigest()[:16],
         "device": _device_name(device),
     }
-
-
-def source_file(source: str, folder: Path) -> Path:
-    """Return the file that a function of the user's own stands in."""
-    return Path(inspect.getfile(load_function(source, folder)))
 
 
 def _device_name(device: torch.device) -> str:
@@ -123,7 +118,7 @@ def make_plan(spec: StudySpec) -> Plan:
     recipe = _recipe(spec, device)
     return Plan(
         spec, span, width, workers, dataset.content_hash,
-        _about(spec, problem, layout, device),
+        _about(problem, factory, layout, device),
         dataset, problem.to(device, torch.float32), factory, recipe, layout, each,
     )  # fmt: skip
 
@@ -160,7 +155,7 @@ def _check_compiler(device: torch.device) -> None:
     except Exception as error:  # of any of its layers
         raise UsageError(
             f"training.compile: must be false where torch.compile has no working compiler for"
-            f" device {device}, got {first_line(error)}."
+            f" device {device}, got {describe(error)}."
             " Install one (g++; for a GPU also Triton), or use --set training.compile=false"
         ) from None
 
@@ -171,9 +166,13 @@ def make_factory(spec: StudySpec, problem: Problem) -> Factory:
     if isinstance(model, MlpSpec):
         (n_features,) = problem.feature_shape
         return lambda: MLP(n_features, model.hidden, problem.n_outputs, model.activation)
-    made = load_function(model.source, spec.folder)
     shape = problem.feature_shape
-    return lambda: made(shape[0] if len(shape) == 1 else shape, problem.n_outputs)
+    return OwnFactory(
+        load_function(model.source, spec.folder, "model.source"),
+        shape[0] if len(shape) == 1 else tuple(shape),
+        problem.n_outputs,
+        rows=problem.X[problem.train[0, :4]].cpu(),
+    )
 
 
 def make_range(spec: StudySpec, problem: Problem) -> Range:

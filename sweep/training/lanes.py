@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,7 +40,7 @@ from sweep.training.mlp import TRANSPOSED, write_gradient
 from sweep.training.modules import MLP, CounterDropout, Factory, build, dropout_key
 from sweep.training.optimizers import Columns, Optimizer
 from sweep.training.transfer import sent
-from sweep.training.vmapped import Stacked, stack_buffers
+from sweep.training.vmapped import Stacked, check_alike, running, stack_buffers
 
 # By default MKL picks a kernel by the address of each matrix: the last bit of a product would
 # depend on the slot. In this mode it does not, at about the same speed. MKL reads it once.
@@ -75,6 +74,7 @@ class Lanes:
         self.problem, self.recipe = problem, recipe
         replicates = range(len(problem.replicates))
         modules = [build(factory, self._seed("weights", r)) for r in replicates]
+        check_alike(modules)
         self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
         transposed = TRANSPOSED if self._mlp else ()
         self.layout = Layout.of(modules[0], recipe.exempt, transposed)
@@ -205,8 +205,7 @@ class Lanes:
             self._graphs[name] = graph.capture(work, self._held())
         (self._graphs[name] or work)()
 
-    @torch.no_grad()
-    @np.errstate(all="ignore")  # a lane may diverge: see `linalg`
+    @running()
     def train_epoch(self) -> None:
         """Train every lane through the next epoch of its own."""
         self._run("training", self._train_epoch)
@@ -259,8 +258,7 @@ class Lanes:
         out = self._stacked.train({**leaves, **self._buffers}, x)
         return self._loss.rows(out, y).mean(1).sum()
 
-    @torch.no_grad()
-    @np.errstate(all="ignore")
+    @running()
     def validate(self, replicates: range) -> Tensor:
         """Return every lane's mean validation loss, (L,).
 
@@ -273,8 +271,7 @@ class Lanes:
     def _validate(self, replicates: range) -> None:
         self._losses.copy_(self._evaluation.losses(self._networks, replicates))
 
-    @torch.no_grad()
-    @np.errstate(all="ignore")
+    @running()
     def measure(self, replicates: range, slots: Collection[int]) -> dict[int, Measures]:
         """Measure the lanes of some slots on all rows of their replicates: (G,) each.
 
@@ -296,8 +293,7 @@ class Lanes:
                 found[first + n] = measures.part(slice(n * places, (n + 1) * places))
         return {slot: found[slot] for slot in slots}
 
-    @torch.no_grad()
-    @np.errstate(all="ignore")
+    @running()
     def predict(self, replicates: range) -> Tensor:
         """Return every lane's outputs on its place's validation rows, (L, m, C)."""
         return self._evaluation.predictions(self._networks, replicates)

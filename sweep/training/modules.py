@@ -14,8 +14,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sweep.errors import UsageError
-
 Factory = Callable[[], nn.Module]
 
 
@@ -69,13 +67,7 @@ def build(factory: Factory, seed: int) -> nn.Module:
     """Make one network whose initial weights follow from `seed` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = factory()
-    if not isinstance(module, nn.Module):
-        raise UsageError(
-            f"model.source: must return a torch.nn.Module, got {type(module).__name__}."
-            " Return the module itself"
-        )
-    return with_counter_dropout(module)
+        return with_counter_dropout(factory())
 
 
 class CounterDropout(nn.Module):

@@ -9,17 +9,23 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
+from sweep.data.guarded import describe, guarded
 from sweep.errors import UsageError
+from sweep.runtime import is_out_of_memory
 from sweep.training.layout import Layout, Tensors
 from sweep.training.modules import Factory, build
+from sweep.training.own_network import OwnFactory
 
 
 class Stacked:
@@ -88,6 +94,23 @@ def stack_buffers(modules: Sequence[nn.Module]) -> Tensors:
     return {name: torch.stack([tensors[name] for tensors in held]) for name in held[0]}
 
 
+def check_alike(modules: Sequence[nn.Module]) -> None:
+    """Refuse networks that cannot lie side by side.
+
+    Raises:
+        UsageError: two of them have other tensors.
+    """
+    first, *others = map(_form, modules)
+    for other in others:
+        if other != first:
+            name, was = next(iter(first.items() - other.items()), ("no such tensor", ""))
+            now = other.get(name, "none")
+            raise UsageError(
+                f"model: must be the same network at every call, got {name} {was} and then {now}."
+                " Let only its weights differ"
+            )
+
+
 def check_model(factory: Factory, x: Tensor, n_outputs: int, *, fused: bool) -> None:
     """Train and evaluate two lanes on a few rows (B, *features), to refuse early.
 
@@ -97,18 +120,68 @@ def check_model(factory: Factory, x: Tensor, n_outputs: int, *, fused: bool) -> 
         UsageError: the network cannot be run on these rows, gives another width than
             `n_outputs`, has nothing to train, or cannot be batched by vmap.
     """
+    guarded(
+        lambda: _check(factory, x, n_outputs, fused),
+        lambda got: f"model: must be a network to train, got {got}{_where(factory)}. Mend it",
+    )
+
+
+def _check(factory: Factory, x: Tensor, n_outputs: int, fused: bool) -> None:
+    where = _where(factory)
     lanes = [build(factory, seed).to(x.device) for seed in range(2 if fused else 1)]
+    check_alike(lanes)
     layout = Layout.of(lanes[0])
     if not layout.places:
-        raise UsageError("model: must have trainable parameters, got none")
-    shape = tuple(_call(lanes[0].eval(), x).shape)
+        raise UsageError(
+            f"model: must have trainable parameters, got none{where}."
+            " Leave requires_grad=True on some"
+        )
+    lanes[0].eval()
+    shape = tuple(_call(lanes[0], x, where).shape)
     if shape != (len(x), n_outputs):
         raise UsageError(
-            f"model output: must be (rows, {n_outputs}), got {shape} for {len(x)} rows."
+            f"model output: must be (rows, {n_outputs}), got {shape} for {len(x)} rows{where}."
             f" Give the last layer {n_outputs} outputs"
         )
-    if fused:
-        _check_fusible(lanes, layout, x)
+    _check_step(lanes, layout, x, where, fused=fused)
+
+
+def _where(factory: Factory) -> str:
+    return factory.where if isinstance(factory, OwnFactory) else ""
+
+
+def _form(module: nn.Module) -> dict[str, str]:
+    """Describe a network's tensors by name; parameters that are trained as such."""
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    return {
+        name: f"{tuple(t.shape)}" + " that is trained" * t.requires_grad for name, t in tensors
+    }
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Run the networks of lanes, without gradients of it all; refuse a forward() that fails.
+
+    numpy does not warn of a lane that diverges: see `linalg`.
+
+    Raises:
+        UsageError: it raised anything but for want of memory.
+    """
+    try:
+        with torch.no_grad(), np.errstate(all="ignore"):
+            yield
+    except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if not any((frame.filename, frame.name) == _FORWARD for frame in frames):
+            raise
+        if is_out_of_memory(error):
+            raise
+        raise UsageError(
+            f"model: must train on every batch, got {describe(error)}. Mend forward()"
+        ) from error
+
+
+_FORWARD = (__file__, "one")  # which `Stacked` runs
 
 
 def _homes(module: nn.Module) -> list[tuple[dict[str, Any], str, str]]:
@@ -124,43 +197,43 @@ def _homes(module: nn.Module) -> list[tuple[dict[str, Any], str, str]]:
     return found
 
 
-def _call(module: nn.Module, x: Tensor) -> Tensor:
-    try:
-        return torch.as_tensor(module(x))
-    except Exception as error:
-        raise UsageError(
+def _call(module: nn.Module, x: Tensor, where: str) -> Tensor:
+    out = guarded(
+        lambda: module(x),
+        lambda got: (
             f"model: must accept rows of shape {tuple(x.shape[1:])} on device {x.device}, got"
-            f" {first_line(error)}. Mend forward()"
-        ) from None
+            f" {got}{where}. Mend forward()"
+        ),
+    )
+    if not isinstance(out, Tensor):
+        got = type(out).__name__
+        raise UsageError(f"model output: must be one tensor, got {got}{where}. Mend forward()")
+    return out
 
 
-def _check_fusible(lanes: Sequence[nn.Module], layout: Layout, x: Tensor) -> None:
+def _check_step(
+    lanes: Sequence[nn.Module], layout: Layout, x: Tensor, where: str, *, fused: bool
+) -> None:
     flat = layout.flat(torch.stack([layout.row(module) for module in lanes]))
     tensors = {name: t.requires_grad_() for name, t in layout.views(flat).items()}
-    stacked, buffers = Stacked(lanes[0]), stack_buffers(lanes)
-    try:
+    stacked, buffers = Stacked(lanes[0], fused=fused), stack_buffers(lanes)
+
+    def step() -> tuple[Tensor | None, ...]:
         with warnings.catch_warnings():
             # vmap falls back to a slow loop with a warning where a batching rule is missing
             warnings.filterwarnings("error", message=".*performance drop.*")
             out = stacked.train(tensors | buffers, x.expand(len(lanes), *x.shape))
             grads = torch.autograd.grad(out.sum(), list(tensors.values()), allow_unused=True)
             stacked.evaluate_shared(tensors | buffers, x)
-    except Exception as error:
-        # Whatever a forward() of the user's own raises is the user's to mend.
-        raise UsageError(
-            f"model: must be batchable by torch.vmap, got {first_line(error)}."
-            " Change that line of forward(), or train one lane at a time with"
-            " --set training.fused=false"
-        ) from None
+        return grads
+
+    rule = "batchable by torch.vmap" if fused else "trainable by autograd"
+    hint = "Change that line of forward()"
+    hint += ", or train one lane at a time with --set training.fused=false" * fused
+    grads = guarded(step, lambda got: f"model: must be {rule}, got {got}{where}. {hint}")
     for name, grad in zip(tensors, grads, strict=True):
-        if grad is None:
+        if grad is None and fused:
             raise UsageError(
                 f"model: every trainable parameter must take part in forward(), got no gradient"
-                f" for {name}. Remove it, or set requires_grad=False"
+                f" for {name}{where}. Remove it, or set requires_grad=False"
             )
-
-
-def first_line(error: Exception) -> str:
-    """Return the kind of an error and the first line of its message, without a full stop."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{type(error).__name__}: {text.rstrip('.')}"

@@ -186,8 +186,8 @@ REFUSED: dict[str, Case] = {
     "function_raises": (
         code("return 1 / 0"),
         {},
-        "data.source: the function must return rows, got ZeroDivisionError: division by zero "
-        "at line 2 of {folder}/own.py (python:own:rows). Mend the function",
+        "data.source: the function must not fail, got ZeroDivisionError: division by zero "
+        "at line 2 of {folder}/own.py (python:own:rows). Mend it",
     ),
     "function_returns_none": (
         code("pass"),
@@ -204,8 +204,8 @@ REFUSED: dict[str, Case] = {
     "function_missing": (
         lambda folder: code("pass")(folder).replace("rows", "row"),
         {},
-        "python:own:row: must name a function of {folder}/own.py, got none called 'row'. "
-        "Did you mean rows?",
+        "data.source: must name a function of {folder}/own.py, got none called 'row' "
+        "(python:own:row). Did you mean rows?",
     ),
     # tables
     "no_target": (

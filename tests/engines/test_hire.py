@@ -295,11 +295,11 @@ def test_what_a_user_s_own_code_says_and_raises_reaches_the_owner(
     )
     data = {"source": "python:own_rows:load"}
     with (
-        pytest.raises(UsageError, match=r"^data\.source: the function must return rows, got Odd"),
+        pytest.raises(UsageError, match=r"^data\.source: the function must not fail, got Odd"),
         hired(tiny(tmp_path, training__workers=2, data=data)) as engine,
     ):
         engine.resolve()
-    assert capfd.readouterr().out.count("reading") == 1
+    assert capfd.readouterr().err.count("reading") == 1
 
 
 def test_workers_hold_open_what_planning_opened_and_nothing_of_their_owner_s(

@@ -119,7 +119,7 @@ def test_a_network_that_crashes_is_refused_with_the_first_line_of_its_error() ->
 
 @pytest.mark.parametrize("factory", [nn.Identity, lambda: nn.Linear(5, 3).requires_grad_(False)])
 def test_a_network_with_nothing_to_train_is_refused(factory: Callable[[], nn.Module]) -> None:
-    assert refusal(factory) == "model: must have trainable parameters, got none"
+    assert refusal(factory).startswith("model: must have trainable parameters, got none. Leave")
 
 
 @pytest.mark.parametrize(
