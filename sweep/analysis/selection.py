@@ -73,6 +73,8 @@ class Finished:
         baseline, spec = attrs.get(BASELINE), stored_spec(attrs[SPEC])
         strength = spec.strength
         trials = tuple(Point.of(trial, strength) for trial in complete)
+        for point in trials:
+            _ = point.replicate_values  # raises, before half of them is told
         return cls(
             spec,
             study.study_name,

@@ -103,6 +103,7 @@ def _next_step(reason: str) -> str:
     steps = {
         "not a database": "Give the path of an SQLite file that Optuna wrote, or a new one.",
         "import DB access module": "Install the driver: pip install 'alpha-sweep[postgres]'.",
+        "No module named": "Install the driver: pip install 'alpha-sweep[postgres]'.",
         "no such table": "Run a study first, or give another --storage.",
         'relation "': "Run a study first, or give another --storage.",
         "does not exist": "Create it, or give another --storage.",
