@@ -61,8 +61,24 @@ def paired_gains(
     return difference.mean(1), means.std(1, ddof=1) / np.sqrt(n_folds)
 
 
+def least_error(difference: float, n_rows: int) -> float:
+    """Return the least standard error that a difference of two shares of rows can have.
+
+    Two rates of errors that differ by d over n rows differ in |d|·n of them at least; each is a
+    draw of its own, so the difference's error is √(|d| / n) or more (McNemar), and never less than
+    one row. Folds that happen to agree show no smaller one.
+    """
+    return math.sqrt(max(abs(difference), 1 / n_rows) / n_rows)
+
+
 def plus_minus(value: float, se: float | None) -> str:
-    """Write a value with its standard error: four decimals, or two digits of a smaller error."""
+    """Write a value with its standard error: four decimals, or two digits of a smaller error.
+
+    What four decimals would show as 0 is written as 1.2e-06.
+    """
+    largest = max(abs(value), se if se is not None and se < math.inf else 0.0)
+    if 0 < largest < 1e-4:
+        return f"{value:.1e}" + (f" ± {se:.1e}" if se is not None else "")
     digits = 4 if abs(value) < 10 else 2 if abs(value) < 1000 else 0
     if se is None:
         return f"{value:.{digits}f}"

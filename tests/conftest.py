@@ -112,6 +112,7 @@ def made_study(
     alpha_max: float | None = None,
     attrs: Mapping[str, Any] | None = None,
     storage: str | None = None,
+    confirmed: bool = False,
 ) -> optuna.Study:
     """Make a finished study by hand, with the attributes that a run stores.
 
@@ -122,6 +123,7 @@ def made_study(
         more_params: further params of every trial.
         alpha_range, alpha_max, attrs: attributes of the study.
         storage: URL; in memory by default.
+        confirmed: whether fresh folds have shown what the search's have, of all trials.
     """
     tree: dict[str, Any] = {"study_name": "made", "replicates": {"n_folds": 3}, **(spec or {})}
     checked = parse_spec(tree, "made", Path("."))
@@ -142,6 +144,15 @@ def made_study(
         "data_hash": "d" * 16, "alpha_range": list(alpha_range), "alpha_max": alpha_max,
         "width": 3, "problem": about, "baseline": control,
     }  # fmt: skip
+    if confirmed:
+        stored["confirmation"] = {"none": control} | {
+            str(at): {
+                "value": float(np.mean(found)),
+                "params": {strength: at, **(more_params or {})},
+                **_measures(found, checked.replicates.n_folds),
+            }
+            for at, found in values.items()
+        }
     for name, content in {**stored, **(attrs or {})}.items():
         study.set_user_attr(name, content)
     for at, replicates in values.items():

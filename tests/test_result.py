@@ -49,7 +49,7 @@ def test_columns_are_tidy(tiny: Path) -> None:
 def test_choices_are_a_table(tiny: Path) -> None:
     result = load_result("tiny", URL)
     table = result.choices.set_index("choice")
-    assert list(table.index) == ["no penalty", "best", "1se"]
+    assert list(table.index) == ["constant", "no penalty", "best", "1se"]
     assert table.loc["no penalty", "alpha"] == 0
     assert table.loc["best", "value"] == result.best.value
     assert table.loc["1se", "alpha"] == result.choice("1se").params["alpha"]
@@ -60,7 +60,7 @@ def test_a_notebook_shows_the_verdict_and_the_choices(tiny: Path) -> None:
     result = load_result("tiny", URL)
     shown = result._repr_html_()
     assert html.escape(result.verdict) in shown
-    assert shown.count("<tr") == 4 and "no penalty" in shown
+    assert shown.count("<tr") == 5 and "no penalty" in shown
     optuna.create_study(study_name="<b>", storage=URL)
     empty = load_result("<b>", URL)._repr_html_()
     assert "&lt;b&gt;" in empty and "must be one of sweep" in empty

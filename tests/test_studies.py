@@ -38,10 +38,10 @@ def test_a_whole_shipped_study_ends_with_a_better_network_than_no_penalty(
     finished = run(study, tmp_path).finished
     best = finished.choose("best")
     gain = finished.gain(best)
-    assert gain is not None and gain[1] is not None
-    assert gain[0] > 0
+    assert gain and gain.se is not None and gain.fresh
+    assert gain.by > 0
     if study.stem.startswith(("digits", "mnist", "own")):
-        assert gain[0] > 2 * gain[1]
+        assert gain.told == "better"
         assert finished.at_edge(best) is None
 
 

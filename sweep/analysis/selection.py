@@ -17,23 +17,57 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError, UsageError
-from sweep.search.point import Point
+from sweep.search.point import Point, one_se
 from sweep.spec.attributes import (
     ALPHA_CAP,
     ALPHA_MAX,
     ALPHA_RANGE,
     BASELINE,
+    CONFIRMATION,
     DIVERGED,
     LINE,
     OUTCOME,
+    PROBLEM,
     SPEC,
     WIDENINGS,
 )
 from sweep.spec.stored import stored_spec
 from sweep.spec.study import StudySpec
-from sweep.stats import EDGE, MIN_FOLDS, paired_gain, paired_gains, t_quantile
+from sweep.stats import (
+    EDGE,
+    MIN_FOLDS,
+    least_error,
+    paired_gain,
+    paired_gains,
+    standard_error,
+    t_quantile,
+)  # fmt: skip
 
 Selection = Literal["best", "1se"]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much one strength improves on another, paired over the same folds and seeds.
+
+    Attributes:
+        by: how much lower its value is.
+        se: the standard error of that over folds; None where nothing varies but the seeds.
+        reach: standard errors that tell a difference from 0 (two-sided 95 %).
+        fresh: whether the folds chose neither of them.
+    """
+
+    by: float
+    se: float | None
+    reach: float
+    fresh: bool
+
+    @property
+    def told(self) -> Literal["better", "worse"] | None:
+        """What may be claimed: nothing on the folds that chose, or where no error is known."""
+        if not self.fresh or not self.se or abs(self.by) <= self.reach * self.se:
+            return None
+        return "better" if self.by > 0 else "worse"
 
 
 @dataclass(frozen=True)
@@ -51,6 +85,9 @@ class Finished:
     line: tuple[Point, ...]  # strengths at the best trial's other params
     has_control: bool  # whether one was trained, even if it diverged
     stopped: tuple[FrozenTrial, ...] = ()  # PRUNED by the pruner, or diverged: without a value
+    confirmed: tuple[Point, ...] = ()  # choices and control, trained again on fresh folds
+    constants: tuple[Point, ...] = ()  # predicting a constant: on the search's, on fresh folds
+    n_val_rows: int | None = None  # rows that the folds validate on, together
 
     @classmethod
     def read(cls, study: optuna.Study) -> Finished:
@@ -87,6 +124,9 @@ class Finished:
             _line(attrs.get(LINE, {}), _best(trials), strength),
             baseline is not None,
             tuple(trial for trial in every if _is_stopped(trial)),
+            _confirmed(attrs.get(CONFIRMATION, {}), strength),
+            _constants(attrs.get(PROBLEM, {}), spec),
+            attrs.get(PROBLEM, {}).get("n_val_rows"),
         )
 
     @property
@@ -130,13 +170,10 @@ class Finished:
         Raises:
             UsageError: 1se with fewer than 3 folds, or before the line is trained.
         """
-        best = _best(self.trials)
         if selection == "best":
-            return best
+            return _best(self.trials)
         self._check_folds("selection: 1se")
-        assert best.value_se is not None  # with three folds there is one
-        limit = best.value + best.value_se
-        return max((p for p in self.curve if p.value <= limit), key=lambda point: point.at)
+        return one_se(self.curve)
 
     def interval(self, choice: Point) -> tuple[float, float]:
         """Return the strengths that do as well as a choice, within the noise of the folds.
@@ -171,11 +208,37 @@ class Finished:
                 " Run the study to its end, or use best"
             )
 
-    def gain(self, choice: Point) -> tuple[float, float | None] | None:
-        """Return how much a choice improves on no penalty, with the paired standard error."""
-        if self.baseline is None:
+    def fresh(self, point: Point) -> Point | None:
+        """Return what a strength came to on fresh folds, which chose nothing, if that is known."""
+        return next((again for again in self.confirmed if again.params == point.params), None)
+
+    def gain(self, choice: Point) -> Gain | None:
+        """Return how much a choice improves on no penalty: on fresh folds, if both are known."""
+        return None if self.baseline is None else self._paired(self.baseline, choice)
+
+    def gain_over_constant(self, choice: Point) -> Gain | None:
+        """Return how much a choice improves on predicting a constant; see `gain`."""
+        if not self.constants:
             return None
-        return paired_gain(self.baseline.replicate_values, choice.replicate_values, self.n_folds)
+        fresh, constant = self.fresh(choice), self.constants[-1]
+        if fresh:
+            return self._gain(constant, fresh, fresh=True)
+        return self._gain(self.constants[0], choice, fresh=False)
+
+    def _paired(self, base: Point, other: Point) -> Gain:
+        fresh_base, fresh_other = self.fresh(base), self.fresh(other)
+        if fresh_base and fresh_other:
+            return self._gain(fresh_base, fresh_other, fresh=True)
+        return self._gain(base, other, fresh=False)
+
+    def _gain(self, base: Point, other: Point, *, fresh: bool) -> Gain:
+        by, se = paired_gain(base.replicate_values, other.replicate_values, self.n_folds)
+        if self.n_folds == 1:
+            se = None  # seeds of one split vary the first weights, not the rows
+        elif se is not None and self.spec.objective.metric == "val_error":
+            # Shares of rows move in steps: folds that agree by chance would have no error.
+            se = max(se, least_error(by, self.n_val_rows)) if self.n_val_rows else se
+        return Gain(by, se, self.reach, fresh)
 
     def at_edge(self, choice: Point) -> Literal["low", "high"] | None:
         """Tell which end of the range the choice lies at, if any."""
@@ -192,9 +255,29 @@ def choices(finished: Finished) -> dict[str, Point]:
 
 
 def compared(finished: Finished) -> dict[str, Point]:
-    """Return what tables put side by side: no penalty, where that is known, and the choices."""
+    """Return what tables put side by side: a constant, no penalty, and the choices."""
+    constant = {"constant": finished.constants[0]} if finished.constants else {}
     base = {"no penalty": finished.baseline} if finished.baseline else {}
-    return base | choices(finished)
+    return constant | base | choices(finished)
+
+
+def _confirmed(stored: Mapping[str, Any], strength: str) -> tuple[Point, ...]:
+    contents = stored.values()
+    return tuple(Point.stored(content, strength) for content in contents if "value" in content)
+
+
+def _constants(about: Mapping[str, Any], spec: StudySpec) -> tuple[Point, ...]:
+    """Return what predicting a constant comes to, as a strength without bound would."""
+    return tuple(
+        Point(
+            None, math.inf, {}, float(np.mean(values)),
+            {
+                "value_se": standard_error(values, spec.replicates.n_folds),
+                "replicate_values": values,
+            },
+        )
+        for values in about.get("constant", ())
+    )  # fmt: skip
 
 
 def _best(trials: Sequence[Point]) -> Point:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweep.analysis.selection import Finished
+from sweep.analysis.selection import Finished, Gain
 from sweep.errors import UsageError
 from sweep.search.point import Point
 from sweep.stats import plus_minus
@@ -17,7 +17,19 @@ def verdict(finished: Finished) -> str:
         f"{name} = {best.at:.3g} is best{_others(best, name)}: "
         f"{metric} {plus_minus(best.value, best.value_se)}; {_help(finished, best)}."
     )
-    return text + _alike(finished, best) + _wide_enough(finished, best)
+    return text + _constant(finished, best) + _alike(finished, best) + _wide_enough(finished, best)
+
+
+def _constant(finished: Finished, best: Point) -> str:
+    """Say so where the network has learned nothing, as far as is shown."""
+    what = "the mean" if finished.spec.data.task == "regression" else "the shares of the classes"
+    if best.attrs.get("outcome") == "collapsed":
+        return f" All its weights are zero: it predicts {what}."
+    gain = finished.gain_over_constant(best)
+    if gain is None or finished.n_folds == 1 or not gain.fresh or gain.told == "better":
+        return ""
+    level = finished.constants[-1].value
+    return f" It is not shown to be better than predicting {what} ({level:.4f})."
 
 
 def _others(choice: Point, strength: str) -> str:
@@ -32,21 +44,33 @@ def _help(finished: Finished, best: Point) -> str:
     gain = finished.gain(best)
     if base is None or gain is None:
         return f"without a penalty ({strength} = 0) training diverged"
-    by, se = gain
-    level = f"{strength} = 0{_others_of(base, strength)} has {base.value:.4f}"
-    if se is None:
+    level = f"{strength} = 0{_others_of(base, strength)} has "
+    more, size = ("more" if gain.by >= 0 else "less"), plus_minus(abs(gain.by), gain.se)
+    if finished.n_folds == 1:
         return (
-            f"{level}, which is {abs(by):.4f} {'more' if by >= 0 else 'less'}; one training of"
-            " each says nothing about how sure that is"
+            f"{level}{base.value:.4f}, {size} {more} on this one split, which cannot show what"
+            " other rows would give: seeds vary the first weights alone"
         )
-    reach = finished.reach
-    if by > reach * se:
-        return f"it beats no penalty ({level}) by {plus_minus(by, se)} (paired)"
-    if by < -reach * se:
-        return f"no penalty is better ({level}) by {plus_minus(-by, se)} (paired)"
+    if not gain.fresh:
+        return (
+            f"{level}{base.value:.4f}, {size} {more} on the folds that chose it; a run ends with"
+            " a test on fresh folds"
+        )
+    return _on_fresh_folds(finished, base, gain, level)
+
+
+def _on_fresh_folds(finished: Finished, base: Point, gain: Gain, level: str) -> str:
+    again = finished.fresh(base)
+    assert again
+    folds, level = f"on {finished.n_folds} fresh folds", f"{level}{again.value:.4f} there"
+    size = plus_minus(abs(gain.by), gain.se)
+    if gain.told == "better":
+        return f"{folds} it beats no penalty by {size} (95 %, paired by fold; {level})"
+    if gain.told == "worse":
+        return f"{folds} no penalty is better by {size} (95 %, paired by fold; {level})"
     return (
-        f"a penalty is not shown to help ({level}; paired gain {plus_minus(by, se)},"
-        f" less than {reach:.3g} standard errors)"
+        f"a penalty is not shown to help {folds} ({level}; paired gain"
+        f" {plus_minus(gain.by, gain.se)}, less than {gain.reach:.3g} standard errors)"
     )
 
 
@@ -89,7 +113,7 @@ def _edge(finished: Finished, edge: str) -> str:
     if edge == "high" and finished.alpha_cap and high >= finished.alpha_cap * 0.99:
         return ", above which SGD with this lr is not stable"
     gain = finished.gain(finished.choose("best"))
-    by, se = gain if gain else (0.0, None)
-    if edge == "low" and se is not None and -finished.reach * se <= by <= se:
+    se = gain.se if gain else None
+    if edge == "low" and gain and se is not None and -gain.reach * se <= gain.by <= se:
         return "; within the noise, smaller values are the same as no penalty"
     return f"; search further with --set search.space.{name}.{edge}=… and --fresh"

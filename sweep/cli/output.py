@@ -83,10 +83,13 @@ def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str,
     header = ("", *params, f"{finished.spec.objective.metric} ± SE", score, "norm", "zeros")
 
     def row(name: str, point: Point) -> tuple[str, ...]:
-        attrs = point.attrs
+        measured = [(score, ".3f"), (NORM, ".4g"), (SPARSITY, ".1%")]
         return (
-            name, *(f"{point.params[key]:.3g}" for key in params), pm(point.value, point.value_se),
-            f"{attrs[score]:.3f}", f"{attrs[NORM]:.4g}", f"{attrs[SPARSITY]:.1%}",
+            name,
+            *(f"{point.params[key]:.3g}" if key in point.params else "" for key in params),
+            pm(point.value, point.value_se),
+            *(format(point.attrs[key], form) if key in point.attrs else ""
+              for key, form in measured),
         )  # fmt: skip
 
     return header, [row(name, point) for name, point in compared(finished).items()]

@@ -50,6 +50,8 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
     selection = selection or spec.selection
     choice = finished.choose(selection)
     about = attrs[PROBLEM]
+    again = finished.fresh(choice)
+    base = finished.fresh(finished.baseline) if finished.baseline else None
     return {
         "study_name": study.study_name,
         "selection": selection,
@@ -59,6 +61,10 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
         "n_replicates": spec.n_replicates,
         "n_rows": about["n_rows"],
         "baseline_value": finished.baseline.value if finished.baseline else None,
+        # On fresh folds, which chose nothing; null where a run has not come to them.
+        "confirmed_value": again.value if again else None,
+        "confirmed_se": again.value_se if again else None,
+        "confirmed_baseline_value": base.value if base else None,
         "penalty": {
             "norm": spec.penalty.norm,
             "formula": formula(spec),

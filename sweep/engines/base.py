@@ -30,11 +30,16 @@ class Engine(Protocol):
             SweepError: who trains is gone.
         """
 
-    def cohort(self, width: int) -> Cohort:
+    def cohort(self, width: int, partition: int = 0) -> Cohort:
         """Make a cohort of so many lanes, after `resolve`; the one before, if any, is over.
 
         The user drops the one before first: there may be no memory for both. After an error
         another may be made.
+
+        Args:
+            width: lanes wanted.
+            partition: which division of the rows into folds its replicates are of; 0 is the
+                search's own.
 
         Raises:
             MemoryError, RuntimeError: of which `is_out_of_memory` tells whether fewer lanes help.

@@ -6,7 +6,7 @@ import gc
 
 import torch
 
-from sweep.plan.plan import Plan, make_plan
+from sweep.plan.plan import Plan, make_plan, on_partition
 from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.spec.study import StudySpec
 from sweep.training.cohort import Cohort
@@ -24,9 +24,16 @@ def planned(spec: StudySpec) -> Plan:
     return make_plan(spec)
 
 
-def make_cohort(plan: Plan, width: int) -> Cohort:
-    """Make a cohort of so many lanes, with what is left of a former one's memory."""
+def make_cohort(plan: Plan, width: int, partition: int = 0) -> Cohort:
+    """Make a cohort of so many lanes, with what is left of a former one's memory.
+
+    Args:
+        plan: of the study.
+        width: lanes wanted.
+        partition: of the rows into folds; 0 is the one that the study's plan is made with.
+    """
     if torch.cuda.is_available():
         gc.collect()  # compiled steps are held in cycles
         torch.cuda.empty_cache()
+    plan = on_partition(plan, partition) if partition else plan
     return Cohort(plan.problem, plan.factory, plan.recipe, width)

@@ -24,11 +24,11 @@ class ThisProcess:
         """Make the plan."""
         return self._planned().outline
 
-    def cohort(self, width: int) -> Cohort:
+    def cohort(self, width: int, partition: int = 0) -> Cohort:
         """Make a cohort here."""
         from sweep.engines.cohorts import make_cohort
 
-        return make_cohort(self._planned(), width)
+        return make_cohort(self._planned(), width, partition)
 
     def dismiss(self) -> None:
         """Nobody else is at work."""

@@ -14,6 +14,7 @@ class Make(NamedTuple):
 
     team: int  # whom answers are for from here on
     width: int  # lanes
+    partition: int  # of the rows into folds
 
 
 class Start(NamedTuple):

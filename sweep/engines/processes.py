@@ -69,9 +69,10 @@ class Processes:
             self._outline = outline
         return self._outline
 
-    def cohort(self, width: int) -> Team:
+    def cohort(self, width: int, partition: int = 0) -> Team:
         """Make a team of all workers."""
-        return Team([Worker(pipe) for pipe in self._pipes], self._spec.n_replicates, width)
+        workers = [Worker(pipe) for pipe in self._pipes]
+        return Team(workers, self._spec.n_replicates, width, partition)
 
     def dismiss(self) -> None:
         """Hang up, upon which workers end: they take their time."""

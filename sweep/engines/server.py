@@ -72,7 +72,7 @@ class Server:
     def _make(self, message: Make) -> None:
         self._cohort = None  # there may be no memory for both
         self._team, self._training, self._told = message.team, False, []
-        self._cohort = make_cohort(self._plan, message.width)
+        self._cohort = make_cohort(self._plan, message.width, message.partition)
         self._answer(Made(self._cohort.width, self._cohort.n_slots))
 
     def _train(self) -> None:

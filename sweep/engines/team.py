@@ -51,17 +51,20 @@ class Team:
         members: who trains; the team before of the same members is over.
         n_replicates: lanes that a whole trial takes.
         width: lanes wanted, of all together.
+        partition: of the rows into folds; see `Engine.cohort`.
 
     Raises:
         Exception: what a member's cohort could not be made for.
     """
 
-    def __init__(self, members: Sequence[Member], n_replicates: int, width: int):
+    def __init__(
+        self, members: Sequence[Member], n_replicates: int, width: int, partition: int = 0
+    ):
         self._members, self._number = members, next(NUMBERS)
         self._where: dict[Hashable, int] = {}  # trials in the order of their start: whose they are
         self._resting = set(range(len(members)))
         self._told: list[deque[list[Report]]] = [deque() for _ in members]  # yet to be taken
-        made = self._make(_lanes_each(width, len(members), n_replicates))
+        made = self._make(_lanes_each(width, len(members), n_replicates), partition)
         self.width: int = sum(one.width for one in made)
         self.n_slots: int = sum(one.n_slots for one in made)
 
@@ -110,10 +113,10 @@ class Team:
                 del self._where[report.trial]
         return sorted(reports, key=lambda report: order[report.trial])
 
-    def _make(self, width: int) -> list[Made]:
+    def _make(self, width: int, partition: int) -> list[Made]:
         """Have a cohort made by each."""
         for member in self._members:
-            member.send(Make(self._number, width))
+            member.send(Make(self._number, width, partition))
         answers = [self._receive(place) for place in range(len(self._members))]
         for answer in answers:
             if isinstance(answer, Exception):

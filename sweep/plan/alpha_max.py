@@ -27,6 +27,8 @@ from sweep.training.optimizers import Adam
 STARTS, STEPS = 64, 100
 ROWS = 1000  # of more, some are climbed on; then on all rows
 BEST, MORE_STEPS = 4, 20  # from the best of the starts, so many steps
+# Of the replicates but the first: those that promise most, from so many starts, so many steps.
+PROMISING, FEW_STARTS, FEW_STEPS = 4, 16, 40
 
 
 def alpha_max(
@@ -36,8 +38,8 @@ def alpha_max(
 
     * linear, l1 or elastic: max |xᵀr| / n, divided by the l1_ratio; exact, the largest over
       all replicates (glmnet's lambda_max).
-    * one hidden ReLU layer, l2: ½ max over ‖u‖₂ = 1 and b of ‖relu(xu + b)ᵀr‖₂ / n, found by
-      ascent from many starts on the first replicate; from α(‖u‖² + ‖v‖²) ≥ 2α‖u‖‖v‖.
+    * one hidden ReLU layer, l2: ½ max over ‖u‖₂ = 1 and b of ‖relu(xu + b)ᵀr‖₂ / n, the
+      largest over all replicates, found by ascent; from α(‖u‖² + ‖v‖²) ≥ 2α‖u‖‖v‖.
     * one hidden ReLU layer, l1: an upper bound ½√(L₀·M), L₀ the loss at W = 0 and
       M = max over ‖u‖₁ = 1, b and output k of |relu(xu + b)ᵀr_k| / n: a unit that pays needs
       ‖u‖₁‖v‖₁ ≥ (2α/M)², which costs more than L₀ when α is above.
@@ -47,11 +49,11 @@ def alpha_max(
         return max(float((x.mT @ r).abs().max()) / len(x) for x, r in gradients) / l1_ratio
     if len(hidden) != 1 or activation != "relu" or 0 < l1_ratio < 1:
         return None
-    x, r = _gradient(problem, 0)
+    largest = _largest_pull(problem, 2 if l1_ratio == 0 else 1, seed)
     if l1_ratio == 0:
-        return _ascend(x, r, 2, seed) / 2
-    largest = _ascend(x, r, 1, seed)
-    return float((_null_loss(problem) * largest).sqrt()) / 2
+        return largest / 2
+    null_loss = max(_null_loss(problem, replicate) for replicate in range(len(problem.train)))
+    return math.sqrt(null_loss * largest) / 2
 
 
 def _gradient(problem: Problem, replicate: int) -> tuple[Tensor, Tensor]:
@@ -61,34 +63,63 @@ def _gradient(problem: Problem, replicate: int) -> tuple[Tensor, Tensor]:
     return x, LOSSES[problem.task].null(y, problem.n_outputs).pull
 
 
-def _null_loss(problem: Problem) -> Tensor:
-    """Return the loss at W = 0 with the best bias."""
-    y = problem.y[problem.train[0]]
-    return LOSSES[problem.task].null(y, problem.n_outputs).loss
+def _null_loss(problem: Problem, replicate: int) -> float:
+    """Return the loss of a replicate at W = 0 with the best bias."""
+    y = problem.y[problem.train[replicate]]
+    return float(LOSSES[problem.task].null(y, problem.n_outputs).loss)
 
 
 @torch.no_grad()
-def _ascend(x: Tensor, r: Tensor, order: int, seed: int) -> float:
-    """Maximise the pull on one unit, ‖relu(xu + b)ᵀr‖ / n over ‖u‖ = 1 and b.
+def _largest_pull(problem: Problem, order: int, seed: int) -> float:
+    """Maximise the pull on one unit, ‖relu(xu + b)ᵀr‖ / n over ‖u‖ = 1 and b, in any replicate.
 
-    Norms: l2 and l2 for order 2; l1 and the largest entry for order 1. Of many rows some will do
-    to find where the maximum is; how large it is all of them say.
+    Norms: l2 and l2 for order 2; l1 and the largest entry for order 1. The first replicate is
+    searched from many starts. The others have most of their rows in common with it: each tries
+    where it ended and rows of its own, and those that promise most are searched from the best.
     """
+    x, r = _gradient(problem, 0)
+    largest, found = _ascend(x, r, order, seed)
+    scale, climbs = _scale(x), []
+    for replicate in range(1, len(problem.train)):
+        x, r = _gradient(problem, replicate)
+        units = torch.cat([found, *([_starts(x, order, seed)] if len(x) <= ROWS else [])])
+        promise, best = _pull(x, r, units, scale, order)[0].topk(min(FEW_STARTS, len(units)))
+        climbs.append((float(promise[0]), replicate, units[best]))
+    climbs.sort(key=lambda climb: climb[0], reverse=True)
+    for _, replicate, units in climbs[:PROMISING]:
+        x, r = _gradient(problem, replicate)
+        largest = max(largest, _climb(x, r, units, scale, order, FEW_STEPS, 0.02))
+    return largest
+
+
+def _scale(x: Tensor) -> float:
+    """Return the length of a row of x (n, F): the unit of a bias."""
+    return float(x.norm(dim=1).mean().clamp_min(1e-12))
+
+
+def _starts(x: Tensor, order: int, seed: int) -> Tensor:
+    """Return units (STARTS, F + 1) that point where rows of x (n, F) lie, without a bias."""
     generator = torch.Generator().manual_seed(seed)
-    starts = torch.randint(len(x), (STARTS,), generator=generator)
-    # Rows point where data lie; random directions of pixels hardly switch on a unit.
-    u = (x[starts] - x.mean(0)).mT.contiguous()
+    rows = torch.randint(len(x), (STARTS,), generator=generator)
+    # Random directions of pixels hardly switch on a unit.
+    u = (x[rows] - x.mean(0)).mT.contiguous()
     u += 1e-3 * torch.randn(u.shape, generator=generator, dtype=u.dtype)
-    # The last entry is the bias, in units of a row's length.
-    scale = float(x.norm(dim=1).mean().clamp_min(1e-12))
-    units = torch.cat([u / u.norm(dim=0, p=order), torch.zeros_like(u[:1])]).mT.contiguous()
+    return torch.cat([u / u.norm(dim=0, p=order), torch.zeros_like(u[:1])]).mT.contiguous()
+
+
+def _ascend(x: Tensor, r: Tensor, order: int, seed: int) -> tuple[float, Tensor]:
+    """Return the largest pull that many starts lead to, and the units where they end.
+
+    Of many rows some will do to find where the maximum is; how large it is all of them say.
+    """
+    units, scale = _starts(x, order, seed), _scale(x)
     if len(x) <= ROWS:
-        return _climb(x, r, units, scale, order, STEPS, 0.05)
+        return _climb(x, r, units, scale, order, STEPS, 0.05), units
     some = slice(None, None, -(-len(x) // ROWS))
     # Re-centre the subsample: otherwise the bias has an unbounded ascent direction.
     _climb(x[some].contiguous(), r[some] - r[some].mean(0), units, scale, order, STEPS, 0.05)
-    best = _pull(x, r, units, scale, order)[0].topk(BEST).indices
-    return _climb(x, r, units[best], scale, order, MORE_STEPS, 0.005)
+    best = units[_pull(x, r, units, scale, order)[0].topk(BEST).indices]
+    return _climb(x, r, best, scale, order, MORE_STEPS, 0.005), best
 
 
 def _climb(

@@ -18,6 +18,7 @@ from sweep.reporting.overlays import (
     by_colour,
     curve,
     level_of,
+    level_of_constant,
     metric_words,
     sign,
     strength_axis,
@@ -110,6 +111,7 @@ def validation_curve(view: View) -> Figure:
     return compose(
         {"data": traces},
         level_of(view, value_of, with_se=True),
+        level_of_constant(view, max(_heights(traces))),
         at_choices(view, explained=True),
         at_stopped(view),
         xaxis=strength_axis(view, found),

@@ -114,6 +114,14 @@ def level_of(view: View, of: Quantity, *, with_se: bool = False, axis: str = "y"
     return level(f"{sign(view.spec)} = 0", height, base.value_se if with_se else None, axis)
 
 
+def level_of_constant(view: View, highest: float) -> Figure:
+    """Draw the level of predicting a constant, unless it lies above all that is drawn."""
+    constants = view.finished.constants
+    if not constants or constants[0].value > highest:
+        return {"data": []}
+    return level("a constant", constants[0].value, None, dash="dot")
+
+
 def at_choices(view: View, *, explained: bool = False) -> Figure:
     """Draw a line at each choice, and shade the interval of strengths as good as the best.
 

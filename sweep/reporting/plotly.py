@@ -85,12 +85,14 @@ def legend_only(name: str, **look: Any) -> Trace:
     return {"type": "scatter", "name": name, "x": [None], "y": [None], "hoverinfo": "skip", **look}
 
 
-def level(name: str, value: float, se: float | None, axis: str = "y") -> Figure:
-    """Draw a dashed horizontal line and its error band, as shapes, with a legend entry."""
+def level(
+    name: str, value: float, se: float | None, axis: str = "y", dash: str = "dash"
+) -> Figure:
+    """Draw a broken horizontal line and its error band, as shapes, with a legend entry."""
     across = {"xref": "paper", "x0": 0, "x1": 1, "yref": axis, "layer": "below"}
     shapes: list[Any] = [
         {"type": "line", "y0": value, "y1": value, **across,
-         "line": {"color": GREY, "width": 1.5, "dash": "dash"}},
+         "line": {"color": GREY, "width": 1.5, "dash": dash}},
     ]  # fmt: skip
     if se:
         shapes.append(
@@ -98,7 +100,7 @@ def level(name: str, value: float, se: float | None, axis: str = "y") -> Figure:
              "line": {"width": 0}}
         )  # fmt: skip
     shown = f"{name}: {value:.4g}" + (f" ± {se:.2g}" if se else "")
-    look = {"mode": "lines", "line": {"color": GREY, "width": 1.5, "dash": "dash"}}
+    look = {"mode": "lines", "line": {"color": GREY, "width": 1.5, "dash": dash}}
     return {"data": [legend_only(shown, **look)], "layout": {"shapes": shapes}}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import optuna
@@ -61,7 +62,7 @@ def key_numbers(finished: Finished) -> Table:
     ]  # fmt: skip
     body = [(name, *map(tell, columns.values())) for name, tell in rows]
     gained = (
-        DASH if point is finished.baseline else _gain(finished, point)
+        DASH if point.number is None and point.at in (0, inf) else _gain(finished, point)
         for point in columns.values()
     )  # fmt: skip
     gains = ("gain over no penalty", *gained)
@@ -168,7 +169,7 @@ def _number(name: str, form: str) -> Cell:
 
 def _gain(finished: Finished, choice: Point) -> str:
     gain = finished.gain(choice)
-    return DASH if gain is None else plus_minus(*gain)
+    return DASH if gain is None else plus_minus(gain.by, gain.se)
 
 
 def _is_estimate(value: Any) -> bool:

@@ -14,6 +14,7 @@ from sweep.runner.progress import Progress, Standing
 from sweep.runner.work import Control, SearchedTrial, Work
 from sweep.runtime import is_out_of_memory
 from sweep.search.ask_tell import Search
+from sweep.search.confirmation import PARTITION, Confirmation
 from sweep.search.controls import Controls
 from sweep.search.samplers import make_space
 from sweep.search.widening import Widening
@@ -41,7 +42,9 @@ class Loop:
         self.controls = Controls(study, plan.spec, len(space))
         self.widening = Widening(plan, storage, study, self.search, self.controls)
         self.standing = Standing(study, plan.spec.strength)
+        self.confirmation = Confirmation(study, plan.spec, len(space))
         self.running: dict[Hashable, Work] = {}  # trials by number, controls by name
+        self._partition = 0  # of the rows into folds, that the cohort trains on
         self._make_cohort(plan.width)
         self._flushed = time.monotonic()
         self._publish_at = self._flushed + PUBLISH_S
@@ -63,7 +66,11 @@ class Loop:
                 self._store(any(ended), publish)
                 on_progress(self._progress())
             if not self.running:
-                return "timeout" if self.search.wanted else "done"
+                if self.search.wanted:
+                    return "timeout"
+                if not self._confirm():
+                    return "done"
+                continue
             if should_stop():
                 return "interrupted"
             if time.monotonic() <= deadline:
@@ -83,6 +90,19 @@ class Loop:
             number, params = self.search.ask()
             trial = SearchedTrial(number, params, self.plan, self.search, self.standing)
             self._start(number, trial)
+
+    def _confirm(self) -> bool:
+        """Begin to train the chosen strengths on fresh folds; tell whether any is due."""
+        due = self.confirmation.due()
+        if due and self._partition != PARTITION:
+            width = min(self.cohort.width, len(due) * self.plan.spec.n_replicates)
+            del self.cohort
+            self._partition = PARTITION
+            self._make_cohort(width)
+        for name, params in due.items():
+            if self.cohort.free:
+                self._start(name, Control(name, params, self.plan, self.confirmation))
+        return bool(due)
 
     def _ask_ahead(self) -> None:
         """Ask for trials before there is a slot for them, where they depend on no later result.
@@ -129,10 +149,11 @@ class Loop:
         """Make a cohort of `width` lanes, or of as many as there is memory for."""
 
         def make() -> None:
-            self.cohort = self.engine.cohort(width)
+            self.cohort = self.engine.cohort(width, self._partition)
 
         if _memory_suffices(make):
-            self.study.set_user_attr(WIDTH, width)
+            if not self._partition:
+                self.study.set_user_attr(WIDTH, width)
         else:
             self._make_smaller_cohort(width)
 

@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 from sweep.runner.progress import Standing
 from sweep.runner.valuation import valued
 from sweep.search.ask_tell import Search
+from sweep.search.confirmation import Confirmation
 from sweep.search.controls import Controls
 from sweep.search.point import Point
 from sweep.search.samplers import Params
@@ -78,7 +79,9 @@ class Control:
 
     counts = False
 
-    def __init__(self, name: str, params: Params, plan: Outline, controls: Controls):
+    def __init__(
+        self, name: str, params: Params, plan: Outline, controls: Controls | Confirmation
+    ):
         self._name, self.params, self.epoch = name, params, 0
         self._plan, self._controls = plan, controls
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,17 @@ class Point:
     def rank(self) -> tuple[float, float]:
         """What points are ordered by, the best first: of equal values the strongest."""
         return self.value, -self.at
+
+
+def one_se(points: Sequence[Point]) -> Point:
+    """Choose by the rule of one standard error, as in glmnet (R/getOptcv.glmnet.R).
+
+    The LARGEST strength whose value is at most the smallest value plus its standard error.
+    """
+    best = min(points, key=lambda point: point.rank)
+    assert best.value_se is not None, "with two folds or more there is one"
+    limit = best.value + best.value_se
+    return max((point for point in points if point.value <= limit), key=lambda point: point.at)
 
 
 def _lost(what: str, number: int | None) -> UsageError:

@@ -19,7 +19,7 @@ from sweep.spec.study import StudySpec
 from sweep.stats import EDGE, paired_gain
 from sweep.storage.mirror import MirroredStorage
 
-EVERY = 12  # trials between two looks at the ends
+EVERY = 12  # results between two looks at the ends
 STEP = 10.0  # how far an end moves
 POINTS = 3  # trials that go straight to a new decade
 
@@ -45,13 +45,15 @@ class Widening:
     def before_ask(self) -> None:
         """Move an end before the next new trial, if it is time and the results say so."""
         spec, number = self._spec, self._search.new
-        if not number or number % EVERY or not may_widen(spec):
+        if not may_widen(spec):
+            return
+        known = self._search.known_to(number)
+        if not known or len(known) % EVERY:  # one trial alone lies at an end by design
             return
         if len(self._moves) >= spec.search.widenings or any(
             move["at"] == number for move in self._moves
         ):
             return
-        known = self._search.known_to(number)
         # With more params the control comes after the search: whether it is known depends on
         # where the study was stopped before.
         baseline = self._controls.baseline if self._controls.n_params == 1 else None

@@ -23,6 +23,7 @@ RUN = "run"  # when the present run began, and with how many results
 BASELINE = "baseline"  # the α = 0 control: params, value, and the attributes of a trial
 CONTROLS = "controls"  # α = 0 at the other params of the best trials, by number
 LINE = "line"  # strengths at the best trial's other params
+CONFIRMATION = "confirmation"  # the choices and the control on fresh folds, by kind
 VERDICT = "verdict"
 FIT = "fit"  # what a refit came to on the test rows
 

@@ -250,13 +250,15 @@ def test_a_study_of_another_version_cannot_be_read() -> None:
 # --- gain
 
 
-def approx_pair(gain: float, error: float) -> Any:
-    return pytest.approx((gain, error), rel=1e-12)
+def assert_gain(finished: Finished, by: float, error: float) -> None:
+    gain = finished.gain(finished.choose("best"))
+    assert gain and (gain.by, gain.se) == pytest.approx((by, error), rel=1e-12)
+    assert not gain.fresh and gain.told is None  # the folds that chose claim nothing
 
 
 def test_the_gain_is_paired_by_fold() -> None:
     finished = made({1e-2: [4.0, 7.0, 1.0]}, baseline=[5.0, 9.0, 4.0])  # differences 1, 2, 3
-    assert finished.gain(finished.choose("best")) == approx_pair(2.0, 1 / math.sqrt(3))
+    assert_gain(finished, 2.0, 1 / math.sqrt(3))
 
 
 def test_seeds_are_averaged_before_the_gain_is_paired() -> None:
@@ -265,7 +267,44 @@ def test_seeds_are_averaged_before_the_gain_is_paired() -> None:
         baseline=[0.0, 2.0, 1.0, 3.0, 2.0, 4.0],
         spec={"replicates": {"n_folds": 3, "n_seeds": 2}},
     )
-    assert finished.gain(finished.choose("best")) == approx_pair(2.0, 1 / math.sqrt(3))
+    assert_gain(finished, 2.0, 1 / math.sqrt(3))
+
+
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [([5.0, 9.0, 4.0], None), ([8.0, 11.1, 5.0], "better"), ([0.0, 3.1, -3.0], "worse")],
+)
+def test_fresh_folds_tell_what_is_better(base: list[float], told: str | None) -> None:
+    finished = made({1e-2: [4.0, 7.0, 1.0]}, baseline=base, confirmed=True)
+    gain = finished.gain(finished.choose("best"))
+    assert gain and gain.fresh and gain.told == told
+
+
+def test_equal_differences_of_a_loss_claim_nothing() -> None:
+    finished = made({1e-2: [1.0, 2.0, 3.0]}, baseline=[2.0, 3.0, 4.0], confirmed=True)
+    gain = finished.gain(finished.choose("best"))
+    assert gain and gain.se == 0 and gain.told is None
+
+
+def test_shares_of_rows_have_the_error_of_their_rows_at_least() -> None:
+    """Two folds of 20 rows, one row less wrong in each: an error of 0 would claim it."""
+    finished = made(
+        {1e-2: [0.10, 0.15]}, [0.15, 0.20], confirmed=True,
+        spec={"replicates": {"n_folds": 2}, "objective": {"metric": "val_error"}},
+        attrs={"problem": {"n_val_rows": 40}},
+    )  # fmt: skip
+    gain = finished.gain(finished.choose("best"))
+    assert gain and gain.told is None
+    assert gain.se == pytest.approx(math.sqrt(0.05 / 40))
+
+
+def test_one_split_has_no_error_over_rows() -> None:
+    finished = made(
+        {1e-2: [1.0, 1.1, 1.2]}, [2.0, 2.1, 2.2], confirmed=True,
+        spec={"replicates": {"n_folds": 1, "n_seeds": 3}},
+    )  # fmt: skip
+    gain = finished.gain(finished.choose("best"))
+    assert gain and gain.se is None and gain.told is None
 
 
 def test_without_a_control_there_is_no_gain() -> None:

@@ -1,6 +1,7 @@
 """What is said of a study."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,18 +20,45 @@ def _said(values: dict[float, list[float]], *args: Any, **kwargs: Any) -> str:
     return verdict(made(values, *args, **kwargs))
 
 
-def test_verdict_when_a_penalty_helps() -> None:
-    said = _said({1e-2: [4.0, 7.0, 1.0], 1e-1: _around(9.0)}, [8.0, 11.0, 5.5])
+def test_before_fresh_folds_are_trained_on_nothing_is_claimed() -> None:
+    said = _said({1e-2: [4.0, 7.0, 1.0]}, [8.0, 11.0, 5.5])
     assert said == (
-        "alpha = 0.01 is best: validation loss 4.0000 ± 1.7321; it beats no penalty "
-        "(alpha = 0 has 8.1667) by 4.1667 ± 0.1667 (paired). Any alpha from 0.01 to 0.1 does "
-        "as well within the noise of the folds (95 %, paired)."
+        "alpha = 0.01 is best: validation loss 4.0000 ± 1.7321; alpha = 0 has 8.1667, 4.1667 ±"
+        " 0.1667 more on the folds that chose it; a run ends with a test on fresh folds."
+    )
+
+
+@pytest.mark.parametrize(
+    ("constant", "shown"), [([9.0, 12.0, 6.1], True), ([4.5, 6.0, 2.0], False)]
+)
+def test_verdict_beside_a_constant(constant: list[float], shown: bool) -> None:
+    said = _said(
+        {1e-2: [4.0, 7.0, 1.0]}, [8.0, 11.0, 5.5], confirmed=True,
+        attrs={"problem": {"constant": [[9.0] * 3, constant]}},
+    )  # fmt: skip
+    told = " It is not shown to be better than predicting the shares of the classes (4.1667)."
+    assert (told in said) is not shown
+
+
+def test_verdict_of_a_collapsed_network() -> None:
+    finished = made({1e-2: _around(1.0)}, _around(1.0))
+    dead = replace(finished.trials[0], attrs={**finished.trials[0].attrs, "outcome": "collapsed"})
+    said = verdict(replace(finished, trials=(dead,)))
+    assert " All its weights are zero: it predicts the shares of the classes." in said
+
+
+def test_verdict_when_a_penalty_helps() -> None:
+    said = _said({1e-2: [4.0, 7.0, 1.0], 1e-1: _around(9.0)}, [8.0, 11.0, 5.5], confirmed=True)
+    assert said == (
+        "alpha = 0.01 is best: validation loss 4.0000 ± 1.7321; on 3 fresh folds it beats no "
+        "penalty by 4.1667 ± 0.1667 (95 %, paired by fold; alpha = 0 has 8.1667 there). Any "
+        "alpha from 0.01 to 0.1 does as well within the noise of the folds (95 %, paired)."
     )
 
 
 def test_verdict_when_help_is_not_shown() -> None:
-    said = _said({1e-2: [1.0, 2.0, 3.0]}, [1.0, 2.0, 3.3])  # gain 0.1 ± 0.1
-    assert "; a penalty is not shown to help (alpha = 0 has 2.1000; " in said
+    said = _said({1e-2: [1.0, 2.0, 3.0]}, [1.0, 2.0, 3.3], confirmed=True)  # gain 0.1 ± 0.1
+    assert "; a penalty is not shown to help on 3 fresh folds (alpha = 0 has 2.1000 " in said
     assert "paired gain 0.1000 ± 0.1000, less than 4.3 standard errors)." in said
     assert "beats" not in said
 
@@ -38,16 +66,19 @@ def test_verdict_when_help_is_not_shown() -> None:
 @pytest.mark.parametrize(("gain", "helps"), [(4.2, False), (4.4, True)])  # t(2, 0.975) = 4.303
 def test_help_is_shown_by_a_paired_t_test(gain: float, helps: bool) -> None:
     own, base = [5.0, 5.0, 5.0], [5.0 + gain + d * math.sqrt(3) for d in (-1.0, 0.0, 1.0)]
-    assert ("beats no penalty" in _said({1e-2: own}, base)) is helps  # the error is 1
+    said = _said({1e-2: own}, base, confirmed=True)
+    assert ("beats no penalty" in said) is helps  # the error is 1
 
 
 def test_verdict_when_no_penalty_is_better() -> None:
-    said = _said({1e-2: [2.0, 3.0, 4.0]}, [1.0, 2.0, 3.1])
-    assert "; no penalty is better (alpha = 0 has 2.0333) by 0.9667 ± 0.0333 (paired)." in said
+    said = _said({1e-2: [2.0, 3.0, 4.0]}, [1.0, 2.0, 3.1], confirmed=True)
+    assert "; on 3 fresh folds no penalty is better by 0.9667 ± 0.0333 (95 %, paired " in said
 
 
 def test_with_two_folds_a_lead_of_many_errors_shows_nothing() -> None:
-    said = _said({1e-2: [5.0, 5.0]}, [6.0, 6.2], spec={"replicates": {"n_folds": 2}})
+    said = _said(
+        {1e-2: [5.0, 5.0]}, [6.0, 6.2], spec={"replicates": {"n_folds": 2}}, confirmed=True
+    )
     assert "less than 12.7 standard errors)." in said  # t(1, 0.975)
 
 
@@ -60,7 +91,7 @@ def test_verdict_at_the_low_end_where_nothing_is_gained() -> None:
 
 
 def test_verdict_at_the_low_end_where_no_penalty_is_better() -> None:
-    said = _said({1e-4: [2.0, 3.0, 4.0]}, [1.0, 2.0, 3.1])
+    said = _said({1e-4: [2.0, 3.0, 4.0]}, [1.0, 2.0, 3.1], confirmed=True)
     assert "no penalty is better" in said
     assert said.endswith(
         "(0.0001); search further with --set search.space.alpha.low=… and --fresh."
@@ -117,8 +148,9 @@ def test_verdict_when_the_control_diverged() -> None:
 def test_verdict_of_a_single_split() -> None:
     said = _said({1e-2: [1.0]}, [1.5], spec={"replicates": {"n_folds": 1}})
     assert said == (
-        "alpha = 0.01 is best: validation loss 1.0000; alpha = 0 has 1.5000, which is 0.5000 "
-        "more; one training of each says nothing about how sure that is."
+        "alpha = 0.01 is best: validation loss 1.0000; alpha = 0 has 1.5000, 0.5000 more on this"
+        " one split, which cannot show what other rows would give: seeds vary the first weights"
+        " alone."
     )
 
 

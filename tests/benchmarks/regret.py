@@ -135,7 +135,7 @@ def measure_study(task: Task, program: str, seed: int) -> dict[str, Any]:
         "alpha": _short(best.params["alpha"]), "value": _short(best.value),
         "se": _short(best.value_se), "alpha_1se": _short(finished.choose("1se").params["alpha"]),
         "interval": [_short(end) for end in finished.interval(best)],
-        "gain": [_short(part) for part in gain],
+        "gain": [_short(part) for part in (gain.by, gain.se)],
         "range": [_short(end) for end in finished.alpha_range],
         "epochs": epochs, "seconds": round(wall, 2), "cpu_seconds": round(cpu, 2),
     }  # fmt: skip

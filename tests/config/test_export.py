@@ -174,6 +174,12 @@ def test_a_searched_l1_ratio_is_used() -> None:
 # --- the config
 
 
+def test_a_config_holds_what_fresh_folds_have_shown() -> None:
+    config = make_config(made_study({1e-3: [1.0, 2.0, 3.0]}, [4.0, 5.0, 6.0], confirmed=True))
+    assert config["confirmed_value"] == 2.0 and config["confirmed_baseline_value"] == 5.0
+    assert config["confirmed_se"] == pytest.approx(1 / math.sqrt(3))
+
+
 def test_what_a_config_holds() -> None:
     values = {1e-3: [1.0, 2.0, 3.0], 1e-2: [1.1, 2.1, 3.1], 1e-1: [7.0, 8.0, 9.0]}
     study = made_study(values, [4.0, 5.0, 6.0], spec={"replicates": {"n_folds": 3}})
@@ -189,6 +195,9 @@ def test_what_a_config_holds() -> None:
         "n_replicates": 3,
         "n_rows": 60,
         "baseline_value": 5.0,
+        "confirmed_value": None,
+        "confirmed_se": None,
+        "confirmed_baseline_value": None,
         "penalty": {
             "norm": "l2",
             "formula": "mean loss + alpha * sum of squared weights",

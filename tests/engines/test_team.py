@@ -284,11 +284,13 @@ def heard(*messages: Message, epochs: int) -> list[Any]:
 
 def test_a_worker_rests_when_a_trial_of_its_has_ended() -> None:
     short, long = Start("short", setting_of(2, 1.0)), Start("long", setting_of(9, 1.0))
-    (told,) = heard(Make(1, 6), short, long, Train(), epochs=3)
+    (told,) = heard(Make(1, 6, 0), short, long, Train(), epochs=3)
     assert [[report.trial for report in epoch] for epoch in told] == [["short", "long"]] * 2
 
 
 def test_what_was_not_told_before_a_cohort_is_made_anew_is_never_told() -> None:
     start = Start("a", setting_of(4, 1.0))
-    (told,) = heard(Make(1, 6), start, Train(), Make(2, 6), start, Train(), Train(), epochs=3)
+    (told,) = heard(
+        Make(1, 6, 0), start, Train(), Make(2, 6, 0), start, Train(), Train(), epochs=3
+    )
     assert [report.epoch for epoch in told for report in epoch] == [1, 2, 3, 4]

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from sweep.errors import UsageError
-from sweep.plan.plan import CPU_BYTES, make_plan, resolve_device
+from sweep.plan.plan import make_plan
+from sweep.plan.width import CPU_BYTES, resolve_device
 from sweep.training.optimizers import FusedAdam
 from tests.support.studies import tiny
 

@@ -203,9 +203,9 @@ def test_choosing_the_best_hardly_flatters_its_gain(n_folds: int) -> None:
     for study in _studies(n_folds, "searched"):
         best = study.finished.choose("best")
         gain = study.finished.gain(best)
-        assert gain and gain[1]
+        assert gain and gain.se and not gain.fresh
         true = TRUTH[0] - TRUTH[study.at(best.params["alpha"])]
-        held.append(abs(gain[0] - true) <= t_quantile(0.975, n_folds - 1) * gain[1])
+        held.append(abs(gain.by - true) <= t_quantile(0.975, n_folds - 1) * gain.se)
     assert np.mean(held) >= 0.92
 
 

@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial
 
 import sweep
 from sweep.errors import UsageError
-from sweep.plan.plan import make_plan, stability_cap
+from sweep.plan.plan import make_plan
+from sweep.plan.range import stability_cap
 from sweep.result import StudyResult
 from sweep.search.widening import new_points, widened
 from sweep.spec.resolved import Range

@@ -16,7 +16,8 @@ import torch
 import sweep
 from sweep.config.refit import fit
 from sweep.errors import UsageError
-from sweep.plan.plan import CUDA_SHARE, make_plan
+from sweep.plan.plan import make_plan
+from sweep.plan.width import CUDA_SHARE
 from sweep.training import cuda_graph, transfer
 from sweep.training.cohort import Cohort
 from sweep.training.lanes import Recipe

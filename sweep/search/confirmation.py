@@ -1,0 +1,59 @@
+"""The chosen strength and none, trained once more on fresh folds, which chose nothing.
+
+The best of many trials looks better than it is on the folds that chose it, and a test there
+claims too much (tests/benchmarks/claims.py). So what is chosen is trained again, with the α = 0
+control, on another partition of the same rows: its mean is free of the choice, and Student's t of
+the paired differences keeps its level.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from sweep.search.point import Point, one_se
+from sweep.search.samplers import Params
+from sweep.spec.attributes import BASELINE, CONFIRMATION
+from sweep.spec.study import StudySpec
+from sweep.stats import MIN_FOLDS
+
+BEST, ONE_SE, NONE = "best", "1se", "none"
+PARTITION = 1  # of the rows into folds; 0 is the search's own
+
+
+class Confirmation:
+    """Say what is due after the search, keep what came of it, as an attribute of the study."""
+
+    def __init__(self, study: optuna.Study, spec: StudySpec, n_params: int):
+        self._study, self._spec, self._n_params = study, spec, n_params
+        self._kept: dict[str, Any] = dict(study.user_attrs.get(CONFIRMATION, {}))
+
+    def due(self) -> dict[str, Params]:
+        """Return what is chosen now and not confirmed yet: params by kind."""
+        return {
+            kind: params
+            for kind, params in self._chosen().items()
+            if self._kept.get(kind, {}).get("params") != params
+        }
+
+    def store(self, kind: str, content: dict[str, Any]) -> None:
+        """Keep what came of one."""
+        self._kept[kind] = content
+        self._study.set_user_attr(CONFIRMATION, dict(self._kept))
+
+    def _chosen(self) -> dict[str, Params]:
+        complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if not complete:
+            return {}
+        points = [Point.of(trial, self._spec.strength) for trial in complete]
+        best = min(points, key=lambda point: point.rank)
+        chosen = {BEST: dict(best.params)}
+        if self._n_params == 1 and self._spec.replicates.n_folds >= MIN_FOLDS:
+            simple = one_se(points)
+            chosen |= {ONE_SE: dict(simple.params)} if simple != best else {}
+        baseline = self._study.user_attrs.get(BASELINE, {})
+        if "value" in baseline:
+            chosen[NONE] = baseline["params"]
+        return chosen
