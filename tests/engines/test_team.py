@@ -185,7 +185,7 @@ def test_every_trial_is_reported_as_by_one_cohort(
     expected = trained(Lives(width), trials, chance)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "REPORT_S", patience)
-        patch.setattr(server, "make_cohort", lambda _, width: Lives(width))
+        patch.setattr(server, "make_cohort", lambda _, width, partition: Lives(width))
         workers = [Worker(chance, is_pruned) for _ in range(n_members)]
         team = Team(workers, N_REPLICATES, width)
         assert trained(team, trials, chance) == expected
@@ -200,7 +200,7 @@ def test_after_any_failure_another_team_of_the_same_members_trains_as_if_nothing
     expected, left = trained(Lives(width), trials, chance), iter(memory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "REPORT_S", patience)
-        patch.setattr(server, "make_cohort", lambda _, width: Lives(width, left))
+        patch.setattr(server, "make_cohort", lambda _, width, partition: Lives(width, left))
         workers = [Worker(chance, is_pruned) for _ in range(n_members)]
         for _ in range(len(memory) + 1):
             team = Team(workers, N_REPLICATES, width)
@@ -224,7 +224,7 @@ def test_a_team_has_the_lanes_that_were_wanted_in_equal_parts(
 ) -> None:
     made: list[Lives] = []
 
-    def make(_: Any, width: int) -> Lives:
+    def make(_: Any, width: int, partition: int) -> Lives:
         made.append(Lives(width))
         return made[-1]
 
@@ -250,7 +250,7 @@ def test_a_team_has_the_lanes_that_were_wanted_in_equal_parts(
 def test_trials_are_spread_evenly(n_members: int, chance: Random, n_trials: int) -> None:
     made: list[Lives] = []
 
-    def make(_: Any, width: int) -> Lives:
+    def make(_: Any, width: int, partition: int) -> Lives:
         made.append(Lives(width))
         return made[-1]
 
@@ -273,7 +273,7 @@ def heard(*messages: Message, epochs: int) -> list[Any]:
     plan: Any = SimpleNamespace(spec=SimpleNamespace(search=SimpleNamespace(pruner=NO_PRUNER)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "REPORT_S", float("inf"))
-        patch.setattr(server, "make_cohort", lambda _, width: Lives(width))
+        patch.setattr(server, "make_cohort", lambda _, width, partition: Lives(width))
         serving = server.Server(plan, pipe)
         for message in messages:
             pipe.inbox.append(message)
