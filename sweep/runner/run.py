@@ -106,7 +106,9 @@ def _heartbeat(storage: MirroredStorage) -> Iterator[None]:
 
     def beat() -> None:
         while not done.wait(HEARTBEAT_S):
-            with suppress(SweepError):  # the loop's next flush meets it too, and says so
+            with suppress(
+                SweepError, KeyboardInterrupt
+            ):  # the loop's next flush meets it too, and says so
                 storage.flush()
 
     thread = threading.Thread(target=beat, name="lease", daemon=True)

@@ -190,7 +190,7 @@ class Ownership:
         Raises as `transact`.
         """
         deadline, pause_s = (self._down_since or 0.0) + RETRY_S, 0.05
-        while may_pass(error) and time.monotonic() + pause_s <= deadline:
+        while may_pass(error) and time.monotonic() + pause_s <= deadline and not self._abandoned:
             with impatient():
                 time.sleep(pause_s)
                 try:

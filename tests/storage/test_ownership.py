@@ -391,6 +391,10 @@ def test_an_interrupt_ends_the_wait_for_a_database(
             with pytest.raises(KeyboardInterrupt, match=r"must answer .* Run again to resume"):
                 write()
         assert should_stop() and time.monotonic() - began < 2
+    if who_waits == "another thread":
+        other.join(timeout=5)  # nor does that one go on
+        assert not other.is_alive()
+    mirror._rdb.engine.dispose()
 
 
 @pytest.mark.parametrize("tick", ["1", "tick - 1"])
