@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     String,
     Table,
     and_,
@@ -130,32 +131,16 @@ def _params(connection: Connection) -> Defects:
 
 
 def _attrs(connection: Connection) -> Defects:
-    def reads(text: str) -> bool:
-        json.loads(text)
-        return True
-
     for table in (STUDY_USER_ATTRS, STUDY_SYSTEM_ATTRS, USER_ATTRS, SYSTEM_ATTRS):
-        primary = next(iter(table.primary_key))
-        query = (of_trials if "trial_id" in table.c else of_studies)(
-            table.c.key, primary, table.c.value_json
-        )
-        joined = query.join(table).order_by(primary)
-        for study, rows in by_study(connection, joined, lambda row: not _tried(reads, row[-1])):
-            for needed in (False, True):
-                found = [
-                    row
-                    for row in rows
-                    if (table is STUDY_USER_ATTRS and row[-3] in NEEDED) == needed
-                ]
-                if not found:
-                    continue
-                keys = listed(dict.fromkeys(line(str(row[-3])) for row in found))
-                message = f"{len(found)} rows of {table.name} are not JSON (key {keys})"
-                if needed:
-                    yield Defect.of("attr", study, f"{message}. Restore a backup")
-                else:
-                    steps = deleting(primary, [row[-2] for row in found])
-                    yield Defect.of("attr", study, message, steps)
+        for study, rows in by_study(connection, _rows_of(table), _is_no_json):
+            needed = [row for row in rows if _is_needed(table, row)]
+            others = [row for row in rows if not _is_needed(table, row)]
+            if others:
+                steps = deleting(next(iter(table.primary_key)), [row[-2] for row in others])
+                yield Defect.of("attr", study, _no_json(table, others), steps)
+            if needed:
+                message = f"{_no_json(table, needed)}. Restore a backup"
+                yield Defect.of("attr", study, message)
 
 
 # Values that are no numbers go before those that are left are counted.
@@ -170,6 +155,31 @@ def _is_poisoned(table: Table) -> ColumnElement[bool]:
     none = or_(number.is_(None), number == float("nan"))
     unknown = cast(mark, String).not_in([known.name for known in marks])
     return or_(unknown, and_(mark == marks["FINITE"], none))
+
+
+def _rows_of(table: Table) -> Select[Any]:
+    """Select a table of attributes; each row ends with its key, its id and its text."""
+    of_owners = of_trials if "trial_id" in table.c else of_studies
+    primary = next(iter(table.primary_key))
+    query = of_owners(table.c.key, primary, table.c.value_json)
+    return query.join(table).order_by(primary)
+
+
+def _is_no_json(row: Any) -> bool:
+    def reads(text: str) -> bool:
+        json.loads(text)
+        return True
+
+    return not _tried(reads, row[-1])
+
+
+def _is_needed(table: Table, row: Any) -> bool:
+    return table is STUDY_USER_ATTRS and row[-3] in NEEDED
+
+
+def _no_json(table: Table, rows: list[Any]) -> str:
+    keys = listed(dict.fromkeys(line(str(row[-3])) for row in rows))
+    return f"{len(rows)} rows of {table.name} are not JSON (key {keys})"
 
 
 def _tried(reads: Callable[..., bool], *stored: Any) -> bool:
