@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from sweep import errors
 from sweep.errors import did_you_mean
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (errors.SweepError, 1), (errors.UsageError, 2), (errors.StorageError, 2),
+        (errors.StorageFailedError, 1), (errors.OwnedElsewhereError, 1),
+    ],
+)  # fmt: skip
+def test_an_error_knows_the_exit_code_of_the_command_it_ends(
+    kind: type[errors.SweepError], code: int
+) -> None:
+    assert kind("x: must be y, got z").exit_code == code
 
 
 @pytest.mark.parametrize(

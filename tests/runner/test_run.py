@@ -18,8 +18,9 @@ from optuna.trial import TrialState
 import sweep
 from sweep.errors import SweepError, UsageError
 from sweep.result import StudyResult
-from sweep.runner import run
+from sweep.runner import loop, run
 from sweep.runner.progress import Progress
+from sweep.storage import lease
 from sweep.storage.mirror import MirroredStorage
 from sweep.training.cohort import Cohort
 from sweep.training.messages import Report
@@ -371,6 +372,17 @@ def test_progress_counts_results_that_are_stored(tmp_path: Path) -> None:
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions) and fractions[-1] == 1
     assert seen[-1].best is not None
+
+
+def test_results_are_published_now_and_then_and_at_the_end(tmp_path: Path) -> None:
+    calls: list[float] = []
+    began = time.monotonic()
+    run.run_study(tiny(tmp_path), publish=lambda _: calls.append(time.monotonic() - began))
+    assert 1 <= len(calls) <= 1 + calls[-1] / loop.PUBLISH_S
+
+
+def test_the_lease_is_renewed_well_within_its_life() -> None:
+    assert 2 * run.HEARTBEAT_S < lease.LIFE_S
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,16 @@ def test_an_ask_waits_for_the_results_it_depends_on(tmp_path: Path) -> None:
     assert asking.ready
 
 
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_an_ask_may_know_all_trials_but_the_last_in_flight(tmp_path: Path, in_flight: int) -> None:
+    asking = search(tiny(tmp_path, search__in_flight=in_flight))
+    for number in range(6):
+        known = [trial.number for trial in asking.known_to(number)]
+        assert known == list(range(max(0, number - in_flight + 1)))
+        asking.ask()
+        tell(asking, number, 1.0)
+
+
 def test_an_ask_does_not_see_results_that_came_early(tmp_path: Path) -> None:
     asked = []
     for name, order in (("a", [0, 1, 2, 3]), ("b", [3, 2, 1, 0])):

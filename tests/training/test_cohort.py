@@ -308,6 +308,21 @@ def test_a_replicate_that_diverges_ends_its_trial_alike_at_every_width(
     np.testing.assert_allclose(got.finite, want.finite, rtol=1e-6)
 
 
+@pytest.mark.parametrize("width", [8, 4, 2, 1])
+def test_of_two_replicates_that_diverge_at_once_the_same_is_named_at_every_width(
+    width: int,
+) -> None:
+    """Where lanes are few they train in two rounds: the later one must not have the last word."""
+    problem = with_a_bad_row(problem_of("regression", dtype=torch.float64), 1)
+    train = problem.train.clone()
+    train[6] = train[1]  # the same rows, and the same first weights by its own seed or not
+    problem = replace(problem, train=train)
+    recipe = Recipe(SGD(has_momentum=False), 6, 10, seed=3)
+    told = alone(Cohort(problem, mlp(problem, []), recipe, width), setting_of(0.0, 0.01))
+    assert told.end is not None and told.end.diverged is not None
+    assert told.end.diverged.endswith("(fold 0, seed 1)")
+
+
 # --- as on a GPU, one epoch ahead of what is read
 
 

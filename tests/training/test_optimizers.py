@@ -53,6 +53,15 @@ def test_a_step_of_sgd_is_minus_lr_times_the_gradient() -> None:
     torch.testing.assert_close(out, PARAMS - 0.1 * GRAD)
 
 
+def test_the_first_threshold_of_adam_is_scaled_as_its_first_step() -> None:
+    """At first √v̂ = |g|: the threshold of an entry is lr·α / (|g| + eps), bias-corrected."""
+    start, grad = torch.tensor([[3.0, -2.0, 1.0]]), torch.tensor([[0.5, 0.25, 1.0]])
+    given = columns(1, lr=0.1, strength=0.2, l1_ratio=1.0)
+    (moved,) = one_step(Adam(l1=True), start, grad, given)
+    want = [3.0 - 0.1 - 0.1 * 0.2 / 0.5, -2.0 - 0.1 + 0.1 * 0.2 / 0.25, 1.0 - 0.1]
+    assert moved.tolist() == pytest.approx(want, rel=1e-5)
+
+
 def test_the_first_step_of_adam_is_lr_whatever_the_gradient() -> None:
     out = one_step(Adam(), PARAMS, 1e3 * GRAD, columns(2))
     torch.testing.assert_close(out, PARAMS - 0.1 * GRAD.sign(), atol=1e-8, rtol=0)
