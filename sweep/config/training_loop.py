@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sweep.config.attached import TWINS, Attached
 from sweep.config.export import read_config, read_params
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
-from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
 from sweep.spec.stored import upgraded
 from sweep.spec.study import StudySpec
 from sweep.training.layout import is_weight
@@ -24,7 +24,7 @@ class Config:
     """A chosen penalty, ready to use on any model.
 
     Which tensors are weights is decided on the model at hand, by the study's rule: two
-    dimensions or more, no bias, no norm layer, not matched by `penalty.exempt`.
+    dimensions or more, no bias, no norm layer, not matched by `penalty.exempt`, not frozen.
 
     Attributes:
         spec: the study.
@@ -59,7 +59,7 @@ class Config:
 
         Weights get weight_decay = 2·alpha, since torch adds weight_decay·w to the gradient and
         the gradient of alpha·w² is 2·alpha·w; in an adamw study weight_decay itself. Biases and
-        norms get 0.
+        norms get 0. Frozen tensors (requires_grad False) are in no group, as in the study.
 
         Raises:
             UsageError: the norm is not l2: an optimiser's weight_decay cannot express it.
@@ -78,68 +78,64 @@ class Config:
         ]
 
     def penalty(self, model: nn.Module) -> Tensor:
-        """Return alpha·norm of the model's weights, a scalar to add to the mean loss."""
+        """Return alpha·norm of the model's trainable weights, a scalar to add to the mean loss."""
         weights, _ = self._split(model)
         total = torch.stack([self._norm(weight) for weight in weights]).sum()
         return self.alpha * total
 
-    def attach(self, optimizer: torch.optim.Optimizer, model: nn.Module) -> Any:
-        """Apply the penalty after every step of an optimiser in `TWINS`; zeros are exact.
+    def attach(self, optimizer: torch.optim.Optimizer, model: nn.Module) -> Attached:
+        """Apply the penalty in every step of an optimiser in `TWINS`; zeros are exact.
 
-        The squared part is set as weight_decay of the optimiser's groups; the absolute part
-        is the proximal step, with the threshold that belongs to the optimiser's own step.
+        The squared part joins the gradient during the step, as weight_decay does; the absolute
+        part is the proximal step, with the threshold that belongs to the optimiser's own step.
+        The optimiser's groups stay as they are, so schedulers may be made before or after. All
+        that a step remembers is in `optimizer.state_dict()`: for a checkpoint, load it into a
+        new optimiser, and attach before or after. A copy or a pickle of an optimiser leaves
+        hooks behind, as torch has it: attach to the copy too.
+
+        Weights count once they are in both the model and the optimiser, and while they require
+        a gradient; layers may be added or frozen later.
 
         Returns:
-            The handle of the hook: `.remove()` takes the proximal step out again.
+            The handle: `.remove()` takes the penalty out again.
 
         Raises:
-            UsageError: an optimiser whose proximal step is not known, or one that holds none of
-                the model's weights.
+            UsageError: an optimiser whose proximal step is not known, one that holds none of the
+                model's weights, one that decays this model's parameters by itself, or one that
+                the penalty is attached to already. A step raises it too, for what a group
+                brings that came later.
         """
-        reach = _reach_of(optimizer)
-        weights = set(map(id, self._split(model)[0]))
-        if not any(id(p) in weights for group in optimizer.param_groups for p in group["params"]):
-            raise UsageError(
-                "config.attach: must be an optimiser of this model's weights, got one that holds"
-                " none of them. Make it from model.parameters()"
-            )
-        squared = 2 * self.alpha * (1 - self.l1_ratio)
-        _split_groups(optimizer, weights, squared)
-        memory: dict[int, dict[str, float]] = {}
-
-        def shrink(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    if id(parameter) in weights and parameter.grad is not None:
-                        kept = memory.setdefault(id(parameter), {})
-                        unit = reach(group, optimizer.state[parameter], kept)
-                        _soft(parameter, self.alpha * self.l1_ratio * unit)
-
-        return optimizer.register_step_post_hook(shrink)
+        ratio, exempt = self.l1_ratio, self.spec.penalty.exempt
+        attached = Attached(
+            lambda: all_weights(model, exempt), model.parameters, self.alpha, ratio
+        )
+        return attached.join(optimizer)
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Build the study's own optimiser, with the penalty in it."""
+        """Build the study's own optimiser, with the penalty in it.
+
+        For l2 and adamw it is in the groups' weight_decay; l1 and elastic are attached.
+        """
         training, values = self.spec.training, self.spec.values(self.params)
         twin = TWINS[training.optimizer]
         options = {"lr": values["lr"], **twin.options(training, values)}
-        if twin.reach is None:
+        if not self.l1_ratio:
             return twin.kind(self.param_groups(model), **options)
-        made = twin.kind(list(model.parameters()), **options)
+        made = twin.kind([p for p in model.parameters() if p.requires_grad], **options)
         self.attach(made, model)
         return made
 
     def _split(self, model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        weights: list[nn.Parameter] = []
-        others: list[nn.Parameter] = []
-        for name, parameter in model.named_parameters():
-            weight = is_weight(model, name, self.spec.penalty.exempt)
-            (weights if weight else others).append(parameter)
+        chosen = all_weights(model, self.spec.penalty.exempt)
+        weights = [p for p in chosen if p.requires_grad]
         if not weights:
             raise UsageError(
-                f"config: must have a tensor to penalise, got none in {type(model).__name__} with"
-                f" exempt {list(self.spec.penalty.exempt)}. Give a model with weights of two"
-                " dimensions or more"
+                "config: must have a trainable tensor to penalise, got none in"
+                f" {type(model).__name__} with exempt {list(self.spec.penalty.exempt)}. Give a"
+                " model with weights of two dimensions or more, not all of them frozen"
             )
+        ids = set(map(id, weights))
+        others = [p for p in model.parameters() if p.requires_grad and id(p) not in ids]
         return weights, others
 
     def _norm(self, weight: Tensor) -> Tensor:
@@ -158,97 +154,7 @@ def load_config(path: str | Path) -> Config:
     return Config(spec, read_params(config, spec, Path(path)), Path(path))
 
 
-def _reach_of(optimizer: torch.optim.Optimizer) -> Reach:
-    """Return the reach of an optimiser; refuse those whose proximal step is not known."""
-    known = {twin.kind: twin.reach for twin in TWINS.values() if twin.reach}
-    name = type(optimizer).__name__
-    if reach := known.get(type(optimizer)):
-        options = ("amsgrad", "maximize", "decoupled_weight_decay")
-        used = [o for o in options if any(group.get(o) for group in optimizer.param_groups)]
-        if not used:
-            return reach
-        name += f" with {', '.join(used)}"
-    names = " or ".join(kind.__name__ for kind in known)
-    raise UsageError(
-        f"config.attach: must be plain torch.optim.{names}, got {name}."
-        " Use .penalty(model) in the loss"
-    )
-
-
-def _split_groups(
-    optimizer: torch.optim.Optimizer, weights: Iterable[int], weight_decay: float
-) -> None:
-    """Split parameters into weights with `weight_decay`, and all others without."""
-    chosen = set(weights)
-    for group in list(optimizer.param_groups):
-        own = [p for p in group["params"] if id(p) in chosen]
-        group["params"] = [p for p in group["params"] if id(p) not in chosen]
-        group["weight_decay"] = 0.0
-        if own:
-            rest = {key: value for key, value in group.items() if key != "params"}
-            optimizer.add_param_group({**rest, "params": own, "weight_decay": weight_decay})
-    optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
-
-
-@torch.no_grad()
-def _soft(parameter: Tensor, threshold: float | Tensor) -> None:
-    size = torch.as_tensor(threshold, dtype=parameter.dtype, device=parameter.device)
-    parameter.copy_(parameter.sign() * (parameter.abs() - size).clamp_min(0))
-
-
-# --- torch's optimisers
-
-# How far a unit l1 strength moves a parameter in the step just made, by the parameter's group, by
-# what the optimiser holds of it, and by what is kept from step to step.
-Reach = Callable[[dict[str, Any], dict[str, Any], dict[str, float]], float | Tensor]
-
-
-class Twin(NamedTuple):
-    """The torch optimiser that does what an optimiser of the study file does.
-
-    Attributes:
-        kind: its class.
-        options: its arguments beside lr, by the study's section and the hyperparameters' values.
-        reach: for the proximal step; None where the optimiser decays the weights by itself.
-    """
-
-    kind: Callable[..., torch.optim.Optimizer]
-    options: Callable[[Any, dict[str, float]], dict[str, Any]]
-    reach: Reach | None
-
-
-def _sgd_options(training: SgdSpec, values: dict[str, float]) -> dict[str, Any]:
-    momentum = values["momentum"]
-    dampening = training.dampening * (momentum > 0)
-    return {"momentum": momentum, "dampening": dampening, "nesterov": training.nesterov}
-
-
-def _sgd_reach(
-    group: dict[str, Any], state: dict[str, Any], kept: dict[str, float]
-) -> float | Tensor:
-    lr, momentum = float(group["lr"]), float(group["momentum"])
-    if not momentum:
-        return lr
-    # The recursion of the momentum buffer, fed a constant 1.
-    fresh = 1 - float(group["dampening"]) if kept else 1.0
-    gain = kept["gain"] = momentum * kept.get("gain", 0.0) + fresh
-    return lr * (1 + momentum * gain if group["nesterov"] else gain)
-
-
-def _adam_options(training: AdamSpec | AdamWSpec, values: dict[str, float]) -> dict[str, Any]:
-    return {"betas": training.betas, "eps": training.eps}
-
-
-def _adam_reach(
-    group: dict[str, Any], state: dict[str, Any], kept: dict[str, float]
-) -> float | Tensor:
-    beta2, step = group["betas"][1], float(state["step"])
-    second: Tensor = state["exp_avg_sq"] / (1 - beta2**step)
-    return float(group["lr"]) / (second.sqrt() + float(group["eps"]))
-
-
-TWINS: Mapping[str, Twin] = {
-    "sgd": Twin(torch.optim.SGD, _sgd_options, _sgd_reach),
-    "adam": Twin(torch.optim.Adam, _adam_options, _adam_reach),
-    "adamw": Twin(torch.optim.AdamW, _adam_options, None),
-}
+def all_weights(model: nn.Module, exempt: Sequence[str]) -> list[nn.Parameter]:
+    """List the tensors of a model that are penalised while they are trained."""
+    named = model.named_parameters()
+    return [parameter for name, parameter in named if is_weight(model, name, exempt)]

@@ -21,65 +21,19 @@ import sweep
 from sweep.config.training_loop import Config
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
-
-ALPHA, STEPS = 0.03, 30
-WEIGHTS = ("0.weight", "3.weight")  # of `network`; its LayerNorm and biases are spared
-
-SGD: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "momentum": {"momentum": 0.9},
-    "dampening": {"momentum": 0.8, "dampening": 0.3},
-    "nesterov": {"momentum": 0.9, "nesterov": True},
-    "dampening without momentum": {"dampening": 0.3},
-}
-ADAM: dict[str, dict[str, Any]] = {
-    "default": {},
-    "betas and eps": {"betas": (0.7, 0.9), "eps": 1e-3},
-}
-TRAININGS = [
-    *({"optimizer": "sgd", "lr": 0.05, **options} for options in SGD.values()),
-    *({"optimizer": "adam", "lr": 0.02, **options} for options in ADAM.values()),
-]
-NAMES = [*(f"sgd {name}" for name in SGD), *(f"adam {name}" for name in ADAM)]
-trainings = pytest.mark.parametrize("training", TRAININGS, ids=NAMES)
-
-
-def config(training: dict[str, Any], norm: str = "l2", **params: float) -> Config:
-    tree = {"study_name": "x", "training": training, "penalty": {"norm": norm}}
-    strength = "weight_decay" if training["optimizer"] == "adamw" else "alpha"
-    return Config(parse_spec(tree, "x", Path(".")), {strength: ALPHA, **params})
-
-
-def network(seed: int = 0) -> nn.Sequential:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        layers = nn.Linear(5, 6), nn.LayerNorm(6), nn.Tanh(), nn.Linear(6, 2)
-        return nn.Sequential(*layers).double()
-
-
-def batches(steps: int = STEPS) -> list[tuple[Tensor, Tensor]]:
-    generator = torch.Generator().manual_seed(1)
-    return [
-        (
-            torch.randn(8, 5, dtype=torch.float64, generator=generator),
-            torch.randint(0, 2, (8,), generator=generator),
-        )
-        for _ in range(steps)
-    ]
-
-
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
-
-
-def data_loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    return nn.functional.cross_entropy(model(x), y)
-
-
-def plain_optimizer(training: dict[str, Any], parameters: Any) -> torch.optim.Optimizer:
-    makers = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    options = {key: value for key, value in training.items() if key != "optimizer"}
-    made: torch.optim.Optimizer = makers[training["optimizer"]](parameters, **options)
-    return made
+from tests.support.own_loop import (
+    ALPHA,
+    TRAININGS,
+    WEIGHTS,
+    Loss,
+    assert_alike,
+    batches,
+    config,
+    data_loss,
+    network,
+    plain_optimizer,
+    trainings,
+)
 
 
 def train(
@@ -143,12 +97,6 @@ def _move(training: dict[str, Any], m: dict[str, Any], g: Tensor, t: int) -> tup
     if training.get("nesterov"):
         return g + mu * m["b"], 1 + mu * m["s"]
     return m["b"], m["s"]
-
-
-def assert_alike(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: float) -> None:
-    assert one.keys() == other.keys()
-    for name in one:
-        torch.testing.assert_close(one[name], other[name], rtol=0, atol=tolerance, msg=name)
 
 
 # --- l2
@@ -237,17 +185,6 @@ def test_a_removed_hook_shrinks_no_more() -> None:
         return optimizer
 
     assert_alike(train(removed), reference(training, 0.0, 1.0), 1e-12)
-
-
-def test_attach_leaves_spared_tensors_alone_whatever_the_optimizer_was_given() -> None:
-    training = {**TRAININGS[1], "weight_decay": 0.5}
-
-    def attached(model: nn.Module) -> torch.optim.Optimizer:
-        optimizer = plain_optimizer(training, model.parameters())
-        config(TRAININGS[1]).attach(optimizer, model)
-        return optimizer
-
-    assert_alike(train(attached), reference(TRAININGS[1], ALPHA, 0.0), 1e-12)
 
 
 @pytest.mark.parametrize(("ratio", "alpha"), [(1.0, 0.2), (0.5, 0.1)])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sweep.config.training_loop import TWINS
+from sweep.config.attached import TWINS
 from sweep.spec.sections import OPTIMIZERS
 from sweep.training import optimizers
 from tests.support.studies import parse, refused
