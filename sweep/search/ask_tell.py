@@ -117,7 +117,8 @@ class Search:
             self._n += 1
             if number in self._design:
                 self.study.enqueue_trial(self._design[number])
-        with self._storage.showing(self._seen_by(number), offered=number):
+        view = self._storage.view
+        with view.showing(self._seen_by(number)), view.offering(number):
             trial = self.study.ask(self._space)  # type: ignore[arg-type]
         assert trial.number == number, "another process asks this study"
         return trial
@@ -130,7 +131,8 @@ class Search:
         trial.report(loss, epoch)
         if self._spec.search.pruner.type == "none":
             return False
-        with self._storage.showing(self._seen_by(number), whole=number):
+        view = self._storage.view
+        with view.showing(self._seen_by(number)), view.showing_whole(number):
             return trial.should_prune()
 
     def _seen_by(self, number: int) -> int:

@@ -2,47 +2,66 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
+
+
+class Sight(NamedTuple):
+    """What a view shows at present."""
+
+    last_seen: int | None = None  # None: everything is shown
+    whole: int | None = None
+    offered: int | None = None  # None: all that wait are
 
 
 class View:
     """A view of the trials of some studies: complete, except inside `showing`.
 
     The trials belong to the caller and are not changed. The caller keeps others from changing
-    them during a call.
+    them during a call. What is set here holds for all threads: only one asks at a time.
     """
 
     def __init__(self) -> None:
-        self.last_seen: int | None = None  # None: everything is shown
-        self._whole_trial: int | None = None
-        self._offered: int | None = None
+        self._sight = Sight()
         self._settled: dict[int, int] = {}
 
-    @contextmanager
-    def showing(
-        self, last_seen: int, whole: int | None = None, offered: int | None = None
-    ) -> Iterator[None]:
+    @property
+    def shows_all(self) -> bool:
+        """Whether trials are shown as they are."""
+        return self._sight.last_seen is None
+
+    def showing(self, last_seen: int) -> AbstractContextManager[None]:
         """Show results of trials 0…last_seen only.
 
         Finished trials after `last_seen` look RUNNING and have no values; so do waiting trials
-        that have params. Running trials show no intermediate values and no notes of pruners,
-        except trial `whole`. Of the trials that wait to be asked for, an ask is offered number
-        `offered` only. This holds for all threads: only one asks at a time.
+        that have params. Running trials show no intermediate values and no notes of pruners.
         """
-        before = self.last_seen, self._whole_trial, self._offered
-        self.last_seen, self._whole_trial, self._offered = last_seen, whole, offered
+        return self._seeing(self._sight._replace(last_seen=last_seen))
+
+    def showing_whole(self, number: int) -> AbstractContextManager[None]:
+        """Show one trial as it is, to its pruner, whatever `showing` hides of the others."""
+        return self._seeing(self._sight._replace(whole=number))
+
+    def offering(self, number: int) -> AbstractContextManager[None]:
+        """Offer an ask one trial only of those that wait to be asked for."""
+        return self._seeing(self._sight._replace(offered=number))
+
+    @contextmanager
+    def _seeing(self, sight: Sight) -> Iterator[None]:
+        before, self._sight = self._sight, sight
         try:
             yield
         finally:
-            self.last_seen, self._whole_trial, self._offered = before
+            self._sight = before
 
     def trial(self, trial: FrozenTrial) -> FrozenTrial:
         """Return one trial, as the view shows it."""
-        if self.last_seen is None or trial.number == self._whole_trial:
+        last_seen, whole, _ = self._sight
+        if last_seen is None or trial.number == whole:
             return trial
-        late = trial.number > self.last_seen and trial.state.is_finished()
+        late = trial.number > last_seen and trial.state.is_finished()
         under_way = trial.state == TrialState.RUNNING and trial.intermediate_values
         queued = trial.state == TrialState.WAITING and trial.params
         if not late and not under_way and not queued:
@@ -57,16 +76,16 @@ class View:
 
     def trials(self, study_id: int, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return all trials of a study, given by number, as the view shows them."""
-        if self.last_seen is None:
+        last_seen = self._sight.last_seen
+        if last_seen is None:
             return [*trials]
-        whole = min(self._n_settled(study_id, trials), max(0, self.last_seen + 1))
-        return [*trials[:whole], *map(self.trial, trials[whole:])]
+        n_same = min(self._n_settled(study_id, trials), max(0, last_seen + 1))
+        return [*trials[:n_same], *map(self.trial, trials[n_same:])]
 
     def waiting(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the waiting trials that an ask may take."""
-        if self._offered is None:
-            return [*trials]
-        return [trial for trial in trials if trial.number == self._offered]
+        offered = self._sight.offered
+        return [trial for trial in trials if offered is None or trial.number == offered]
 
     def forget(self, study_id: int) -> None:
         """Forget a deleted study: its id may be used again."""

@@ -7,7 +7,6 @@ only memory time. A `flush` writes all of them in one transaction, behind the st
 import copy
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import optuna
@@ -39,7 +38,7 @@ class MirroredStorage(InMemoryStorage):
         self._rdb = rdb
         self._owned = Ownership(rdb, self._studies)
         self._changes = Changes()
-        self._view = View()
+        self.view = View()  # as an ask or a pruner sees the trials
         self._closed = False
 
     @classmethod
@@ -107,12 +106,6 @@ class MirroredStorage(InMemoryStorage):
                     value = distribution.to_internal_repr(trial.params[name])
                     self._changes.add_param(trial._trial_id, name, value, distribution)
 
-    def showing(
-        self, last_seen: int, whole: int | None = None, offered: int | None = None
-    ) -> AbstractContextManager[None]:
-        """Show results of trials 0…last_seen only, and trial number `whole` as it is: see View."""
-        return self._view.showing(last_seen, whole, offered)
-
     def close(self) -> None:
         """Flush durably, give the leases back and let the database go. Harmless when repeated.
 
@@ -156,7 +149,7 @@ class MirroredStorage(InMemoryStorage):
             self._check_study_id(study_id)
             gone = [trial._trial_id for trial in self._studies[study_id].trials]
             self._owned.delete(study_id)
-            self._view.forget(study_id)
+            self.view.forget(study_id)
             self._changes.forget(study_id, gone)
             super().delete_study(study_id)
 
@@ -252,8 +245,8 @@ class MirroredStorage(InMemoryStorage):
             self._changes.rows[schema.SYSTEM_ATTRS][(trial_id, key)] = (text,)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Return a trial, as `showing` allows."""
-        return self._view.trial(super().get_trial(trial_id))
+        """Return a trial, as `view` shows."""
+        return self.view.trial(super().get_trial(trial_id))
 
     def get_all_trials(
         self,
@@ -261,22 +254,22 @@ class MirroredStorage(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Return the trials of a study, as `showing` allows."""
+        """Return the trials of a study, as `view` shows."""
         if states == (TrialState.WAITING,):
-            return self._view.waiting(super().get_all_trials(study_id, deepcopy, states))
-        if self._view.last_seen is None:
+            return self.view.waiting(super().get_all_trials(study_id, deepcopy, states))
+        if self.view.shows_all:
             return super().get_all_trials(study_id, deepcopy, states)
         with self._lock:
             self._check_study_id(study_id)
-            trials = self._view.trials(study_id, self._studies[study_id].trials)
+            trials = self.view.trials(study_id, self._studies[study_id].trials)
         if states is not None:
             trials = [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Return the COMPLETE trial with the best value, as `showing` allows."""
+        """Return the COMPLETE trial with the best value, as `view` shows."""
         best = super().get_best_trial(study_id)  # checks that there is one objective and a result
-        if self._view.last_seen is None:
+        if self.view.shows_all:
             return best
         trials = self.get_all_trials(study_id, False, (TrialState.COMPLETE,))
         if not trials:

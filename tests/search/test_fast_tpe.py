@@ -141,7 +141,7 @@ def test_proposals_are_those_of_optuna(tmp_path: Path, seed: int) -> None:
                 name = str(rng.choice(list(space)))
                 study.enqueue_trial({name: space[name].high})
             number = len(study.get_trials(deepcopy=False))
-            with mirror.showing(number - lag if rng.random() < 0.8 else number):
+            with mirror.view.showing(number - lag if rng.random() < 0.8 else number):
                 part = rng.choice(["all", "none", "one"], p=[0.94, 0.03, 0.03])
                 asked = {"all": space, "none": {}, "one": dict([next(iter(space.items()))])}
                 trial = study.ask(asked[part if turn > 80 or part != "one" else "all"])

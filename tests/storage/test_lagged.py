@@ -50,7 +50,7 @@ def test_a_lagged_view_shows_later_results_as_running(
 ) -> None:
     mirror, study = mixed
     before = plain_study(mirror, "digits")
-    with mirror.showing(last_seen):
+    with mirror.view.showing(last_seen):
         for deepcopy in (False, True):
             seen = study.get_trials(deepcopy=deepcopy)
             assert "".join(trial.state.name[0] for trial in seen) == states
@@ -76,10 +76,10 @@ def test_a_lagged_view_shows_one_trial_whole_to_its_pruner(mixed: Owner) -> None
     running = study.get_trials(deepcopy=False)[1]
     mirror.set_trial_intermediate_value(running._trial_id, 3, 0.5)
     mirror.set_trial_system_attr(running._trial_id, "completed_rung_0", 0.5)
-    with mirror.showing(3):
+    with mirror.view.showing(3):
         seen = study.get_trials(deepcopy=False)[1]
         assert (seen.intermediate_values, seen.system_attrs) == ({}, {})
-    with mirror.showing(3, whole=1):
+    with mirror.view.showing(3), mirror.view.showing_whole(1):
         seen = study.get_trials(deepcopy=False)[1]
         assert seen.intermediate_values[3] == 0.5
         assert seen.system_attrs == {"completed_rung_0": 0.5}
@@ -89,8 +89,8 @@ def test_a_lagged_view_shows_one_trial_whole_to_its_pruner(mixed: Owner) -> None
 
 def test_views_nest_and_end_with_an_error(mixed: Owner) -> None:
     mirror, study = mixed
-    with suppress(ZeroDivisionError), mirror.showing(2):
-        with mirror.showing(0):
+    with suppress(ZeroDivisionError), mirror.view.showing(2):
+        with mirror.view.showing(0):
             assert mirror.get_n_trials(study._study_id, TrialState.COMPLETE) == 1
         assert mirror.get_n_trials(study._study_id, TrialState.COMPLETE) == 2
         _ = 1 / 0
@@ -101,7 +101,7 @@ def test_the_best_of_a_maximised_study_follows_the_view(sqlite_url: str, own: Ow
     mirror, study = own(sqlite_url, direction="maximize")
     for value in (1.0, 3.0, 2.0, 9.0):
         study.tell(ask(study), value)
-    with mirror.showing(2):
+    with mirror.view.showing(2):
         assert study.best_trial.number == 1
     assert study.best_trial.number == 3
 
@@ -120,7 +120,7 @@ def test_an_ask_in_a_lagged_view_does_not_depend_on_later_results(
             trial.report(0.25, 1)
             study.tell(trial, 1e-9)
         study.sampler = TPESampler(seed=1)
-        with mirror.showing(11 if lagged else 99):
+        with mirror.view.showing(11 if lagged else 99):
             return float(ask(study).params["alpha"])
 
     assert (asked(0) == asked(3) == asked(6)) == lagged
@@ -142,7 +142,7 @@ def test_a_lagged_view_is_the_same_at_once_as_trial_by_trial(url: str, own: Own)
                 state = ENDS[turn % 3]
                 study.tell(done, 1.0 if state == TrialState.COMPLETE else None, state)
         last, whole = int(rng.integers(-2, turn + 3)), int(rng.integers(turn + 1))
-        with mirror.showing(last, whole):
+        with mirror.view.showing(last), mirror.view.showing_whole(whole):
             seen = study.get_trials(deepcopy=False)
             one_by_one = [mirror.get_trial(trial._trial_id) for trial in seen]
             states = (TrialState.RUNNING,)
@@ -201,7 +201,7 @@ def test_a_trial_that_waits_with_its_params_looks_as_under_way(mixed: Owner) -> 
         return "".join(trial.state.name[0] for trial in study.trials)
 
     assert states() == "CWCPFW"
-    with mirror.showing(9):
+    with mirror.view.showing(9):
         assert states() == "CRCPFW"  # the last one was enqueued, and never asked for
         assert study.trials[1].params
 
@@ -215,9 +215,9 @@ def test_of_trials_that_wait_one_may_be_offered(mixed: Owner) -> None:
         return [trial.number for trial in trials]
 
     assert waiting() == [1, 5]
-    with mirror.showing(9, offered=5):
+    with mirror.view.showing(9), mirror.view.offering(5):
         assert waiting() == [5]
-        with mirror.showing(9, offered=7):
+        with mirror.view.offering(7):
             assert waiting() == []
         assert waiting() == [5]
     assert waiting() == [1, 5]
