@@ -1,4 +1,4 @@
-"""How sure a number is: standard errors over folds, not over rows or seeds.
+"""How sure a number is: standard errors over folds, or over test rows crossed with seeds.
 
 Replicates are ordered fold by fold: r = fold · n_seeds + seed index. Seeds of one fold see
 the same rows, so they are averaged first; folds are what varies.
@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 MIN_FOLDS = 3  # fewer have no standard error to choose by
+MIN_ROWS = 30  # fewer test rows show nothing
 EDGE = 10**0.25  # a strength within this factor of an end of the range lies at it
 
 
@@ -42,6 +43,37 @@ def paired_gain(
     """
     difference = np.asarray(base) - np.asarray(other)
     return float(difference.mean()), standard_error(difference, n_folds)
+
+
+def crossed_error(values: Array) -> float | None:
+    """Return the standard error of the mean of values (S, T): S seeds on the same T rows.
+
+    √(variance over rows of the mean over seeds / T + variance over seeds of the mean over rows
+    / S). Noise of single cells counts twice, which errs on the safe side: taken out once, claims
+    exceed their level (tests/benchmarks/fit_claims.py). None with a single row or seed.
+    """
+    n_seeds, n_rows = values.shape
+    if min(n_seeds, n_rows) < 2:
+        return None
+    of_rows = values.mean(0).var(ddof=1) / n_rows
+    return math.sqrt(of_rows + values.mean(1).var(ddof=1) / n_seeds)
+
+
+def crossed_shows(mean: float, se: float | None, n_seeds: int, n_rows: int) -> bool:
+    """Say whether a mean over rows and seeds differs from 0 (95 %): never by an error of 0.
+
+    As many degrees of freedom as the fewer of both leave. Under `MIN_ROWS` rows nothing is shown:
+    losses are skewed, and the t of few of them claims too much.
+    """
+    if not has_spread(mean, se) or n_rows < MIN_ROWS:
+        return False
+    assert se is not None
+    return abs(mean) > t_quantile(0.975, min(n_seeds, n_rows) - 1) * se
+
+
+def has_spread(mean: float, se: float | None) -> bool:
+    """Say whether a mean has an error that is more than rounding of equal values leaves."""
+    return se is not None and se > 1e-9 * abs(mean)
 
 
 def t_quantile(probability: float, df: int) -> float:

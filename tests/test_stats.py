@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.stats import fold_means, paired_gain, plus_minus, standard_error
+from sweep.stats import (
+    crossed_error,
+    crossed_shows,
+    fold_means,
+    paired_gain,
+    plus_minus,
+    standard_error,
+)
 
 numbers = st.floats(-1e3, 1e3)
 
@@ -43,6 +50,46 @@ def test_standard_error_by_hand(values: list[float], n_folds: int, expected: flo
 
 def test_one_number_has_no_standard_error() -> None:
     assert standard_error([3.0], 1) is None
+
+
+def test_crossed_error_by_hand() -> None:
+    values = np.array([[1.0, 2, 6], [3, 4, 8]])  # rows' means 2, 3, 7; seeds' means 3, 5
+    assert crossed_error(values) == pytest.approx(math.sqrt(7 / 3 + 2 / 2))
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (5, 1), (1, 1)])
+def test_a_single_row_or_seed_has_no_crossed_error(shape: tuple[int, int]) -> None:
+    assert crossed_error(np.ones(shape)) is None
+
+
+@pytest.mark.parametrize(
+    ("mean", "se", "n_seeds", "n_rows", "shown"),
+    [
+        (-2.4, 1.0, 8, 1000, True),  # t(7) = 2.36
+        (2.3, 1.0, 8, 1000, False),
+        (12.6, 1.0, 2, 1000, False),  # t(1) = 12.7
+        (5.0, 1.0, 8, 29, False),
+        (5.0, 0.0, 8, 1000, False),
+        (5.0, 1e-16, 8, 1000, False),  # of equal values
+        (5.0, None, 8, 1000, False),
+    ],
+)
+def test_what_a_crossed_mean_shows(
+    mean: float, se: float | None, n_seeds: int, n_rows: int, shown: bool
+) -> None:
+    assert crossed_shows(mean, se, n_seeds, n_rows) == shown
+
+
+@pytest.mark.parametrize("sds", [(1, 0, 0), (1, 0.2, 1), (0, 0, 1), (0, 1, 0)])
+def test_what_a_crossed_mean_shows_keeps_its_level(sds: tuple[float, float, float]) -> None:
+    rng, (row, seed, cell), n = np.random.default_rng(0), sds, 1000
+    values = (
+        row * rng.standard_normal((n, 1, 30))
+        + seed * rng.standard_normal((n, 8, 1))
+        + cell * rng.standard_normal((n, 8, 30))
+    )
+    said = [crossed_shows(float(one.mean()), crossed_error(one), 8, 30) for one in values]
+    assert np.mean(said) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / n)
 
 
 def test_paired_gain_by_hand() -> None:

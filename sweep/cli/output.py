@@ -97,7 +97,7 @@ def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str,
 
 def print_fit(fit: Fit) -> None:
     """Print the test metrics with the strength and with none, and where the network is."""
-    from sweep.config.fitted import METRICS, sentence
+    from sweep.config.fitted import METRICS, of_rows, sentence
 
     name = fit.spec.strength
     header = ("", f"{name} = {fit.strength:.3g}", f"{name} = 0", "difference (paired)")
@@ -112,9 +112,10 @@ def print_fit(fit: Fit) -> None:
         if metric in fit.chosen.estimates
     ]
     _print_table(header, rows)
+    by_rows = " and ".join(of_rows(fit.errors_over))
     print(
-        f"mean ± SE over {fit.n_seeds} seeds: {fit.n_rows} rows to train on,"
-        f" {fit.n_test_rows} to test"
+        f"mean ± SE over {fit.n_seeds} seeds, of {by_rows} over the test rows too:"
+        f" {fit.n_rows} rows to train on, {fit.n_test_rows} to test"
     )
     print(sentence(fit))
     for warning in fit.warnings:

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import save
 
 from sweep.config.export import formula
-from sweep.config.fitted import METRICS, Fit, sentence
+from sweep.config.fitted import METRICS, Fit, of_rows, sentence
 from sweep.config.network import Network, snippet
 from sweep.data.sources import arriving
 from sweep.files import write_together
@@ -89,9 +89,11 @@ def _table(fit: Fit) -> str:
 
 def _how_measured(fit: Fit) -> str:
     drawn = ", order and draw of the rows" if fit.spec.data.train_rows else " and order of rows"
+    by_rows = " and ".join(of_rows(fit.errors_over))
     text = (
-        f"Mean ± standard error over {fit.n_seeds} seeds (first weights{drawn}), not over"
-        f" test rows: other test rows would give other numbers."
+        f"Mean ± standard error over {fit.n_seeds} seeds (first weights{drawn});"
+        f" {by_rows} also over the {fit.n_test_rows} test rows, a difference paired row by row."
+        " What training on other rows would give is left out."
         f" Loss: {fit.spec.task.loss}. This file is seed {fit.saved_seed}, the one with the"
         " lowest training loss; test rows were neither trained on nor used to choose it."
     )

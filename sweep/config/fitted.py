@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,16 @@ import numpy as np
 
 from sweep.spec.study import StudySpec
 from sweep.spec.tasks import TASKS
-from sweep.stats import paired_gain, plus_minus, standard_error, t_quantile
+from sweep.stats import (
+    MIN_ROWS,
+    Array,
+    crossed_error,
+    crossed_shows,
+    has_spread,
+    least_error,
+    plus_minus,
+    standard_error,
+)
 
 # Metrics in the order in which they are shown; the first four are of the test rows.
 METRICS: Mapping[str, str] = {
@@ -21,10 +30,17 @@ METRICS: Mapping[str, str] = {
     "norm": "norm", "sparsity": "zeros",
 }  # fmt: skip
 
+ROWS_AND_SEEDS = "test rows and seeds"
+
+
+def of_rows(errors_over: Mapping[str, str]) -> list[str]:
+    """Name the metrics whose standard errors are over test rows too, of `Fit.errors_over`."""
+    return [words for name, words in METRICS.items() if errors_over.get(name) == ROWS_AND_SEEDS]
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and its standard error; None with a single seed."""
+    """A mean and its standard error; None with a single seed, or a single test row."""
 
     mean: float
     se: float | None
@@ -44,17 +60,19 @@ class Row:
         values: metric to its values, one for each of `seeds`; keys as in `METRICS`. Loss is in
             the study's units: mean cross-entropy, or mean squared error of the target as
             scaled. A metric that is not defined for the test rows is left out.
+        rows: what is a mean over test rows, by metric, row by row: (seeds, test rows).
     """
 
     params: dict[str, float]
     seeds: tuple[int, ...]
     values: dict[str, tuple[float, ...]]
+    rows: dict[str, Array] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def estimates(self) -> dict[str, Estimate]:
-        """Mean and standard error over the seeds, by metric; empty where all diverged."""
+        """Mean and standard error by metric; empty where all diverged."""
         return {
-            name: Estimate(float(np.mean(values)), standard_error(values, 1))
+            name: _estimate(np.array(values), self.rows.get(name))
             for name, values in self.values.items()
             if values
         }
@@ -64,8 +82,9 @@ class Row:
 class Fit:
     """A refit of an exported config.
 
-    Standard errors are over seeds: first weights, order of rows and, with `train_rows`, the
-    draw of rows. They leave out that other test rows would give other numbers.
+    Standard errors of test loss and score are over test rows and seeds, those of the other
+    metrics over seeds alone. Seeds differ in first weights, order of rows and, with `train_rows`,
+    the draw of rows. What training on other rows would give is left out.
 
     Attributes:
         spec: the study.
@@ -104,15 +123,33 @@ class Fit:
 
     @property
     def differences(self) -> dict[str, Estimate]:
-        """Chosen minus none, paired by seed, by metric; empty without a pair."""
-        at = [self.chosen.seeds.index(seed) for seed in self.paired_seeds]
-        base = [self.none.seeds.index(seed) for seed in self.paired_seeds]
+        """Chosen minus none, paired by seed and test row, by metric; empty without a pair."""
+        chosen, none = (self._paired(row) for row in (self.chosen, self.none))
+        if not self.paired_seeds:
+            return {}
+        found = {}
+        for name in [name for name in chosen.values if name in none.values]:
+            by = np.subtract(chosen.values[name], none.values[name])
+            both = name in chosen.rows and name in none.rows
+            found[name] = _estimate(by, chosen.rows[name] - none.rows[name] if both else None)
+        score, task = self.spec.task.score.name, self.spec.task
+        if task.has_classes and score in found and found[score].se is not None:
+            found[score] = _at_least_of_rows(found[score], self.n_test_rows)
+        return found
+
+    def _paired(self, row: Row) -> Row:
+        """Keep the paired seeds of a row, in their order."""
+        at = [row.seeds.index(seed) for seed in self.paired_seeds]
+        values = {name: tuple(held[i] for i in at) for name, held in row.values.items()}
+        rows = {name: held[at] for name, held in row.rows.items()}
+        return Row(row.params, self.paired_seeds, values, rows)
+
+    @property
+    def errors_over(self) -> dict[str, str]:
+        """What varies in the standard errors of each metric."""
         return {
-            name: Estimate(
-                *paired_gain([values[i] for i in at], [self.none.values[name][i] for i in base], 1)
-            )
-            for name, values in self.chosen.values.items()
-            if at and name in self.none.values
+            name: ROWS_AND_SEEDS if name in self.chosen.rows else "seeds"
+            for name in self.chosen.values
         }
 
     @property
@@ -136,6 +173,7 @@ class Fit:
             "chosen": row(self.chosen),
             "none": row(self.none),
             "difference": plain(self.differences),
+            "errors_over": self.errors_over,
             "saved": {"seed": self.saved_seed, **self.saved},
             "n_rows": self.n_rows,
             "n_search_rows": self.n_search_rows,
@@ -145,6 +183,17 @@ class Fit:
             "weights_path": str(self.weights_path),
             "card_path": str(self.card_path),
         }
+
+
+def _estimate(values: Array, rows: Array | None) -> Estimate:
+    """Average values (S,); the error is that of their rows (S, T), where they have them."""
+    se = standard_error(values, 1) if rows is None else crossed_error(rows)
+    return Estimate(float(values.mean()), se)
+
+
+def _at_least_of_rows(by: Estimate, n_rows: int) -> Estimate:
+    """Give a difference of shares of rows the error that it has at least."""
+    return Estimate(by.mean, max(by.se or 0.0, least_error(by.mean, n_rows)))
 
 
 def sentence(fit: Fit) -> str:
@@ -159,6 +208,8 @@ def sentence(fit: Fit) -> str:
     if score.name in chosen and score.name in none:
         values = f"{chosen[score.name].mean:.3f} against {none[score.name].mean:.3f}"
         text += f"; {score.words} {values}"
+        if by := fit.differences.get(score.name):
+            text += f", a difference of {by}"
     return f"{text}."
 
 
@@ -166,12 +217,21 @@ def _compare(fit: Fit) -> str:
     differences, n = fit.differences, len(fit.paired_seeds)
     if not differences:
         return "no seed was trained with both to its end, so this may be chance"
-    by = differences["loss"]
-    size = Estimate(abs(by.mean), by.se)
+    by, n_rows = differences["loss"], fit.n_test_rows
     direction = "lower" if by.mean <= 0 else "higher"
+    size = f"{direction} by {Estimate(abs(by.mean), by.se)}"
     if by.se is None:
-        return f"{direction} by {size} for the only seed that both have, so this may be chance"
-    over = f"(paired over {n} seeds)"
-    if size.mean <= t_quantile(0.975, n - 1) * by.se:
-        return f"no difference is shown: {direction} by {size} {over}, within chance (95 %)"
-    return f"{direction} by {size} {over}"
+        only = "for the only seed that both have" if n == 1 else "on the only test row"
+        return f"{size} {only}, so this may be chance"
+    over = f"(paired over {n_rows} test rows and {n} seeds; training on other rows is left out)"
+    if crossed_shows(by.mean, by.se, n, n_rows):
+        return f"{size} {over}"
+    return f"no difference is shown: {size} {over}, {_why_not(by, n_rows)}"
+
+
+def _why_not(by: Estimate, n_rows: int) -> str:
+    if n_rows < MIN_ROWS:
+        return f"on fewer than the {MIN_ROWS} test rows that can show one"
+    if not has_spread(by.mean, by.se):
+        return "with no spread to judge it by"
+    return "within chance (95 %)"

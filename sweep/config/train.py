@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
@@ -26,6 +26,7 @@ from sweep.spec.resolved import Setting
 from sweep.spec.tasks import TASKS
 from sweep.training.lanes import Lanes
 from sweep.training.layout import Tensors
+from sweep.training.losses import LOSSES, Hits
 from sweep.training.messages import Array, Measures
 from sweep.training.transfer import on_host
 
@@ -39,6 +40,8 @@ class Trained:
     values: dict[tuple[int, int], dict[str, float]]
     best: int = 0  # of the first strength's seeds, the one with the lowest training loss
     tensors: Tensors | None = None  # of its network
+    # The same before the mean over test rows is taken: (T,) by metric.
+    rows: dict[tuple[int, int], dict[str, Array]] = field(default_factory=dict)
 
     def row(self, index: int, params: dict[str, float]) -> Row:
         """Gather the seeds of a strength that did not diverge."""
@@ -47,11 +50,21 @@ class Trained:
         values = {name: tuple(lane[name] for lane in lanes.values()) for name in names}
         # R² is not defined where the test rows have one and the same target.
         defined = {name: v for name, v in values.items() if np.isfinite(v).all()}
-        return Row(params, tuple(lanes), defined)
+        rows = {
+            name: np.stack([self.rows[index, seed][name] for seed in lanes])
+            for name in defined
+            if all(name in self.rows[index, seed] for seed in lanes)
+        }
+        return Row(params, tuple(lanes), defined, rows)
 
-    def add(self, lanes: Lanes, key: tuple[int, int], lane: int, values: dict[str, float]) -> None:
+    def add(
+        self, lanes: Lanes, key: tuple[int, int], lane: int,
+        measured: Mapping[str, Array], rows: Mapping[str, Array],
+    ) -> None:  # fmt: skip
         """Take over what a lane came to; keep its network where it is the best so far."""
+        values = {name: float(entries[lane]) for name, entries in measured.items()}
         self.values[key] = values
+        self.rows[key] = {name: of_lanes[lane] for name, of_lanes in rows.items()}
         if key[0] or not _is_finite(values):
             return
         if self.tensors is None or values["train_loss"] < self.values[0, self.best]["train_loss"]:
@@ -119,27 +132,42 @@ def _train_width(
         for epoch in range(epochs):
             lanes.train_epoch()
             on_progress(number * epochs + epoch + 1, len(rounds) * epochs)
-        measured = _measure(lanes, seeds)
+        out = lanes.predict(seeds)
+        measured, rows = _measure(lanes, seeds, out), _measure_rows(lanes, seeds, out)
         for slot, place in product(range(len(indexes)), range(len(seeds))):
             lane = slot * places + place
-            values = {name: float(entries[lane]) for name, entries in measured.items()}
-            trained.add(lanes, (indexes[slot], seeds[place]), lane, values)
+            trained.add(lanes, (indexes[slot], seeds[place]), lane, measured, rows)
     return trained
 
 
-def _measure(lanes: Lanes, seeds: range) -> dict[str, Array]:
-    """Measure every lane, (L,) each; validation rows are the test rows."""
+def _measure(lanes: Lanes, seeds: range, out: Tensor) -> dict[str, Array]:
+    """Measure every lane, (L,) each; outputs (L, T, C) are of the test rows."""
     measures = Measures.joined([*lanes.measure(seeds, range(lanes.shape[0])).values()])
     problem = lanes.problem
     task = TASKS[problem.task]
     found = {"loss": measures.val_loss, task.score.name: measures.val_score}
     if task.has_classes:
-        out = lanes.predict(seeds)
         y = problem.y_clean[problem.val[seeds[0]]]  # the same test rows for all
         found["calibration_error"] = calibration_error(out, y.expand(out.shape[:2]))
     return found | {
         "train_loss": measures.train_loss, "norm": measures.norm, "sparsity": measures.sparsity
     }  # fmt: skip
+
+
+def _measure_rows(lanes: Lanes, seeds: range, out: Tensor) -> dict[str, Array]:
+    """Return test loss and score before the mean over test rows, (L, T) each."""
+    problem, (slots, places) = lanes.problem, lanes.shape
+    last = seeds.stop - 1  # idle places hold no seed
+    y = problem.y_clean[problem.val[[min(seeds.start + place, last) for place in range(places)]]]
+    loss, of_lanes = LOSSES[problem.task], y.repeat(slots, 1)
+    losses, score = loss.rows(out, of_lanes), loss.score
+    if isinstance(score, Hits):
+        scores = score.rows(out.mT, of_lanes)
+    else:
+        level = torch.stack([score.level(targets) for targets in y]).repeat(slots)
+        scores = 1 - losses / level[:, None]
+    name = TASKS[problem.task].score.name
+    return {"loss": on_host(losses), name: on_host(scores)}
 
 
 def _is_finite(values: dict[str, float]) -> bool:

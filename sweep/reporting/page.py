@@ -16,6 +16,7 @@ import optuna
 from sweep.analysis.selection import Finished, choices
 from sweep.analysis.verdict import verdict
 from sweep.config.export import formula
+from sweep.config.fitted import of_rows
 from sweep.errors import UsageError
 from sweep.files import to_yaml, write_whole
 from sweep.reporting.comparison import comparison
@@ -181,6 +182,8 @@ def _test_result(fit: Mapping[str, Any] | None, finished: Finished) -> str:
         "Refitted networks, measured on rows that the search never saw: mean ± standard error"
         " over seeds"
     )
+    if names := of_rows(fit.get("errors_over", {})):
+        caption += f", of {' and '.join(names)} over the test rows too"
     told = _pairs([*rows, *(("note", note) for note in notes)])
     return f"<h3>Test result</h3>{_table(table, caption)}{told}"
 

@@ -2,6 +2,8 @@
 
     python -m tests.benchmarks.claims          # two minutes; writes claims.json, prints the tables
 
+What `sweep fit` says is simulated in `tests.benchmarks.fit_claims`; what a study says, here.
+
 Made-up studies: 24 strengths, K folds, the gain of strength a over no penalty in fold k being
 
     d_ka = effect · bump(a) + smooth_k(a) + noise_ka
@@ -31,6 +33,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import stdtrit
 
+from tests.benchmarks import fit_claims
 from tests.benchmarks.machine import machine
 
 OUTPUT = Path(__file__).parent / "claims.json"
@@ -133,16 +136,21 @@ def main() -> None:
         for name, kind in KINDS.items()
         for k in FOLDS
     ]
+    refits = fit_claims.cells()
     OUTPUT.write_text(
         json.dumps(
             {"machine": machine(), "n_studies": N_STUDIES, "n_flipped": N_FLIPPED,
-             "claims": cells, "intervals": covered}, indent=1,
+             "n_fits": fit_claims.N_FITS, "claims": cells, "intervals": covered, **refits},
+            indent=1,
         ) + "\n"
     )  # fmt: skip
     named = ("effect", "noise", "folds", *RULES)
     print(table(named, [[cell[name] for name in named] for cell in cells]))
     print()
     print(table(list(covered[0]), [list(cell.values()) for cell in covered]))
+    for part in refits.values():
+        print()
+        print(table(*fit_claims.pivoted(part)))
 
 
 if __name__ == "__main__":

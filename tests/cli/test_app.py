@@ -641,7 +641,10 @@ def test_fit_prints_the_test_metrics_and_notes_them_on_the_study(
     ended = command("fit", "tiny-config.yaml")
     assert ended.code == 0
     assert re.search(r"test loss +\d\.\d{4} ± \d\.\d{4} +\d\.\d{4} ± \d\.\d{4}", ended.out)
-    assert "mean ± SE over 8 seeds: 60 rows to train on, 30 to test" in ended.out
+    assert (
+        "mean ± SE over 8 seeds, of test loss and test accuracy over the test rows too: 60 rows to"
+        " train on, 30 to test"
+    ) in ended.out
     assert (tiny / "tiny-config.safetensors").exists() and (tiny / "tiny-config.md").exists()
     noted = optuna.load_study(study_name="tiny", storage=URL).user_attrs["fit"]
     assert noted["n_test_rows"] == 30

@@ -75,15 +75,54 @@ def test_a_searched_study_is_refitted(tiny: Path) -> None:
     assert sentence(result).startswith("With alpha = ")
 
 
-def test_means_and_errors_are_over_the_seeds(tmp_path: Path) -> None:
+def test_errors_of_what_is_no_mean_over_test_rows_are_over_the_seeds(tmp_path: Path) -> None:
     result = fit(exported(tmp_path, strength=0.05, **IRIS))
-    chosen, none = (np.array(row.values["loss"]) for row in (result.chosen, result.none))
+    chosen, none = (np.array(row.values["norm"]) for row in (result.chosen, result.none))
     root = math.sqrt(N_SEEDS)
-    assert result.chosen.estimates["loss"].mean == pytest.approx(chosen.mean())
-    assert result.chosen.estimates["loss"].se == pytest.approx(chosen.std(ddof=1) / root)
-    by = result.differences["loss"]
+    assert result.chosen.estimates["norm"].mean == pytest.approx(chosen.mean())
+    assert result.chosen.estimates["norm"].se == pytest.approx(chosen.std(ddof=1) / root)
+    by = result.differences["norm"]
     assert by.mean == pytest.approx((chosen - none).mean())
     assert by.se == pytest.approx((chosen - none).std(ddof=1) / root)
+
+
+DIABETES = {"source": "sklearn:diabetes", "task": "regression"}
+
+
+@pytest.mark.parametrize("width", [3, "auto"])
+@pytest.mark.parametrize(
+    "data", [IRIS["data"], {**IRIS["data"], "train_rows": 40}, {**DIABETES, "train_rows": 200}]
+)
+def test_means_over_the_test_rows_are_what_was_measured(
+    data: dict[str, Any], width: int | str, tmp_path: Path
+) -> None:
+    result = fit(exported(tmp_path, data=data, training={"epochs": 2, "width": width}))
+    for row in (result.chosen, result.none):
+        assert set(row.rows) == {"loss", result.spec.task.score.name}
+        for name, rows in row.rows.items():
+            assert rows.shape == (N_SEEDS, result.n_test_rows)
+            np.testing.assert_allclose(rows.mean(1), row.values[name], rtol=1e-5, atol=1e-6)
+
+
+def test_errors_of_loss_and_score_are_over_test_rows_and_seeds(tmp_path: Path) -> None:
+    result = fit(exported(tmp_path, strength=0.05, data=DIABETES))
+    for name in ("loss", "r2"):
+        by = result.chosen.rows[name] - result.none.rows[name]
+        variance = by.mean(0).var(ddof=1) / by.shape[1] + by.mean(1).var(ddof=1) / N_SEEDS
+        assert result.differences[name].se == pytest.approx(math.sqrt(variance))
+
+
+def test_seeds_that_are_all_alike_leave_the_noise_of_the_test_rows(tmp_path: Path) -> None:
+    result = fit(
+        exported(
+            tmp_path, strength=1e-3, model={"hidden": []}, data=DIABETES,
+            training={**FULL, "lr": 0.1, "epochs": 300},
+        )
+    )  # fmt: skip
+    by = result.differences["loss"]
+    assert np.ptp(np.subtract(result.chosen.values["loss"], result.none.values["loss"])) < 1e-5
+    assert by.se is not None and by.se > abs(by.mean) > 1e-5
+    assert "no difference is shown" in sentence(result)
 
 
 def test_both_strengths_start_alike_and_see_the_same_rows(tmp_path: Path) -> None:

@@ -152,6 +152,13 @@ def test_the_test_result_is_shown_once_there_is_one(tmp_path: Path, page: str) -
     assert "rows to test on360" in text and "now chooses other" not in text
 
 
+def test_what_the_errors_of_a_test_result_are_over_is_told(tmp_path: Path) -> None:
+    over = {"errors_over": {"loss": "test rows and seeds", "norm": "seeds"}}
+    for attrs, end in ((FIT, "over seeds"), (FIT | over, ", of test loss over the test rows too")):
+        page = page_of(pictured(attrs={"fit": attrs}), path=tmp_path / "fitted.html")
+        assert f"{end}</caption>" in page
+
+
 def test_a_test_result_of_params_no_longer_chosen_says_so(tmp_path: Path) -> None:
     old = {**FIT, "chosen": {"params": {"alpha": 0.5}, "loss": {"mean": 0.5, "se": 0.01}},
            "warnings": ["1 of 8 seeds diverged"]}  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any
 
 from sweep.spec.study import schema
 from tests.benchmarks import __main__ as jobs
-from tests.benchmarks import claims, floor, growth, regret, storage, widths, worth
+from tests.benchmarks import claims, fit_claims, floor, growth, regret, storage, widths, worth
 from tests.support import study_file
 from tests.test_layers import ROOMS
 
@@ -67,6 +67,11 @@ def _coverage() -> str:
     return claims.table(["noise", *(f"{n} folds" for n in folds)], list(rows.values()))
 
 
+def _fit_claims(part: str) -> str:
+    """Return how often each rule says that a refit's penalty changes the test loss."""
+    return claims.table(*fit_claims.pivoted(_figures("claims")[part]))
+
+
 def _rooms() -> str:
     """Return what each room holds, from the top of the house to its ground."""
     lines = ["| room | what is in it | modules |", "|---|---|---|"]
@@ -97,6 +102,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "pruning": lambda: _regret(2),
     "claims": _claims,
     "interval coverage": _coverage,
+    "fit claims": lambda: _fit_claims("fits"),
+    "ridge claims": lambda: _fit_claims("ridge"),
     "rooms": _rooms,
     "worth": lambda: worth.table(_figures("worth")),
 }
