@@ -582,10 +582,8 @@ def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
         dashboard.serve(f"sqlite:///{tmp_path}/x.db", 0, announce=pytest.fail)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
-)
-def test_a_signal_ends_it_without_a_word(tiny: Path, number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_without_a_word(tiny: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "sweep", "dashboard", "--storage", URL, "--port", "0"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(),
@@ -599,13 +597,13 @@ def test_a_signal_ends_it_without_a_word(tiny: Path, number: signal.Signals, cod
         assert first is not None
         assert Served(first[1], int(first[2])).ask("/api/studies/1").status == 200
         process.send_signal(number)
-        assert process.wait(30) == code
+        assert process.wait(30) == 130
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
     assert [path.name for path in tiny.glob("tiny.db*")] == ["tiny.db"]
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(dashboard.__file__).parents[1])}
+    return {**os.environ, "PYTHONPATH": str(Path(dashboard.__file__).parents[2])}
 
 
 # --- in a browser
