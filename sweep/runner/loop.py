@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Literal
 
 import optuna
@@ -43,7 +44,7 @@ class Loop:
         self.widening = Widening(plan, storage, study, self.search, self.controls)
         self.standing = Standing(study, plan.spec.strength)
         self.confirmation = Confirmation(study, plan.spec, len(space))
-        self.running: dict[Hashable, Work] = {}  # trials by number, controls by name
+        self.running: dict[Hashable, Work] = {}  # trials by number, others by what is due
         self._partition = 0  # of the rows into folds, that the cohort trains on
         self._make_cohort(plan.width)
         self._flushed = time.monotonic()
@@ -81,9 +82,10 @@ class Loop:
         """Put controls that are due, and trials, into free slots."""
         searching = self.search.wanted or any(one.counts for one in self.running.values())
         due = self.controls.due(self.widening.span, searching, self.running)
-        for name, params in due.items():
+        for key, params in due.items():
             if self.cohort.free:
-                self._start(name, Control(name, params, self.plan, self.controls))
+                store = partial(self.controls.store, key)
+                self._start(key, Control(params, self.plan, store))
         while asking and self.cohort.free and self.search.ready:
             if not self.search.has_waiting:
                 self.widening.before_ask()
@@ -99,9 +101,10 @@ class Loop:
             del self.cohort
             self._partition = PARTITION
             self._make_cohort(width)
-        for name, params in due.items():
+        for kind, params in due.items():
             if self.cohort.free:
-                self._start(name, Control(name, params, self.plan, self.confirmation))
+                store = partial(self.confirmation.store, kind)
+                self._start(kind, Control(params, self.plan, store))
         return bool(due)
 
     def _ask_ahead(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from optuna.trial import TrialState
@@ -9,8 +10,6 @@ from optuna.trial import TrialState
 from sweep.runner.progress import Standing
 from sweep.runner.valuation import valued
 from sweep.search.ask_tell import Search
-from sweep.search.confirmation import Confirmation
-from sweep.search.controls import Controls
 from sweep.search.point import Point
 from sweep.search.samplers import Params
 from sweep.spec.attributes import DIVERGED, OK, OUTCOME, REASON
@@ -75,15 +74,13 @@ class SearchedTrial:
 
 
 class Control:
-    """What is trained beside the trials, under a name; never pruned."""
+    """What is trained beside the trials; never pruned."""
 
     counts = False
 
-    def __init__(
-        self, name: str, params: Params, plan: Outline, controls: Controls | Confirmation
-    ):
-        self._name, self.params, self.epoch = name, params, 0
-        self._plan, self._controls = plan, controls
+    def __init__(self, params: Params, plan: Outline, store: Callable[[dict[str, Any]], None]):
+        self.params, self.epoch = params, 0
+        self._plan, self._store = plan, store
 
     def hear(self, report: Report) -> bool:
         """Note an epoch."""
@@ -97,7 +94,7 @@ class Control:
         else:
             value, attrs = valued(self._plan, self.params, report.result)
             content = {"value": value, **attrs}
-        self._controls.store(self._name, {**content, "params": self.params})
+        self._store({**content, "params": self.params})
 
     def give_back(self) -> None:
         """Nothing to do: what is neither stored nor running is due."""

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from sweep.search.point import Point
 from sweep.search.samplers import Params
-from sweep.spec.attributes import BASELINE, CONTROLS, LINE
+from sweep.spec.attributes import BASELINE, CONTROLS, LINE, Beside
 from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS
@@ -42,32 +42,34 @@ class Controls:
         """The level that a penalty has to beat; None if it is not known yet."""
         return self._kept.get(BASELINE)
 
-    def due(self, span: Range, searching: bool, running: Container[Hashable]) -> dict[str, Params]:
+    def due(
+        self, span: Range, searching: bool, running: Container[Hashable]
+    ) -> dict[Beside, Params]:
         """Return the params, by key, of what should be trained now and is not."""
         strength = self._spec.strength
         if self.n_params == 1:
-            wanted = {} if BASELINE in self._kept else {BASELINE: {strength: 0.0}}
+            wanted = {} if BASELINE in self._kept else {Beside(BASELINE): {strength: 0.0}}
         elif searching or not (best := self._best()):
             return {}
         else:
             stored = self._kept.get(CONTROLS, {})
             wanted = {
-                f"{CONTROLS}.{trial.number}": {**trial.params, strength: 0.0}
+                Beside(CONTROLS, trial.number): {**trial.params, strength: 0.0}
                 for trial in best
                 if str(trial.number) not in stored
             } | self._line(best[0], span)
         return {key: params for key, params in wanted.items() if key not in running}
 
-    def store(self, key: str, content: dict[str, Any]) -> None:
+    def store(self, key: Beside, content: dict[str, Any]) -> None:
         """Keep what came of one."""
-        kind, _, place = key.partition(".")
+        kind, number, place = key
         if kind == BASELINE:
             self._keep(BASELINE, content)
         elif kind == CONTROLS:
-            self._keep(CONTROLS, {**self._kept.get(CONTROLS, {}), place: content})
+            self._keep(CONTROLS, {**self._kept.get(CONTROLS, {}), str(number): content})
         else:
-            number = int(place.partition(".")[0])
-            self._keep(LINE, {"of": number, "points": self._points(number) | {place: content}})
+            points = self._points(number) | {f"{number}.{place}": content}
+            self._keep(LINE, {"of": number, "points": points})
         if self.n_params > 1:
             self._level()
 
@@ -80,13 +82,13 @@ class Controls:
         points = [Point.of(trial, self._spec.strength) for trial in trials]
         return sorted(points, key=lambda point: point.rank)[:N_CONTROLS]
 
-    def _line(self, best: Point, span: Range) -> dict[str, Params]:
+    def _line(self, best: Point, span: Range) -> dict[Beside, Params]:
         if self._spec.replicates.n_folds < MIN_FOLDS:
             return {}
         stored, strength = self._points(best.number), self._spec.strength
         strengths = np.geomspace(span.low, span.high, N_POINTS).clip(span.low, span.high)
         return {
-            f"{LINE}.{best.number}.{i}": {**best.params, strength: float(at)}
+            Beside(LINE, best.number, i): {**best.params, strength: float(at)}
             for i, at in enumerate(strengths)
             # The range may have grown since.
             if stored.get(f"{best.number}.{i}", {}).get("params", {}).get(strength) != float(at)

@@ -6,6 +6,8 @@ never changes its meaning.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 # --- of the study
 
 SPEC = "spec"  # the whole study file, resolved; last of what begins a study
@@ -44,6 +46,17 @@ OUTCOME = "outcome"
 REASON = "reason"  # of an outcome that is none to hope for
 
 OK, DIVERGED, COLLAPSED, FAILED = "ok", "diverged", "collapsed", "failed"  # outcomes
+
+
+class Beside(NamedTuple):
+    """What is trained beside the trials, by the attribute of the study that keeps it.
+
+    It lives here since workers, which import no Optuna, get it as the key of a training.
+    """
+
+    kind: str  # BASELINE, CONTROLS or LINE
+    number: int | None = None  # of the trial whose other params it has
+    place: int | None = None  # on the line
 
 
 def measured_loss(label_noise: float) -> str:

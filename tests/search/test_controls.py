@@ -12,6 +12,7 @@ from optuna.trial import create_trial
 import sweep
 from sweep.result import StudyResult
 from sweep.search.controls import Controls
+from sweep.spec.attributes import BASELINE, CONTROLS, LINE, Beside
 from sweep.spec.resolved import Range
 from tests.support.studies import tiny
 
@@ -36,9 +37,9 @@ def content(value: float, **params: float) -> dict[str, Any]:
 def test_with_the_strength_alone_one_control_is_due_at_once(tmp_path: Path) -> None:
     study = study_of([])
     controls = Controls(study, tiny(tmp_path), 1)
-    assert controls.due(SPAN, True, {}) == {"baseline": {"alpha": 0.0}}
-    assert controls.due(SPAN, True, {"baseline"}) == {}
-    controls.store("baseline", content(1.0, alpha=0.0))
+    assert controls.due(SPAN, True, {}) == {Beside(BASELINE): {"alpha": 0.0}}
+    assert controls.due(SPAN, True, {Beside(BASELINE)}) == {}
+    controls.store(Beside(BASELINE), content(1.0, alpha=0.0))
     assert controls.due(SPAN, True, {}) == {}
     assert study.user_attrs["baseline"] == controls.baseline == content(1.0, alpha=0.0)
     assert Controls(study, tiny(tmp_path), 1).due(SPAN, True, {}) == {}  # after a restart
@@ -49,9 +50,9 @@ def test_with_more_params_the_controls_wait_for_the_search(tmp_path: Path) -> No
     controls = Controls(study, tiny(tmp_path, **SEVERAL), 2)
     assert controls.due(SPAN, True, {}) == {}
     due = controls.due(SPAN, False, {})
-    wanted = {f"controls.{n}": {"alpha": 0.0, "lr": (n + 1) / 100} for n in (3, 5, 1, 2, 0)}
-    assert {key: params for key, params in due.items() if key.startswith("controls")} == wanted
-    line = [params for key, params in due.items() if key.startswith("line.3.")]
+    wanted = {Beside(CONTROLS, n): {"alpha": 0.0, "lr": (n + 1) / 100} for n in (3, 5, 1, 2, 0)}
+    assert {key: params for key, params in due.items() if key.kind == CONTROLS} == wanted
+    line = [params for key, params in due.items() if key[:2] == (LINE, 3)]
     assert len(line) == 12 and {params["lr"] for params in line} == {0.04}
     assert [line[0]["alpha"], line[-1]["alpha"]] == [SPAN.low, SPAN.high]
 
@@ -59,18 +60,18 @@ def test_with_more_params_the_controls_wait_for_the_search(tmp_path: Path) -> No
 def test_the_best_of_the_controls_is_the_level(tmp_path: Path) -> None:
     study = study_of([5.0, 1.0, 3.0])
     controls = Controls(study, tiny(tmp_path, **SEVERAL), 2)
-    controls.store("controls.1", content(4.0, lr=0.02))
-    controls.store("controls.0", content(2.0, lr=0.01))
+    controls.store(Beside(CONTROLS, 1), content(4.0, lr=0.02))
+    controls.store(Beside(CONTROLS, 0), content(2.0, lr=0.01))
     assert "baseline" not in study.user_attrs  # not before all are in
-    controls.store("controls.2", {"outcome": "diverged", "params": {"lr": 0.03}})
+    controls.store(Beside(CONTROLS, 2), {"outcome": "diverged", "params": {"lr": 0.03}})
     assert study.user_attrs["baseline"] == content(2.0, lr=0.01)
-    assert set(controls.due(SPAN, False, {})) == {f"line.1.{i}" for i in range(12)}
+    assert set(controls.due(SPAN, False, {})) == {Beside(LINE, 1, i) for i in range(12)}
 
 
 def test_where_all_controls_diverge_so_does_the_level(tmp_path: Path) -> None:
     study = study_of([5.0])
     diverged = {"outcome": "diverged", "params": {"lr": 0.01}}
-    Controls(study, tiny(tmp_path, **SEVERAL), 2).store("controls.0", diverged)
+    Controls(study, tiny(tmp_path, **SEVERAL), 2).store(Beside(CONTROLS, 0), diverged)
     assert study.user_attrs["baseline"] == diverged
 
 
@@ -87,8 +88,9 @@ def test_a_new_best_trial_has_a_line_of_its_own(tmp_path: Path) -> None:
     better = {"alpha": 1e-2, "lr": 0.5}
     study.add_trial(create_trial(params=better, distributions=space, value=0.5))  # type: ignore[arg-type]
     due = again.due(SPAN, False, {})
-    assert set(due) == {"controls.2", *(f"line.2.{i}" for i in range(12))}
-    again.store("line.2.0", content(1.0, **due["line.2.0"]))
+    assert set(due) == {Beside(CONTROLS, 2), *(Beside(LINE, 2, i) for i in range(12))}
+    first = Beside(LINE, 2, 0)
+    again.store(first, content(1.0, **due[first]))
     assert list(study.user_attrs["line"]["points"]) == ["2.0"]
 
 
@@ -108,15 +110,15 @@ def test_of_equal_values_the_largest_strength_has_the_line(tmp_path: Path) -> No
     stronger = {"alpha": 1e-2, "lr": 0.5}
     study.add_trial(create_trial(params=stronger, distributions=space, value=5.0))  # type: ignore[arg-type]
     due = Controls(study, tiny(tmp_path, **SEVERAL), 2).due(SPAN, False, {})
-    assert any(key.startswith("line.1.") for key in due)
-    assert not any(key.startswith("line.0.") for key in due)
+    assert any(key[:2] == (LINE, 1) for key in due)
+    assert not any(key[:2] == (LINE, 0) for key in due)
 
 
 @pytest.mark.parametrize(("folds", "points"), [(2, 0), (3, 12)])
 def test_a_line_needs_folds_to_choose_by(tmp_path: Path, folds: int, points: int) -> None:
     spec = tiny(tmp_path, replicates__n_folds=folds, **SEVERAL)
     due = Controls(study_of([1.0]), spec, 2).due(SPAN, False, {})
-    assert sum(key.startswith("line") for key in due) == points
+    assert sum(key.kind == LINE for key in due) == points
 
 
 # --- in a run
