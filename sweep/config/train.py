@@ -157,8 +157,8 @@ def _measure(lanes: Lanes, seeds: range, out: Tensor) -> dict[str, Array]:
 def _measure_rows(lanes: Lanes, seeds: range, out: Tensor) -> dict[str, Array]:
     """Return test loss and score before the mean over test rows, (L, T) each."""
     problem, (slots, places) = lanes.problem, lanes.shape
-    last = seeds.stop - 1  # idle places hold no seed
-    y = problem.y_clean[problem.val[[min(seeds.start + place, last) for place in range(places)]]]
+    at = torch.arange(places, device=problem.val.device) + seeds.start
+    y = problem.y_clean[problem.val[at.clamp(max=seeds.stop - 1)]]  # idle places hold no seed
     loss, of_lanes = LOSSES[problem.task], y.repeat(slots, 1)
     losses, score = loss.rows(out, of_lanes), loss.score
     if isinstance(score, Hits):
