@@ -16,25 +16,37 @@ KEY = "workers"  # of `training` in a study file
 
 
 def main() -> None:
-    """Run a command; and, from the first moment on, what may train a study beside it."""
+    """Run a command; an interrupt at any moment ends it with 130."""
     try:
-        for number in INTERRUPTS:  # before the imports, which take longest
-            signal.signal(number, interrupt)
-        from sweep.engines.fork import leading
-
-        with leading(wanted=_may_want_workers(sys.argv[1:])) as leader:
-            # Read while the other imports torch.
-            if leader and not _wants_workers(sys.argv[1:]):
-                leader.end(at_once=True)
-                leader = None
-            from sweep.cli import app
-
-            app.main(leader)
-    except KeyboardInterrupt:  # before the command line itself minds it
+        try:
+            for number in INTERRUPTS:  # before the imports, which take longest
+                signal.signal(number, interrupt)
+            _run()
+        finally:
+            _ignore_interrupts()
+    except KeyboardInterrupt:  # before the command line itself minds it, or as it ends
+        _ignore_interrupts()
         sys.exit(INTERRUPTED)
-    finally:
-        for number in INTERRUPTS:  # Python ends anyway, and would do so with a traceback
-            signal.signal(number, signal.SIG_IGN)
+
+
+def _run() -> None:
+    """Run a command; and, from the first moment on, what may train a study beside it."""
+    from sweep.engines.fork import leading
+
+    with leading(wanted=_may_want_workers(sys.argv[1:])) as leader:
+        # Read while the other imports torch.
+        if leader and not _wants_workers(sys.argv[1:]):
+            leader.end(at_once=True)
+            leader = None
+        from sweep.cli import app
+
+        app.main(leader)
+
+
+def _ignore_interrupts() -> None:
+    """Let none of them matter any more: Python ends anyway, and would do so with a traceback."""
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _may_want_workers(arguments: Sequence[str]) -> bool:

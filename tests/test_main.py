@@ -102,6 +102,28 @@ def test_an_interrupt_at_any_moment_of_a_command_ends_it_with_130(
     assert not list(tiny.rglob("*.part"))
 
 
+AS_IT_ENDS = """
+import os, signal, sys
+import sweep.__main__ as module
+
+ignore, calls = module._ignore_interrupts, []
+
+def late():
+    if not calls:
+        calls.append(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+    ignore()
+
+module._ignore_interrupts, sys.argv = late, ["sweep", "--version"]
+module.main()
+"""
+
+
+def test_an_interrupt_as_a_command_ends_is_none_that_kills_it() -> None:
+    done = subprocess.run([sys.executable, "-c", AS_IT_ENDS], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "")
+
+
 def test_sigquit_keeps_its_meaning_and_leaves_no_worker(tiny: Path) -> None:
     process = start(*COMMANDS["workers"])
     wait_for(lambda: len(of(process.pid)) == 2)
