@@ -30,7 +30,7 @@ from sweep.spec.study import StudySpec
 
 SIGNS = {"alpha": "α", "weight_decay": "weight decay"}
 AXES = {"alpha": "penalty strength α", "weight_decay": "weight decay"}
-INTERVAL = "as good as best, within noise"
+INTERVAL = "as good, within noise"
 MOST = 300  # stopped trials marked
 ROW = 15  # pixels from one name above a figure to the next
 

@@ -65,7 +65,8 @@ def key_numbers(finished: Finished) -> Table:
         DASH if point.number is None and point.at in (0, inf) else _gain(finished, point)
         for point in columns.values()
     )  # fmt: skip
-    gains = ("gain over no penalty", *gained)
+    gain = finished.gain(finished.choose("best"))
+    gains = ("gain, on fresh folds" if gain and gain.fresh else "gain over no penalty", *gained)
     at = len(finished.trials[0].params) + 1
     return Table(("", *columns), (*body[:at], gains, *body[at:]))
 

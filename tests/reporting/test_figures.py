@@ -127,7 +127,7 @@ def test_colours_change_with_the_theme() -> None:
 def test_curves_run_along_the_strength() -> None:
     found = traces(curve(VALUES, [7.0, 7.0, 7.0]))
     names = ["± 1 standard error", "validation loss", "training loss", "α = 0: 7"]
-    assert [*found] == [*names, "as good as best, within noise"]
+    assert [*found] == [*names, "as good, within noise"]
     assert found["validation loss"]["x"] == [1e-3, 1e-2, 1e-1]
     assert found["validation loss"]["y"] == pytest.approx([5.0, 2.4, 2.0])
     assert found["training loss"]["y"] == pytest.approx([2.5, 1.2, 1.0])
@@ -181,7 +181,7 @@ def test_the_strengths_not_told_apart_from_the_best_are_shaded() -> None:
     shapes = curve(values)["layout"]["shapes"]
     (shade,) = (shape for shape in shapes if shape["type"] == "rect" and shape["xref"] == "x")
     assert (shade["x0"], shade["x1"]) == pytest.approx((10**-2.5, 1e-1), rel=1e-4)
-    assert "as good as best, within noise" in traces(curve(values))
+    assert "as good, within noise" in traces(curve(values))
 
 
 def test_without_a_control_and_1se_only_best_is_marked() -> None:
@@ -362,3 +362,11 @@ def test_thousands_of_trials_make_a_small_figure_that_keeps_the_ends() -> None:
     assert min(shown["y"]) == pytest.approx(min(losses))
     assert max(shown["y"]) == pytest.approx(max(losses))
     assert shown["x"] == sorted(shown["x"])
+
+
+@pytest.mark.parametrize(("level", "drawn"), [(2.5, True), (9.0, False)])
+def test_a_constant_is_drawn_where_the_curve_comes_near_it(level: float, drawn: bool) -> None:
+    constants = {"constant": [[level] * 3, [level] * 3]}
+    finished = made({1e-3: [1.0] * 3, 1e-1: [3.0] * 3}, [2.0] * 3, attrs={"problem": constants})
+    names = [trace["name"] for trace in figure(finished, "validation_curve").to_dict()["data"]]
+    assert (f"a constant: {level:g}" in names) is drawn

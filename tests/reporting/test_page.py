@@ -233,6 +233,19 @@ def test_key_numbers_have_a_column_for_each_choice() -> None:
     assert rows["validation accuracy"] == ["50.0%"] * 3
 
 
+def test_key_numbers_name_the_folds_of_a_gain_and_a_constant() -> None:
+    constants = {"constant": [[3.0] * 3, [3.0] * 3]}
+    table = key_numbers(
+        made(
+            {1e-3: [1.0, 1.1, 1.2]}, [2.0, 2.1, 2.3], confirmed=True, attrs={"problem": constants}
+        )
+    )
+    assert table.header == ("", "constant", "no penalty", "best", "1se")
+    rows = {name: cells for name, *cells in table.rows}
+    assert rows["gain, on fresh folds"] == ["–", "–", *["1.0333 ± 0.0333"] * 2]
+    assert rows["α"][0] == "–" and rows["validation loss"][0] == "3.0000 ± 0.0000"
+
+
 def test_key_numbers_do_without_a_control() -> None:
     table = key_numbers(made({1e-3: [1.0, 1.1, 1.2]}))
     assert table.header == ("", "best", "1se")
