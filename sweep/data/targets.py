@@ -77,10 +77,14 @@ def coding(y: Column, task: str, names: Any, where: str) -> tuple[Encode, tuple[
         the names of the classes by index, () where targets are numbers.
 
     Raises:
-        UsageError: in one line, when y are hardly classes; by the function, when it meets a
-            target that is not one of them, or no number.
+        UsageError: in one line, when y are hardly classes, no numbers, or all the same; by the
+            function, when it meets a target that is not one of the classes, or no number.
     """
     if not TASKS[task].has_classes:
+        values = _floats(y, where)
+        if (values == values[0]).all():
+            got = f"{values[0]:g} in every row"
+            refuse(f"{y.name} must vary", got, where, "Name another target")
         return partial(_floats, where=where), ()
     labels, counts = np.unique(_labels(y), return_counts=True)
     if labels.dtype.kind == "f" and len(labels) > MANY:

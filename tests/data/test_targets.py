@@ -94,6 +94,11 @@ REFUSED: dict[str, Case] = {
         "data.source: column 'kind' must be numbers for task regression, got 'tall' in row 2 "
         "(t.csv). Mend or drop it",
     ),
+    "constant": (
+        npz(X=X, y=np.full(len(X), 2.5)),
+        {"task": "regression"},
+        "data.source: y must vary, got 2.5 in every row (a.npz). Name another target",
+    ),
     "bool_for_regression": (
         npz(X=X, y=Y > 0),
         {"task": "regression"},
