@@ -81,7 +81,8 @@ def one_se(points: Sequence[Point]) -> Point:
     The LARGEST strength whose value is at most the smallest value plus its standard error.
     """
     best = min(points, key=lambda point: point.rank)
-    assert best.value_se is not None, "with two folds or more there is one"
+    if best.value_se is None:
+        raise _lost("value_se", best.number)
     limit = best.value + best.value_se
     return max((point for point in points if point.value <= limit), key=lambda point: point.at)
 

@@ -111,9 +111,8 @@ def test_r2_of_a_constant_target_is_left_out() -> None:
 
 def test_rows_leave_out_what_diverged() -> None:
     fine, gone = {"loss": 1.0, "train_loss": 0.5}, {"loss": 1.0, "train_loss": math.nan}
-    trained = Trained(
-        {(0, 0): gone, (0, 1): fine, (1, 0): fine, (1, 1): {**fine, "loss": math.inf}}
-    )
+    values = {(0, 0): gone, (0, 1): fine, (1, 0): fine, (1, 1): {**fine, "loss": math.inf}}
+    trained = Trained(values, rows={key: {"loss": np.ones(3)} for key in values})
     assert trained.row(0, {}).seeds == (1,)
     assert trained.row(1, {}).seeds == (0,)
     assert Trained({(0, 0): gone}).row(0, {}).estimates == {}
