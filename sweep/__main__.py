@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 
 from sweep.errors import INTERRUPTED
 from sweep.runtime import INTERRUPTS, interrupt
@@ -25,8 +27,24 @@ def main() -> None:
         finally:
             _ignore_interrupts()
     except KeyboardInterrupt:  # before the command line itself minds it, or as it ends
-        _ignore_interrupts()
-        sys.exit(INTERRUPTED)
+        _end_interrupted()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _end_interrupted()
+        raise
+
+
+def _end_interrupted() -> NoReturn:
+    """End at once, with what was printed.
+
+    Where an interrupt has left code run by `exec`, as of a dataclass, Python would end itself by
+    SIGINT, whatever the exit code.
+    """
+    _ignore_interrupts()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads on, or it is closed
+            stream.flush()
+    os._exit(INTERRUPTED)
 
 
 def _run() -> None:

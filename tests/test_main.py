@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+import sweep
 from sweep.analysis.status import overview
 from sweep.cli import app
 from sweep.errors import INTERRUPTED
@@ -122,6 +123,32 @@ module.main()
 def test_an_interrupt_as_a_command_ends_is_none_that_kills_it() -> None:
     done = subprocess.run([sys.executable, "-c", AS_IT_ENDS], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (INTERRUPTED, "")
+
+
+IN_EXEC = """
+import sys
+import sweep.__main__ as module
+
+def run():
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        print("told", flush=False)
+        sys.exit(130)
+
+module._run = run
+module.main()
+"""
+
+
+def test_an_interrupt_amid_code_run_by_exec_is_130(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(IN_EXEC)
+    environment = {**os.environ, "PYTHONPATH": str(Path(sweep.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-m", "script"], capture_output=True, text=True, cwd=tmp_path,
+        env=environment,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "told\n", "")
 
 
 def test_sigquit_keeps_its_meaning_and_leaves_no_worker(tiny: Path) -> None:

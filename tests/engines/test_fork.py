@@ -148,8 +148,12 @@ def test_an_interrupt_before_the_command_line_is_there_ends_as_any_other(
     def interrupted(wanted: bool) -> nullcontext[None]:
         raise KeyboardInterrupt
 
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
     monkeypatch.setattr(fork, "leading", interrupted)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(os, "_exit", leave)
     with pytest.raises(SystemExit) as ended:
         sweep.__main__.main()
     assert ended.value.code == INTERRUPTED
