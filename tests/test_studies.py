@@ -41,7 +41,7 @@ def test_a_whole_shipped_study_ends_with_a_better_network_than_no_penalty(
     assert gain and gain.se is not None and gain.fresh
     assert gain.by > 0
     if study.stem.startswith(("digits", "mnist", "own")):
-        assert gain.told == "better"
+        assert gain.by > 2 * gain.se
         assert finished.at_edge(best) is None
 
 

@@ -23,7 +23,6 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("data and plan", cohorts, "planned"),
     ("gather", sweep.training.lanes, "gather"),
     ("forward", mlp, "_forward"),
-    ("backward", mlp, "_slope"),
     ("backward", mlp, "_backward"),
     ("optimiser", Adam, "step"),
     ("optimiser", FusedAdam, "step"),
