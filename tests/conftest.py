@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -34,6 +35,10 @@ from tests.support.mirrors import Own, Owner
 
 settings.register_profile("sweep", deadline=None)  # the first call of torch takes a second
 settings.load_profile("sweep")
+
+# A suite that a script starts in the background ignores both; so would every process it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # Paths in it are relative to the working folder: a copy of the folder is a study of its own.
 TINY = """\

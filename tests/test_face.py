@@ -33,17 +33,6 @@ import sys, sweep
 dir(sweep), sweep.__version__, sweep.SweepError
 print(sorted({"torch", "optuna", "pydantic", "pandas", "numpy"} & {*sys.modules}))
 """
-USER = """
-import sweep
-
-spec: int = sweep.load_spec("study.yaml")
-result = sweep.run(sweep.load_spec("study.yaml"))
-path: int = sweep.report([result, sweep.load_result("digits", "sqlite:///a.db")], "a.html")
-sweep.fit("digits.yaml").sentence
-sweep.load_result(3)
-config: sweep.Config = sweep.load_config("digits.yaml")
-version: str = sweep.__version__
-"""
 
 
 def python(program: str) -> str:
@@ -62,6 +51,7 @@ def test_the_public_names_are_there_and_nothing_else() -> None:
         _ = sweep.nothing
 
 
+@pytest.mark.slow
 def test_no_module_that_is_imported_later_changes_them() -> None:
     assert python(IMPORT_ALL) == str(FACE)
 
@@ -72,17 +62,6 @@ def test_nothing_heavy_is_imported_before_it_is_asked_for() -> None:
 
 def test_the_version_is_told_without_a_command(command: Command) -> None:
     assert command("--version") == (0, f"sweep {sweep.__version__}\n", "")
-
-
-@pytest.mark.slow
-def test_types_are_there_for_a_users_own_checks(tmp_path: Path) -> None:
-    (tmp_path / "user.py").write_text(USER)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "user.py"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    told = [line.split(": ", 2)[0] for line in done.stdout.splitlines() if ": error: " in line]
-    assert told == [f"user.py:{line}" for line in (4, 6, 7, 8)], done.stdout
 
 
 # --- what they do

@@ -173,7 +173,7 @@ def slow():
 """
 
 
-@pytest.mark.parametrize("moment", ["planning", "training"])
+@pytest.mark.parametrize("moment", [pytest.param("planning", marks=pytest.mark.slow), "training"])
 def test_workers_whose_owner_is_killed_end_at_once_without_a_word(tiny: Path, moment: str) -> None:
     (tiny / "own.py").write_text(DATA)
     process = start(*COMMANDS["workers"], "--set", "data.source=python:own:slow")

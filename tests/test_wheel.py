@@ -24,6 +24,18 @@ ELSEWHERE = {name: value for name, value in os.environ.items() if name != "PYTHO
 DATA = {"sweep/py.typed", "sweep/spec/study.schema.json", "sweep/cli/template.yaml",
         "sweep/reporting/page.html"}  # fmt: skip
 
+USER = """
+import sweep
+
+spec: int = sweep.load_spec("study.yaml")
+result = sweep.run(sweep.load_spec("study.yaml"))
+path: int = sweep.report([result, sweep.load_result("digits", "sqlite:///a.db")], "a.html")
+sweep.fit("digits.yaml").sentence
+sweep.load_result(3)
+config: sweep.Config = sweep.load_config("digits.yaml")
+version: str = sweep.__version__
+"""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("git"), reason="needs git"),
@@ -98,6 +110,17 @@ def test_the_package_is_that_of_the_wheel(programs: Path, folder: Path) -> None:
     where = call(programs / "python", "-c", "import sweep; print(sweep.__file__)", folder=folder)
     assert Path(where.strip()).is_relative_to(programs.parent)
     assert call(programs / "sweep", "--version", folder=folder) == f"sweep {sweep.__version__}\n"
+
+
+def test_types_are_there_for_a_users_own_checks(programs: Path, tmp_path: Path) -> None:
+    (tmp_path / "user.py").write_text(USER)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--python-executable", programs / "python",
+         "user.py"],
+        cwd=tmp_path, env=ELSEWHERE, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    told = [line.split(": ", 2)[0] for line in done.stdout.splitlines() if ": error: " in line]
+    assert told == [f"user.py:{line}" for line in (4, 6, 7, 8)], done.stdout
 
 
 def test_every_verb_works_from_another_folder(programs: Path, folder: Path) -> None:

@@ -108,11 +108,11 @@ def _interrupts() -> Iterator[list[int]]:
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        # Those that are ignored, or end the process, do so here too.
-        before = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in before:
-        signal.signal(number, interrupt)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if handler is not None}
+    for number, handler in before.items():
+        if callable(handler):  # what is ignored, or ends the process, does so here too
+            signal.signal(number, interrupt)
     try:
         yield came
     finally:

@@ -137,6 +137,17 @@ def test_a_function_is_called_with_what_it_takes(
     assert (os.getcwd(), signal.getsignal(signal.SIGINT)) == (str(tmp_path), handler)
 
 
+def test_a_signal_that_is_ignored_is_ignored_after_a_function_that_handles_it(
+    tmp_path: Path,
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        sweep.run(written(tmp_path, TAKEN["handles"], **MODEL))
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 ROWS_TAKEN = {
     "tensors that need a gradient": "def make(): return torch.tensor(X).requires_grad_(), y",
     "bfloat16": "def make(): return torch.tensor(X).bfloat16(), torch.tensor(y)",

@@ -436,7 +436,7 @@ def assert_log_can_be_emptied(url: str) -> None:
         assert not busy
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def test_a_study_runs_undisturbed_while_the_dashboard_is_polled(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -209,7 +209,14 @@ def test_a_worker_that_is_killed_is_one_line_and_the_study_resumes(
     pd.testing.assert_frame_equal(resumed, run(tmp_path, 1).trials[EXACT], rtol=2e-4)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        signal.SIGTERM,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_workers_end_with_their_owner(tmp_path: Path, number: signal.Signals) -> None:
     spec = tiny(tmp_path)
     command = [

@@ -73,6 +73,7 @@ def test_no_trial_is_asked_for_before_the_results_that_it_depends_on(
     assert not ahead
 
 
+@pytest.mark.slow
 def test_trials_that_run_late_for_a_timeout_wait_for_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: list[int]
 ) -> None:
@@ -92,6 +93,7 @@ def test_trials_that_run_late_for_a_timeout_wait_for_the_next_run(
     assert waited == {"COMPLETE", "WAITING"}
 
 
+@pytest.mark.slow
 def test_a_crash_counts_no_attempt_of_trials_that_had_no_slot_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: list[int]
 ) -> None:

@@ -512,6 +512,7 @@ def test_of_four_processes_on_one_study_one_runs_and_three_are_refused(
     assert_survived(study, whole("tpe"))
 
 
+@pytest.mark.slow
 def test_four_studies_in_one_file_run_side_by_side(
     crew: Crew, whole: Whole, tmp_path: Path
 ) -> None:

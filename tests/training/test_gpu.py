@@ -103,6 +103,7 @@ def test_one_lane_without_vmap_trains_on_a_gpu(gpu: SimulatedGpu) -> None:
 # --- whole studies
 
 
+@pytest.mark.slow
 def test_a_study_on_a_gpu_has_the_trials_of_one_on_a_cpu(
     gpu: SimulatedGpu, tmp_path: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_study_on_a_gpu_has_the_trials_of_one_on_a_cpu(
     pd.testing.assert_frame_equal(replayed[TABLE], eager[TABLE], check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_study_does_not_wait_for_a_gpu_once_it_trains(gpu: SimulatedGpu, tmp_path: Path) -> None:
     waits = []
     for n_trials in (5, 14):
@@ -140,6 +142,7 @@ def test_where_a_study_searches_does_not_depend_on_the_device(
     assert spans[0].alpha_max is not None
 
 
+@pytest.mark.slow
 def test_what_a_study_on_a_gpu_found_is_refitted_there(gpu: SimulatedGpu, tmp_path: Path) -> None:
     spec = tiny(tmp_path, device=str(GPU), training__cuda_graph=True)
     config = sweep.run(spec).export(tmp_path / "best.toml")
