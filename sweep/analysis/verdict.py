@@ -5,6 +5,7 @@ from __future__ import annotations
 from sweep.analysis.selection import Finished, Gain
 from sweep.errors import UsageError
 from sweep.search.point import Point
+from sweep.spec.attributes import COLLAPSED, OUTCOME, SPARSITY
 from sweep.stats import plus_minus
 
 
@@ -23,13 +24,16 @@ def verdict(finished: Finished) -> str:
 def _constant(finished: Finished, best: Point) -> str:
     """Say so where the network has learned nothing, as far as is shown."""
     what = "the mean" if finished.spec.data.task == "regression" else "the shares of the classes"
-    if best.attrs.get("outcome") == "collapsed":
+    if best.attrs.get(OUTCOME) == COLLAPSED and best.attrs.get(SPARSITY) == 1:
         return f" All its weights are zero: it predicts {what}."
+    gone = ""
+    if best.attrs.get(OUTCOME) == COLLAPSED:
+        gone = " Its weights have shrunk to less than 0.1 % of their size at the start."
     gain = finished.gain_over_constant(best)
     if gain is None or finished.n_folds == 1 or not gain.fresh or gain.told == "better":
-        return ""
+        return gone
     level = finished.constants[-1].value
-    return f" It is not shown to be better than predicting {what} ({level:.4f})."
+    return f"{gone} It is not shown to be better than predicting {what} ({level:.4f})."
 
 
 def _others(choice: Point, strength: str) -> str:
@@ -109,7 +113,13 @@ def _wide_enough(finished: Finished, best: Point) -> str:
 def _edge(finished: Finished, edge: str) -> str:
     name, high = finished.spec.strength, finished.alpha_range[1]
     if edge == "high" and finished.alpha_max and high >= finished.alpha_max * 0.99:
-        return ", above which all weights are zero"
+        shown = any(
+            point.attrs.get(OUTCOME) == COLLAPSED and point.at >= 0.99 * finished.alpha_max
+            for point in finished.trials
+        )
+        if shown:
+            return ", where nothing is left of the weights"
+        return ", above which weights shrink to zero if they train for long enough"
     if edge == "high" and finished.alpha_cap and high >= finished.alpha_cap * 0.99:
         return ", above which SGD with this lr is not stable"
     gain = finished.gain(finished.choose("best"))

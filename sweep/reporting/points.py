@@ -146,7 +146,7 @@ def _thinned(ordered: list[Point], kept: set[int | None]) -> list[Point]:
 def about(point: Point) -> str:
     """Return a point's hover text besides its coordinates."""
     trial = [] if point.number is None else [f"trial {point.number}"]
-    gone = ["all weights zero"] if point.attrs.get(OUTCOME) == COLLAPSED else []
+    gone = ["no weights left"] if point.attrs.get(OUTCOME) == COLLAPSED else []
     return ", ".join([*trial, *gone])
 
 

@@ -23,6 +23,8 @@ from sweep.spec.resolved import Outline
 from sweep.stats import standard_error
 from sweep.training.messages import Measures
 
+SHRUNK = 1e-3  # squares never make a weight zero: under this share of its start it counts as that
+
 
 def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict[str, Any]]:
     """Return a trial's value and its attributes, both terms of the objective among them."""
@@ -39,7 +41,7 @@ def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict
         SPARSITY: float(result.sparsity.mean()),
         INPUTS_USED: float(result.inputs_used.mean()),
         WEIGHT_COUNTS: result.weight_counts.sum(0).astype(int).tolist(),
-        OUTCOME: COLLAPSED if (result.sparsity == 1).all() else OK,
+        OUTCOME: COLLAPSED if ((result.sparsity == 1) | (result.kept < SHRUNK)).all() else OK,
     }
     if spec.data.label_noise:
         attrs[TRAIN_LOSS_CLEAN] = float(result.train_loss_clean.mean())

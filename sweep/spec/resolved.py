@@ -17,7 +17,7 @@ class Range:
 
     Attributes:
         low, high: the ends.
-        alpha_max: above it all weights are zero; None if no formula knows it.
+        alpha_max: above it weights shrink to zero; None if no formula knows it.
         cap: above it the steps of SGD overshoot; None for other optimisers.
     """
 

@@ -39,7 +39,7 @@ class AlphaRange(_Bounds):
     )
     high: Positive | Auto = Field(
         "auto",
-        description="Largest alpha. auto: alpha_max, above which all weights are zero, or 0.1"
+        description="Largest alpha. auto: alpha_max, above which weights shrink to zero, or 0.1"
         " where none is known.",
     )
 

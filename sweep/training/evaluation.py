@@ -26,7 +26,7 @@ from sweep.training.losses import LOSSES, Hits
 from sweep.training.messages import Measures
 from sweep.training.mlp import outputs
 from sweep.training.modules import MLP
-from sweep.training.penalty import histogram, inputs_used, norm, sparsity
+from sweep.training.penalty import histogram, inputs_used, norm, size, sparsity
 from sweep.training.transfer import Fetched
 from sweep.training.vmapped import Stacked
 
@@ -46,6 +46,7 @@ class Evaluation:
         layout: of their parameters.
         shape: slots and places, (S, G).
         levels: see `levels`.
+        initial: the penalised weights that replicates begin with, (R, W).
 
     Attributes:
         slots_measured_at_once: so many fit the memory.
@@ -53,7 +54,7 @@ class Evaluation:
 
     def __init__(
         self, problem: Problem, stacked: Stacked, mlp: MLP | None, layout: Layout,
-        shape: tuple[int, int], levels: Tensor | None,
+        shape: tuple[int, int], levels: Tensor | None, initial: Tensor,
     ):  # fmt: skip
         self._problem, self._stacked, self._mlp = problem, stacked, mlp
         self._loss = LOSSES[problem.task]
@@ -69,7 +70,7 @@ class Evaluation:
         slots = AT_ONCE if device == "cpu" else slots
         self._entries, self._widest = ENTRIES[device], widest
         self._rows_at_once = max(1, self._entries // (slots * places * widest))
-        self._levels = levels
+        self._levels, self._initial_sizes = levels, size(initial)
 
     def losses(self, tensors: Tensors, replicates: range) -> Tensor:
         """Return every lane's mean validation loss, (L,).
@@ -107,8 +108,11 @@ class Evaluation:
         of_training = (
             self._mean_losses(out, y[trained], None) for y in (problem.y, problem.y_clean)
         )
+        (began,) = self._of_places(replicates, self._initial_sizes)
         of_weights = (
-            norm(weights, l1_ratio), sparsity(weights), inputs_used(inputs), histogram(weights),
+            norm(weights, l1_ratio), sparsity(weights),
+            size(weights) / self._per_lane(began, len(weights)),
+            inputs_used(inputs), histogram(weights),
         )  # fmt: skip
         found = [Fetched(tensor) for tensor in (loss, score, *of_training, *of_weights)]
         return Measures(*(fetched.values() for fetched in found))

@@ -129,8 +129,9 @@ class Lanes:
     def _allocate(self, slots: int, places: int) -> None:
         self.shape, lanes = (slots, places), slots * places
         self._evaluation = Evaluation(
-            self.problem, self._stacked, self._mlp, self.layout, self.shape, self._levels
-        )
+            self.problem, self._stacked, self._mlp, self.layout, self.shape, self._levels,
+            self._initial[:, : self.layout.n_weights],
+        )  # fmt: skip
         self._params = self.layout.flat(self._initial[:1].expand(lanes, -1), places)
         self._grad = self._params.zeros_like()
         self._tensors = self.layout.views(self._params)

@@ -29,6 +29,7 @@ class Measures:
     train_loss_clean: Array  # on the true labels
     norm: Array
     sparsity: Array
+    kept: Array  # ‖W‖₂ as a share of what it began with
     inputs_used: Array  # by a unit of the first penalised layer
     weight_counts: Array  # (L, N_BINS): weights between WEIGHT_EDGES
 

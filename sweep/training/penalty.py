@@ -42,6 +42,11 @@ def norm(weights: Tensor, l1_ratio: Tensor) -> Tensor:
     return sums(ratio * weights.abs() + (1 - ratio) * weights.square())
 
 
+def size(weights: Tensor) -> Tensor:
+    """Return ‖W‖₂ of each lane, (L,), in float64."""
+    return sums(weights.double().square()).sqrt()
+
+
 def sparsity(weights: Tensor) -> Tensor:
     """Return the share of exact zeros in each lane, (L,), in float64."""
     return (weights == 0).double().mean(1)

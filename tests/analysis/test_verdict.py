@@ -40,11 +40,18 @@ def test_verdict_beside_a_constant(constant: list[float], shown: bool) -> None:
     assert (told in said) is not shown
 
 
-def test_verdict_of_a_collapsed_network() -> None:
+@pytest.mark.parametrize(
+    ("sparsity", "told"),
+    [
+        (1.0, " All its weights are zero: it predicts the shares of the classes."),
+        (0.0, " Its weights have shrunk to less than 0.1 % of their size at the start."),
+    ],
+)
+def test_verdict_of_a_collapsed_network(sparsity: float, told: str) -> None:
     finished = made({1e-2: _around(1.0)}, _around(1.0))
-    dead = replace(finished.trials[0], attrs={**finished.trials[0].attrs, "outcome": "collapsed"})
-    said = verdict(replace(finished, trials=(dead,)))
-    assert " All its weights are zero: it predicts the shares of the classes." in said
+    gone = {"outcome": "collapsed", "sparsity": sparsity}
+    dead = replace(finished.trials[0], attrs={**finished.trials[0].attrs, **gone})
+    assert told in verdict(replace(finished, trials=(dead,)))
 
 
 def test_verdict_when_a_penalty_helps() -> None:
@@ -132,7 +139,14 @@ def test_verdict_before_the_control_is_trained() -> None:
 
 def test_verdict_at_alpha_max() -> None:
     said = _said({0.9: _around(1.0)}, _around(2.0), alpha_max=1.0)
-    assert said.endswith("the high end of the range (1), above which all weights are zero.")
+    assert said.endswith("(1), above which weights shrink to zero if they train for long enough.")
+
+
+def test_verdict_at_alpha_max_where_training_shows_what_it_means() -> None:
+    finished = made({0.999: _around(1.0)}, _around(2.0), alpha_max=1.0)
+    gone = replace(finished.trials[0], attrs={**finished.trials[0].attrs, "outcome": "collapsed"})
+    said = verdict(replace(finished, trials=(gone,)))
+    assert said.endswith("the high end of the range (1), where nothing is left of the weights.")
 
 
 def test_an_end_below_alpha_max_asks_to_search_further() -> None:

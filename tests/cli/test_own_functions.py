@@ -138,8 +138,9 @@ def test_a_function_is_called_with_what_it_takes(
 
 
 def test_a_signal_that_is_ignored_is_ignored_after_a_function_that_handles_it(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         sweep.run(written(tmp_path, TAKEN["handles"], **MODEL))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,13 +40,14 @@ def train(
         lambda: MLP(n_features, hidden, problem.n_outputs, "relu"),
         recipe,
         slots=len(strengths),
-        places=1,
+        places=len(problem.replicates),
     )
     settings = [setting_of(strength, lr, ratio, 0.9) for strength in strengths]
-    lanes.reset(range(len(settings)), range(1), settings)
+    places = range(len(problem.replicates))
+    lanes.reset(range(len(settings)), places, settings)
     for _ in range(epochs):
         lanes.train_epoch()
-    return Measures.joined([*lanes.measure(range(1), range(len(strengths))).values()])
+    return Measures.joined([*lanes.measure(places, range(len(strengths))).values()])
 
 
 def reduced(problem: Problem) -> Problem:
@@ -52,6 +55,25 @@ def reduced(problem: Problem) -> Problem:
     rows = problem.train[:, ::4]
     sizes = torch.tensor([rows.shape[1]])
     return Problem(**{**vars(problem), "train": rows, "val": rows, "val_size": sizes})
+
+
+def folded(problem: Problem, folds: int) -> Problem:
+    """Train a replicate on every row of a few, in turns."""
+    few = problem.train[0, ::2]
+    n = len(few) // folds * folds
+    train = torch.stack([few[:n][torch.arange(n) % folds != k] for k in range(folds)])
+    sizes = torch.full((folds,), train.shape[1])
+    keys = tuple((k, 0) for k in range(folds))
+    ones = torch.ones(folds)
+    return replace(problem, replicates=keys, train=train, val=train, val_size=sizes, y_scale=ones)
+
+
+def alone(problem: Problem, replicate: int) -> Problem:
+    one = slice(replicate, replicate + 1)
+    return replace(
+        problem, replicates=problem.replicates[one], train=problem.train[one],
+        val=problem.val[one], val_size=problem.val_size[one], y_scale=problem.y_scale[one],
+    )  # fmt: skip
 
 
 # --- known values
@@ -146,6 +168,18 @@ def test_a_hidden_relu_layer_collapses_just_above_and_not_just_below_under_l2(na
     measures = train(problem, [32], strengths, 0.0, Adam(), 3000, 0.01)
     assert measures.norm[0] < 1e-10
     assert measures.norm[1] > 1e-2
+
+
+@pytest.mark.parametrize("name", ["diabetes", "iris"])
+def test_every_replicate_collapses_just_above_and_not_all_just_below(name: str) -> None:
+    problem = folded(real(name, 4), 5)
+    edge = alpha_max(problem, [32], "relu", 0.0)
+    assert edge is not None
+    edges = [alpha_max(alone(problem, r), [32], "relu", 0.0) or math.nan for r in range(5)]
+    assert min(edges) < 0.97 * max(edges)  # that of one replicate is too low for others
+    measures = train(problem, [32], [1.05 * edge, 0.95 * edge], 0.0, Adam(), 3000, 0.01)
+    assert (measures.kept[:5] < 1e-3).all()
+    assert (measures.kept[5:] > 1e-2).any()
 
 
 @pytest.mark.parametrize("name", ["diabetes", "iris"])

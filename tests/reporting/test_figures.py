@@ -340,7 +340,7 @@ def test_the_strong_example_still_has_weights() -> None:
     again.add_trials([*old, trial])
     view = View(Finished.read(again))
     assert [*view.examples] == ["weak", "best"]
-    assert "all weights zero" in about(view.points[-1])
+    assert "no weights left" in about(view.points[-1])
 
 
 # --- many trials

@@ -20,6 +20,7 @@ RESULT = Measures(
     train_loss_clean=np.array([0.25, 0.25, 0.75, 0.75]),
     norm=np.array([10.0, 20.0, 30.0, 40.0]),
     sparsity=np.array([0.0, 0.5, 1.0, 0.5]),
+    kept=np.array([2.0, 1.0, 0.5, 0.1]),
     inputs_used=np.array([4.0, 3.0, 2.0, 1.0]),
     weight_counts=np.ones((4, N_BINS)),
 )
@@ -67,9 +68,18 @@ def test_decoupled_decay_is_no_term_of_the_loss(tmp_path: Path) -> None:
     assert "penalty" not in valued(plan, {"weight_decay": 0.1}, RESULT)[1]
 
 
-@pytest.mark.parametrize(("zeros", "outcome"), [([1.0] * 4, "collapsed"), ([1, 1, 1, 0.99], "ok")])
+@pytest.mark.parametrize(
+    ("zeros", "kept", "outcome"),
+    [
+        ([1.0] * 4, [1.0] * 4, "collapsed"),
+        ([1, 1, 1, 0.99], [1.0] * 4, "ok"),
+        ([0.0] * 4, [9e-4] * 4, "collapsed"),
+        ([0.0] * 4, [9e-4, 9e-4, 9e-4, 1.1e-3], "ok"),
+        ([1, 0, 0, 0], [1.0, 9e-4, 9e-4, 9e-4], "collapsed"),
+    ],
+)
 def test_a_trial_has_collapsed_where_all_its_replicates_have(
-    tmp_path: Path, zeros: list[float], outcome: str
+    tmp_path: Path, zeros: list[float], kept: list[float], outcome: str
 ) -> None:
-    result = replace(RESULT, sparsity=np.array(zeros))
+    result = replace(RESULT, sparsity=np.array(zeros), kept=np.array(kept))
     assert valued(outline(tmp_path), {"alpha": 1.0}, result)[1]["outcome"] == outcome
