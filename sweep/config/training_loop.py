@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,18 @@ from sweep.config.attached import TWINS, Attached
 from sweep.config.export import read_config, read_params
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
+from sweep.spec.sections import PenaltySpec
 from sweep.spec.stored import upgraded
 from sweep.spec.study import StudySpec
-from sweep.training.layout import is_weight
+from sweep.training.weights import weight_names
 
 
 @dataclass(frozen=True)
 class Config:
     """A chosen penalty, ready to use on any model.
 
-    Which tensors are weights is decided on the model at hand, by the study's rule: two
-    dimensions or more, no bias, no norm layer, not matched by `penalty.exempt`, not frozen.
+    Which tensors are weights is decided on the model at hand, by the study's own rule: see
+    `sweep.training.weights`. Frozen ones are not penalised.
 
     Attributes:
         spec: the study.
@@ -105,9 +105,9 @@ class Config:
                 the penalty is attached to already. A step raises it too, for what a group
                 brings that came later.
         """
-        ratio, exempt = self.l1_ratio, self.spec.penalty.exempt
+        ratio, penalty = self.l1_ratio, self.spec.penalty
         attached = Attached(
-            lambda: all_weights(model, exempt), model.parameters, self.alpha, ratio
+            lambda: all_weights(model, penalty), model.parameters, self.alpha, ratio
         )
         return attached.join(optimizer)
 
@@ -126,7 +126,7 @@ class Config:
         return made
 
     def _split(self, model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        chosen = all_weights(model, self.spec.penalty.exempt)
+        chosen = all_weights(model, self.spec.penalty)
         weights = [p for p in chosen if p.requires_grad]
         if not weights:
             raise UsageError(
@@ -154,7 +154,11 @@ def load_config(path: str | Path) -> Config:
     return Config(spec, read_params(config, spec, Path(path)), Path(path))
 
 
-def all_weights(model: nn.Module, exempt: Sequence[str]) -> list[nn.Parameter]:
-    """List the tensors of a model that are penalised while they are trained."""
-    named = model.named_parameters()
-    return [parameter for name, parameter in named if is_weight(model, name, exempt)]
+def all_weights(model: nn.Module, penalty: PenaltySpec) -> list[nn.Parameter]:
+    """List the tensors of a model that are penalised while they are trained.
+
+    Raises:
+        UsageError: a pattern of the study's matches none of the model's tensors.
+    """
+    names = weight_names(model, penalty.exempt, penalty.include)
+    return [model.get_parameter(name) for name in names]

@@ -96,12 +96,8 @@ def make_plan(spec: StudySpec) -> Plan:
     factory = make_factory(spec, problem)
     first_rows = problem.X[problem.train[0, :4]].to(device)
     check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
-    layout = Layout.of(build(factory, 0), spec.penalty.exempt)
-    if not layout.n_weights:
-        raise UsageError(
-            f"penalty.exempt: must leave a tensor to penalise, got {list(spec.penalty.exempt)},"
-            f" which spares all of {', '.join(layout.exempt)}. Remove a pattern"
-        )
+    layout = Layout.of(build(factory, 0), spec.penalty.exempt, spec.penalty.include)
+    _check_weights(layout, spec)
     units = sum(place.shape[0] for place in layout.places if len(place.shape) > 1)
     each = lane_bytes(spec, problem, layout.size, units)
     check_lanes(spec, each, device)
@@ -113,6 +109,18 @@ def make_plan(spec: StudySpec) -> Plan:
         _about(problem, factory, layout, device) | _null_model(spec, dataset, problem),
         dataset, problem.to(device, torch.float32), factory, recipe, layout, each,
     )  # fmt: skip
+
+
+def _check_weights(layout: Layout, spec: StudySpec) -> None:
+    if layout.n_weights:
+        return
+    exempt, names = [*spec.penalty.exempt], ", ".join(layout.exempt)
+    if exempt:
+        got, hint = f"{exempt}, which spares all of {names}", "Remove a pattern"
+    else:
+        got = f"none of two dimensions or more among {names}"
+        hint = "Name some in penalty.include"
+    raise UsageError(f"penalty.exempt: must leave a tensor to penalise, got {got}. {hint}")
 
 
 def _null_model(spec: StudySpec, dataset: Dataset, problem: Problem) -> dict[str, Any]:
@@ -189,6 +197,7 @@ def _recipe(spec: StudySpec, device: torch.device) -> Recipe:
         schedule=training.schedule,
         seed=spec.seed,
         exempt=spec.penalty.exempt,
+        include=spec.penalty.include,
         fused=training.fused,
         compile=training.compile,
         cuda_graph=training.cuda_graph,

@@ -112,6 +112,9 @@ def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
         changes.append("the data are other rows")
     if attrs.get(PROBLEM, {}).get("model_hash") != plan.about["model_hash"]:
         changes.append("the model's file has other content")
+    before, now = (about.get("penalised") for about in (attrs.get(PROBLEM, {}), plan.about))
+    if not changes and before and set(before) != set(now or ()):
+        changes.append(f"penalised were {', '.join(before)}, are {', '.join(now or ())}")
     if changes:
         raise UsageError(
             f"study_name: the study {plan.spec.study_name} exists with another spec: "

@@ -246,8 +246,12 @@ class PenaltySpec(Section):
     )
     exempt: tuple[str, ...] = Field(
         (),
-        description="Shell patterns of the names of tensors that are not penalised. Biases and"
-        " norm layers never are.",
+        description="Shell patterns of the names of tensors that are not penalised. Biases,"
+        " torch's norm layers, and scales and shifts are not, unless `include` names them.",
+    )
+    include: tuple[str, ...] = Field(
+        (),
+        description="Shell patterns of the names of tensors that are penalised whatever they are.",
     )
 
     @model_validator(mode="after")

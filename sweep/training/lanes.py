@@ -60,6 +60,7 @@ class Recipe:
     schedule: Literal["constant", "cosine"] = "constant"
     seed: int = 0
     exempt: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
     fused: bool = True
     compile: bool = False
     cuda_graph: bool = False
@@ -77,7 +78,7 @@ class Lanes:
         check_alike(modules)
         self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
         transposed = TRANSPOSED if self._mlp else ()
-        self.layout = Layout.of(modules[0], recipe.exempt, transposed)
+        self.layout = Layout.of(modules[0], recipe.exempt, recipe.include, transposed=transposed)
         self._stacked = Stacked(modules[0], fused=recipe.fused)
         self._dropouts = [
             f"{name}.key" if name else "key"
@@ -285,7 +286,7 @@ class Lanes:
         for first in sorted(firsts):
             lanes = slice(first * places, (first + n_at_once) * places)
             weights = torch.cat([part[lanes] for part in self._params.weights], 1)
-            inputs = self._tensors[self.layout.penalised[0]][lanes].flatten(2)
+            inputs = self.layout.first_layer(self._tensors)[lanes]
             networks = {name: held[lanes] for name, held in self._networks.items()}
             measures = self._evaluation.measures(
                 networks, weights, inputs, self._columns["l1_ratio"][lanes], replicates

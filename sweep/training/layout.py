@@ -16,7 +16,6 @@ or the result, of one batched product.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +23,8 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+
+from sweep.training.weights import weight_names
 
 Tensors = dict[str, Tensor]  # by name
 
@@ -98,11 +99,20 @@ class Layout:
 
     @classmethod
     def of(
-        cls, module: nn.Module, exempt: Sequence[str] = (), transposed: Sequence[str] = ()
+        cls,
+        module: nn.Module,
+        exempt: Sequence[str] = (),
+        include: Sequence[str] = (),
+        *,
+        transposed: Sequence[str] = (),
     ) -> Layout:
-        """Lay out the trainable parameters of `module`, some matrices as their transposes."""
+        """Lay out the trainable parameters of `module`, some matrices as their transposes.
+
+        Raises:
+            UsageError: see `weight_names`.
+        """
         named = [(n, p.shape) for n, p in module.named_parameters() if p.requires_grad]
-        weights = {name for name, _ in named if is_weight(module, name, exempt)}
+        weights = set(weight_names(module, exempt, include))
         named.sort(key=lambda item: item[0] not in weights)
         return cls(
             tuple(Place(name, shape, name in weights, name in transposed) for name, shape in named)
@@ -139,20 +149,16 @@ class Layout:
         pairs = zip(self.places, flat.parts, strict=True)
         return {place.name: place.view(part) for place, part in pairs}
 
+    def first_layer(self, tensors: Tensors) -> Tensor:
+        """View the first penalised matrix of lanes as (L, units, inputs).
+
+        Where only vectors are penalised it is the first of them: each unit has one input.
+        """
+        matrices = [p.name for p in self.places if p.penalised and len(p.shape) > 1]
+        first = tensors[(matrices or self.penalised)[0]]
+        return first.flatten(2) if matrices else first.reshape(len(first), -1, 1)
+
     def row(self, module: nn.Module) -> Tensor:
         """Read the parameters of one module as a row (P,)."""
         parameters = dict(module.named_parameters())
         return torch.cat([place.entries(parameters[place.name].detach()) for place in self.places])
-
-
-def is_weight(module: nn.Module, name: str, exempt: Sequence[str] = ()) -> bool:
-    """Tell whether a parameter is a penalised weight.
-
-    Weights have two dimensions or more and are no bias, no part of a norm layer and
-    not matched by `exempt`. Ask before stacking: a stacked bias has two dimensions.
-    """
-    parent, _, leaf = name.rpartition(".")
-    owner = type(module.get_submodule(parent)).__name__
-    spared = leaf.endswith("bias") or "Norm" in owner
-    spared = spared or any(fnmatch.fnmatch(name, pattern) for pattern in exempt)
-    return module.get_parameter(name).ndim >= 2 and not spared

@@ -299,6 +299,16 @@ def test_other_data_under_a_name_are_refused(folder: Path, command: Command) -> 
     assert "--fresh" in ended.err
 
 
+def test_a_study_that_penalised_other_tensors_is_refused(tiny: Path, command: Command) -> None:
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{tiny}/tiny.db")
+    about = study.user_attrs["problem"]
+    study.set_user_attr("problem", about | {"penalised": about["penalised"][:1]})
+    ended = command("run", "tiny.yaml")
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    line = "penalised were layers.0.weight, are layers.0.weight, layers.1.weight"
+    assert line in ended.err
+
+
 def test_a_study_of_another_program_is_not_touched(folder: Path, command: Command) -> None:
     optuna.create_study(study_name="bad", storage="sqlite:///bad.db").enqueue_trial({"x": 1})
     ended = command("run", "study.yaml")

@@ -21,6 +21,7 @@ import sweep
 from sweep.config.training_loop import Config
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
+from sweep.training.layout import Layout
 from tests.support.own_loop import (
     ALPHA,
     TRAININGS,
@@ -147,6 +148,64 @@ def test_exempt_patterns_hold_on_the_users_model() -> None:
     assert [p.shape for p in cfg.param_groups(model)[0]["params"]] == [(6, 5)]
     expected = ALPHA * model.get_parameter("0.weight").square().sum()
     assert torch.equal(cfg.penalty(model), expected)
+
+
+class NormalizedLinear(nn.Linear):
+    pass
+
+
+def many_kinds() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv1d(1, 1, 1), NormalizedLinear(5, 4), nn.LayerNorm([1, 4]), nn.Linear(4, 3)
+    )
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ({}, "0.weight 1.weight 3.weight"),
+        ({"exempt": ["0.*"], "include": ["2.weight", "3.*"]},
+         "1.weight 2.weight 3.bias 3.weight"),
+    ],
+)  # fmt: skip
+def test_a_study_its_config_and_all_ways_in_penalise_the_same_tensors(
+    patterns: dict[str, Any], expected: str, norm: str
+) -> None:
+    tree = {"study_name": "x", "penalty": {"norm": norm, **patterns}}
+    cfg = Config(parse_spec(tree, "x", Path(".")), {"alpha": 0.5})
+    penalty, model = cfg.spec.penalty, many_kinds()
+    names = {id(p): name for name, p in model.named_parameters()}
+    ways = {"study": [*Layout.of(model, penalty.exempt, penalty.include).penalised]}
+    gradients = torch.autograd.grad(
+        cfg.penalty(model), [*model.parameters()], materialize_grads=True
+    )
+    ways["penalty"] = [
+        name for name, g in zip(names.values(), gradients, strict=True) if g.count_nonzero()
+    ]
+    if norm == "l2":
+        ways["groups"] = [names[id(p)] for p in cfg.param_groups(model)[0]["params"]]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    cfg.attach(optimizer, model)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    optimizer.step()
+    ways["attach"] = [n for n, p in model.named_parameters() if not torch.equal(p, before[n])]
+    for way, found in ways.items():
+        assert sorted(found) == expected.split(), way
+
+
+def test_patterns_that_match_nothing_in_the_users_model_are_refused() -> None:
+    tree = {"study_name": "x", "penalty": {"exempt": ["layers.3.*"]}}
+    cfg, model = Config(parse_spec(tree, "x", Path(".")), {"alpha": ALPHA}), network()
+    line = r"^penalty\.exempt: must match a tensor of the network, got 'layers\.3\.\*'\. "
+    for use in (cfg.param_groups, cfg.penalty, cfg.optimizer):
+        with pytest.raises(UsageError, match=line):
+            use(model)
+    with pytest.raises(UsageError, match=line):
+        cfg.attach(torch.optim.SGD(model.parameters(), lr=0.1), model)
 
 
 # --- l1 and elastic

@@ -69,6 +69,28 @@ def test_penalising_nothing_is_refused(tmp_path: Path) -> None:
         make_plan(tiny(tmp_path, penalty__exempt=["*"]))
 
 
+def test_a_network_without_a_matrix_asks_for_include(tmp_path: Path) -> None:
+    code = "import torch\n\nclass make(torch.nn.Module):\n"
+    code += "    def __init__(self, n, c):\n        super().__init__()\n"
+    code += "        self.w = torch.nn.Parameter(torch.ones(n))\n"
+    code += "    def forward(self, x):\n        return (x * self.w)[:, :10]\n"
+    (tmp_path / "own.py").write_text(code)
+    own = {"source": "python:own:make"}
+    with pytest.raises(UsageError, match=r"got none of two .* among w\. Name some in penalty\.in"):
+        make_plan(tiny(tmp_path, model=own))
+    plan = make_plan(tiny(tmp_path, model=own, penalty__include=["w"]))
+    assert plan.layout.penalised == ("w",)
+
+
+@pytest.mark.parametrize("key", ["exempt", "include"])
+def test_a_pattern_that_matches_nothing_is_refused(tmp_path: Path, key: str) -> None:
+    line = (
+        rf"^penalty\.{key}: must match .* got 'layer\.0\.weight'\. Did you mean layers\.0\.weight"
+    )
+    with pytest.raises(UsageError, match=line):
+        make_plan(tiny(tmp_path, **{f"penalty__{key}": ["layer.0.weight"]}))
+
+
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     missing = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(UsageError, match=rf"device: must be there, got {missing}"):

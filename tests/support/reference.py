@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from sweep.data.problem import Problem
 from sweep.spec.seeds import derive
-from sweep.training.layout import is_weight
 from sweep.training.modules import CounterDropout, Factory, build, dropout_key
+from sweep.training.weights import weight_names
 
 Name = Literal["sgd", "adam", "adamw"]
 
@@ -45,6 +45,7 @@ class Loop:
     eps: float = 1e-8
     seed: int = 0
     exempt: Sequence[str] = ()
+    include: Sequence[str] = ()
 
 
 @dataclass
@@ -60,8 +61,9 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
     fold, seed_index = problem.replicates[replicate]
     module = build(factory, derive(loop.seed, "weights", fold, seed_index)).to(problem.X.dtype)
     named = {n: p for n, p in module.named_parameters() if p.requires_grad}
-    weights = [p for n, p in named.items() if is_weight(module, n, loop.exempt)]
-    others = [p for n, p in named.items() if not is_weight(module, n, loop.exempt)]
+    chosen = set(weight_names(module, loop.exempt, loop.include))
+    weights = [p for n, p in named.items() if n in chosen]
+    others = [p for n, p in named.items() if n not in chosen]
     optimizer = _optimizer(loop, weights, others)
     scheduler = None
     if loop.schedule == "cosine":

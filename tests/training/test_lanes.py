@@ -142,10 +142,11 @@ def make_case(
     batch_size: int | None = BATCH,
     fused: bool = True,
     exempt: tuple[str, ...] = (),
+    include: tuple[str, ...] = (),
 ) -> Case:
     problem = made_up() if problem is None else problem
     ours, theirs = optimizers(optimizer, norm)
-    recipe = Recipe(ours, EPOCHS, batch_size, schedule, seed=7, exempt=exempt, fused=fused)
+    recipe = Recipe(ours, EPOCHS, batch_size, schedule, 7, exempt, include, fused=fused)
     loop = Loop(
         lr=0.0,
         penalty=Penalty(0, 0),
@@ -154,6 +155,7 @@ def make_case(
         schedule=schedule,
         seed=7,
         exempt=exempt,
+        include=include,
         **theirs,
     )
     return Case(problem, factory or mlp(problem), recipe, loop)
@@ -359,6 +361,20 @@ def test_exempt_tensors_are_spared_as_in_a_parameter_group_of_their_own() -> Non
     spared, penalised = (make_case("sgd", "elastic", exempt=e) for e in (("layers.0.*",), ()))
     assert spared.gap(trials) < 1e-9
     assert difference(spared.fused(trials)[1][0], penalised.fused(trials)[1][0]) > 1e-3
+
+
+@pytest.mark.parametrize("patterns", [("layers.0.bias",), ("*",)])
+@pytest.mark.parametrize("net", ["mlp", "own"])
+def test_included_tensors_are_penalised_whatever_they_are(
+    patterns: tuple[str, ...], net: str
+) -> None:
+    problem, trials = made_up(), side_by_side(settings("sgd", "elastic"))
+    own = None if net == "mlp" else (lambda: nn.Sequential(mlp(problem)()))
+    include = patterns if net == "mlp" else tuple(f"*{pattern}" for pattern in patterns)
+    case = make_case("sgd", "elastic", problem=problem, factory=own, include=include)
+    assert case.gap(trials) < 1e-9
+    usual = make_case("sgd", "elastic", problem=problem, factory=own)
+    assert difference(case.fused(trials)[1][0], usual.fused(trials)[1][0]) > 1e-4
 
 
 @pytest.mark.parametrize("name", ["mlp", "recurrent", *NETWORKS])

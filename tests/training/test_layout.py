@@ -1,12 +1,11 @@
-"""What is a weight, and how the tensors of a network lie in a lane."""
+"""How the tensors of a network lie in a lane."""
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 
-from sweep.training.layout import Flat, Layout, is_weight
+from sweep.training.layout import Flat, Layout
 from tests.support.networks import Tied
 from tests.support.problems import generator
 
@@ -23,53 +22,6 @@ def mixed() -> nn.Module:
             "rms": nn.RMSNorm([2, 3]),
         }
     )
-
-
-# --- what is a weight
-
-
-@pytest.mark.parametrize(
-    ("name", "weight"),
-    [
-        ("linear.weight", True),
-        ("linear.bias", False),
-        ("conv.weight", True),
-        ("conv.bias", False),
-        ("embedding.weight", True),
-        ("layer.weight", False),
-        ("layer.bias", False),
-        ("batch.weight", False),
-        ("batch.bias", False),
-        ("group.weight", False),
-        ("rms.weight", False),
-    ],
-)
-def test_weights_are_penalised_and_biases_and_norms_are_not(name: str, weight: bool) -> None:
-    assert is_weight(mixed(), name) is weight
-
-
-@pytest.mark.parametrize(
-    ("pattern", "spared"),
-    [
-        ("linear.weight", {"linear.weight"}),
-        ("conv.*", {"conv.weight"}),
-        ("*.weight", {"linear.weight", "conv.weight", "embedding.weight"}),
-        ("weight", set()),
-    ],
-)
-def test_patterns_exempt_weights_by_their_full_name(pattern: str, spared: set[str]) -> None:
-    module = mixed()
-    weights = {name for name, _ in module.named_parameters() if is_weight(module, name)}
-    left = {name for name in weights if is_weight(module, name, [pattern])}
-    assert weights - left == spared
-
-
-def test_a_bias_of_two_dimensions_is_still_a_bias() -> None:
-    module = nn.Module()
-    module.bias = nn.Parameter(torch.zeros(2, 2))
-    module.matrix = nn.Parameter(torch.zeros(2, 2))
-    assert not is_weight(module, "bias")
-    assert is_weight(module, "matrix")
 
 
 # --- the layout
@@ -133,6 +85,21 @@ def test_frozen_parameters_have_no_place_in_a_lane() -> None:
 
 def test_tied_weights_have_one_place_in_a_lane() -> None:
     assert "second.weight" not in {place.name for place in Layout.of(Tied()).places}
+
+
+def test_the_first_layer_is_the_first_penalised_matrix_or_else_a_vector_of_units() -> None:
+    module = mixed()
+    for patterns, name, shape in (
+        ([], "linear.weight", (2, 4, 3)),
+        (["linear.bias"], "linear.weight", (2, 4, 3)),
+    ):
+        layout = Layout.of(module, include=patterns)
+        tensors = layout.views(layout.flat(layout.row(module).expand(2, -1)))
+        found = layout.first_layer(tensors)
+        assert found.shape == shape and torch.equal(found[1], module.get_parameter(name))
+    layout = Layout.of(module, exempt=("*.weight",), include=("linear.bias",))
+    tensors = layout.views(layout.flat(layout.row(module).expand(2, -1)))
+    assert layout.first_layer(tensors).shape == (2, 4, 1)
 
 
 # --- the memory of all lanes
