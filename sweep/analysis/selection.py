@@ -29,6 +29,7 @@ from sweep.spec.attributes import (
     OUTCOME,
     PROBLEM,
     SPEC,
+    UNSCORED,
     WIDENINGS,
 )
 from sweep.spec.stored import stored_spec
@@ -88,6 +89,7 @@ class Finished:
     confirmed: tuple[Point, ...] = ()  # choices and control, trained again on fresh folds
     constants: tuple[Point, ...] = ()  # predicting a constant: on the search's, on fresh folds
     n_val_rows: int | None = None  # rows that the folds validate on, together
+    unscored_folds: tuple[int, ...] = ()  # whose validation rows all have the same target
 
     @classmethod
     def read(cls, study: optuna.Study) -> Finished:
@@ -127,6 +129,7 @@ class Finished:
             _confirmed(attrs.get(CONFIRMATION, {}), strength),
             _constants(attrs.get(PROBLEM, {}), spec),
             attrs.get(PROBLEM, {}).get("n_val_rows"),
+            tuple(attrs.get(PROBLEM, {}).get(UNSCORED, ())),
         )
 
     @property

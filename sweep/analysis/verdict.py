@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sweep.analysis.selection import Finished, Gain
 from sweep.errors import UsageError
 from sweep.search.point import Point
 from sweep.spec.attributes import COLLAPSED, OUTCOME, SPARSITY
+from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 
 
@@ -18,7 +21,8 @@ def verdict(finished: Finished) -> str:
         f"{name} = {best.at:.3g} is best{_others(best, name)}: "
         f"{metric} {plus_minus(best.value, best.value_se)}; {_help(finished, best)}."
     )
-    return text + _constant(finished, best) + _alike(finished, best) + _wide_enough(finished, best)
+    parts = _constant, _alike, _wide_enough, _unscored
+    return text + "".join(part(finished, best) for part in parts)
 
 
 def _constant(finished: Finished, best: Point) -> str:
@@ -34,6 +38,24 @@ def _constant(finished: Finished, best: Point) -> str:
         return gone
     level = finished.constants[-1].value
     return f"{gone} It is not shown to be better than predicting {what} ({level:.4f})."
+
+
+def _unscored(finished: Finished, best: Point) -> str:
+    unscored = without_score(finished.spec, finished.unscored_folds)
+    return f" {unscored}." if unscored else ""
+
+
+def without_score(spec: StudySpec, folds: Sequence[int]) -> str:
+    """Say that folds have no score since their validation targets are all the same, if any."""
+    if not folds:
+        return ""
+    words, n_folds = spec.task.score.words, spec.replicates.n_folds
+    if len(folds) == n_folds:
+        return f"There is no {words}: no fold's validation rows differ in their target"
+    return (
+        f"The {words} leaves out {len(folds)} of {n_folds} folds, where the targets of all"
+        " validation rows are the same"
+    )
 
 
 def _others(choice: Point, strength: str) -> str:

@@ -238,8 +238,11 @@ def print_plan(tree: dict[str, Any], plan: Plan) -> None:
 
 def plan_rows(plan: Plan) -> list[tuple[str, str]]:
     """Return the plan as names and texts."""
+    from sweep.analysis.verdict import without_score
     from sweep.engines.hire import who_trains
+    from sweep.spec.attributes import UNSCORED
 
+    unscored = without_score(plan.spec, plan.about.get(UNSCORED, ()))
     spec, problem = plan.spec, plan.problem
     slots = max(1, plan.width // spec.n_replicates)
     rounds = -(-spec.n_replicates // min(plan.width, spec.n_replicates))
@@ -254,6 +257,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
                  f" {len(plan.dataset.y_test)} test"),
         ("replicates", f"{spec.n_replicates} ({spec.replicates.n_folds} folds"
                        f" x {spec.replicates.n_seeds} seeds)"),
+        *([("note", unscored)] if unscored else []),
         ("lanes", f"{plan.width} ({slots} trials at once, in {rounds} round(s))"),
         ("trained by", who_trains(plan)),
         ("memory", f"about {memory:.0f} MiB on {problem.X.device}"),

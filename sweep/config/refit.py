@@ -219,6 +219,9 @@ def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Ite
                 f"{lost} of {N_SEEDS} seeds diverged with {name} = {row.params[name]:.3g} and are"
                 " left out"
             )
+    score = spec.task.score
+    if score.name not in chosen.values:
+        yield f"the test rows all have the same target: there is no {score.words}"
     if config["provenance"].get("spec_hash") not in hashes(config["spec"]):
         yield (
             "the hash of the spec inside the config is not that of the search: if data or splits"

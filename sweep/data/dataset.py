@@ -44,6 +44,7 @@ class Dataset:
         task: what is predicted, as in the study file.
         classes: names of the classes by index, () where targets are numbers.
         content_hash: 16 hex digits of a hash of all the rows, search and test.
+        group_names: of the groups by number, as the source writes them; () without groups.
     """
 
     X: Features
@@ -54,6 +55,7 @@ class Dataset:
     task: str
     classes: tuple[str, ...]
     content_hash: str
+    group_names: tuple[str, ...] = ()
 
 
 def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
@@ -84,7 +86,9 @@ def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
             f"data.test_fraction: must leave rows of every class, got {data.test_fraction:g}, "
             f"which leaves none of {rows.classes[lost[0]]!r} ({data.source}). Lower it"
         )
-    return Dataset(X, y, groups, X_test, y_test, data.task, rows.classes, content_hash)
+    return Dataset(
+        X, y, groups, X_test, y_test, data.task, rows.classes, content_hash, rows.group_names
+    )
 
 
 def noisy_labels(dataset: Dataset, share: float, study_seed: int) -> np.ndarray:
@@ -118,6 +122,7 @@ class Rows:
         X_test: (T, *features) of X's kind, or None; rows that the source itself holds out.
         y_test: (T,) of y's kind, or None.
         classes: names of the classes by index; () where targets are numbers.
+        group_names: of the groups by number; () without groups.
     """
 
     X: Features
@@ -126,6 +131,7 @@ class Rows:
     X_test: Features | None
     y_test: np.ndarray | None
     classes: tuple[str, ...]
+    group_names: tuple[str, ...]
 
 
 def read_rows(data: DataSpec, folder: Path) -> Rows:
@@ -153,9 +159,9 @@ def _read(data: DataSpec, folder: Path) -> Rows:
     X, y = as_features(raw["X"], "X", where), as_column(raw["y"], "y", where)
     _same_length("X and y", X, y.values, where)
     encode, classes = coding(y, data.task, raw.get("names"), where)
-    groups = _groups(raw.get("groups"), X, where)
+    groups, group_names = _groups(raw.get("groups"), X, where)
     X_test, y_test = _test_rows(raw, X, encode, where)
-    return Rows(X, encode(y), groups, X_test, y_test, classes)
+    return Rows(X, encode(y), groups, X_test, y_test, classes, group_names)
 
 
 def _content_hash(rows: Rows) -> str:
@@ -172,9 +178,10 @@ def _content_hash(rows: Rows) -> str:
     return digest.hexdigest()[:16]
 
 
-def _groups(values: Any, X: Features, where: str) -> np.ndarray | None:
+def _groups(values: Any, X: Features, where: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Number the groups, and name them by number."""
     if values is None:
-        return None
+        return None, ()
     import pandas as pd
 
     groups = as_column(values, "groups", where).values
@@ -183,7 +190,7 @@ def _groups(values: Any, X: Features, where: str) -> np.ndarray | None:
     if len(different) < 2:
         got = f"only {groups.tolist()[0]!r}"
         refuse("groups must be 2 or more", got, where, "Add rows of another")
-    return numbers.astype(np.int64)
+    return numbers.astype(np.int64), tuple(map(str, different))
 
 
 def _test_rows(

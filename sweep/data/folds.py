@@ -20,12 +20,22 @@ def strata(y: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
     return y if classes else np.zeros(len(y), dtype=np.int64)
 
 
-def draw_rows(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Draw n rows (n,), in order, each class within one row of its share."""
+def draw_rows(labels: np.ndarray, n: int, seed: int, *, every_class: bool = False) -> np.ndarray:
+    """Draw n rows (n,), in order, each class within one row of its share.
+
+    Args:
+        labels: (N,) classes of the rows drawn from.
+        n: rows to draw.
+        seed: of the draw.
+        every_class: whether a class whose share is less than a row gets one all the same, from
+            the class with the most; n is then at least the number of classes.
+    """
     generator, counts = np.random.default_rng(seed), np.bincount(labels)
     quotas, remainders = np.divmod(counts * n, len(labels))
     largest = np.lexsort((generator.random(len(counts)), -remainders))
     quotas[largest[: n - quotas.sum()]] += 1
+    if every_class:
+        _give_each_a_row(quotas, counts)
     shuffled = generator.permutation(len(labels))
     drawn = [shuffled[labels[shuffled] == c][:quota] for c, quota in enumerate(quotas)]
     return np.sort(np.concatenate(drawn))
@@ -72,6 +82,13 @@ def draw_group_folds(
     vals = split(StratifiedGroupKFold if stratified else GroupKFold)
     # With as many folds as groups a fold may stay empty: scikit-learn issue #34828.
     return vals if all(map(len, vals)) else split(GroupKFold)
+
+
+def _give_each_a_row(quotas: np.ndarray, counts: np.ndarray) -> None:
+    """Move a row to each class that has rows and would be left out; in place."""
+    for label in np.flatnonzero((quotas == 0) & (counts > 0)):
+        quotas[quotas.argmax()] -= 1
+        quotas[label] = 1
 
 
 def _draw_groups(labels: np.ndarray, groups: np.ndarray, fraction: float, seed: int) -> list[int]:

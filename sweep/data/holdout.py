@@ -39,7 +39,8 @@ def training_rows(spec: StudySpec, dataset: Dataset, n_seeds: int) -> list[np.nd
     if n is None:
         return [np.arange(N)]
     labels, seed = strata(dataset.y, dataset.classes), refit_seed(spec.seed)
-    return [draw_rows(labels, n, derive(seed, "rows", 0, s)) for s in range(n_seeds)]
+    seeds = (derive(seed, "rows", 0, s) for s in range(n_seeds))
+    return [draw_rows(labels, n, one, every_class=True) for one in seeds]
 
 
 def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Problem:

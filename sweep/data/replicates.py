@@ -12,9 +12,12 @@ import numpy as np
 
 from sweep.data.dataset import Dataset
 from sweep.data.folds import draw_folds, draw_group_folds, draw_rows, draw_share, strata
+from sweep.data.lopsided import what_is_wrong
 from sweep.errors import UsageError
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
+
+DRAWS = 20  # of whole groups, until each fold leaves every class and enough rows to train on
 
 Split = tuple[np.ndarray, np.ndarray]  # training rows (n,), validation rows (m,)
 
@@ -40,17 +43,20 @@ def split_rows(
     labels = strata(dataset.y, dataset.classes)
     _check_folds(spec, dataset, labels)
     seed = partition_seed(spec.seed, partition)
-    vals = _validation_rows(spec, dataset, labels, derive(seed, "folds"))
+    vals = _validation_rows(spec, dataset, labels, seed)
     pools = [np.setdiff1d(np.arange(len(labels)), val) for val in vals]
     most = min(map(len, pools))  # groups may leave another partition with fewer
-    n = min(spec.data.train_rows or most, most) if partition else _n_train(spec, most)
+    n = min(spec.data.train_rows or most, most) if partition else _n_train(spec, dataset, most)
     replicates = tuple(
         (fold, index) for fold in range(len(vals)) for index in range(spec.replicates.n_seeds)
     )
     trains = [
-        pools[fold][draw_rows(labels[pools[fold]], n, derive(seed, "rows", fold, index))]
+        pools[fold][
+            draw_rows(labels[pools[fold]], n, derive(seed, "rows", fold, index), every_class=True)
+        ]
         for fold, index in replicates
     ]
+    _check_targets(spec, dataset, trains)
     return replicates, [
         (train, vals[fold]) for train, (fold, _) in zip(trains, replicates, strict=True)
     ]
@@ -61,14 +67,32 @@ def partition_seed(study_seed: int, partition: int) -> int:
     return derive(study_seed, "partition", partition) if partition else study_seed
 
 
-def _n_train(spec: StudySpec, most: int) -> int:
-    n = spec.data.train_rows or most
+def _n_train(spec: StudySpec, dataset: Dataset, most: int) -> int:
+    n, classes = spec.data.train_rows or most, len(dataset.classes)
     if n > most:
         raise UsageError(
             f"data.train_rows: must be at most {most}, what the smallest replicate has to train "
             f"on, got {n} ({spec.data.source}). Lower it"
         )
+    if n < classes:
+        raise UsageError(
+            f"data.train_rows: must be at least {classes}, one row of each class, got {n} "
+            f"({spec.data.source}). Raise it"
+        )
     return n
+
+
+def _check_targets(spec: StudySpec, dataset: Dataset, trains: list[np.ndarray]) -> None:
+    """Refuse numbers that are all the same where a replicate trains: there is nothing to learn."""
+    for train in () if dataset.classes else trains:
+        y = dataset.y[train]
+        if (y == y[0]).all():
+            drawn = spec.data.train_rows is not None
+            hint = "Raise data.train_rows" if drawn else "Add rows with other targets"
+            raise UsageError(
+                f"data.target: must vary among the rows that each replicate trains on, got "
+                f"{y[0]:g} in all {len(y)} of one ({spec.data.source}). {hint}"
+            )
 
 
 def _check_folds(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> None:
@@ -88,6 +112,22 @@ def _check_folds(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> None:
 
 
 def _validation_rows(
+    spec: StudySpec, dataset: Dataset, labels: np.ndarray, seed: int
+) -> list[np.ndarray]:
+    """Draw the validation rows of each fold; whole groups again if chance dealt them badly."""
+    again = 0
+    while True:
+        key = (again,) if again else ()
+        vals = _draw_folds(spec, dataset, labels, derive(seed, "folds", *key))
+        wrong = what_is_wrong(spec, dataset, labels, vals)
+        if wrong is None:
+            return vals
+        again += 1
+        if dataset.groups is None or again == DRAWS:
+            raise UsageError(wrong)
+
+
+def _draw_folds(
     spec: StudySpec, dataset: Dataset, labels: np.ndarray, seed: int
 ) -> list[np.ndarray]:
     n_folds, groups = spec.replicates.n_folds, dataset.groups

@@ -20,10 +20,12 @@ from sweep.errors import UsageError
 from sweep.plan.memory import check_lanes, check_rows, lane_bytes, mlp_bytes
 from sweep.plan.range import make_range
 from sweep.plan.width import choose_width, resolve_device
+from sweep.spec.attributes import UNSCORED
 from sweep.spec.resolved import Outline
 from sweep.spec.sections import MlpSpec
 from sweep.spec.study import StudySpec
 from sweep.training.constant import constant_values
+from sweep.training.evaluation import levels
 from sweep.training.lanes import Recipe
 from sweep.training.layout import Layout
 from sweep.training.modules import MLP, Factory, build
@@ -66,7 +68,17 @@ def _about(
         "exempt": list(layout.exempt),
         "model_hash": source and hashlib.sha256(source.read_bytes()).hexdigest()[:16],
         "device": _device_name(device),
+        **_unscored(problem),
     }
+
+
+def _unscored(problem: Problem) -> dict[str, Any]:
+    """Name the folds whose trials have no score, if there are any."""
+    of_replicates = levels(problem)
+    if of_replicates is None or not of_replicates.isnan().any():
+        return {}
+    pairs = zip(problem.replicates, of_replicates.isnan().tolist(), strict=True)
+    return {UNSCORED: sorted({fold for (fold, _), unscored in pairs if unscored})}
 
 
 def _device_name(device: torch.device) -> str:

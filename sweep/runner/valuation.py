@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from sweep.search.samplers import Params
 from sweep.spec.attributes import (
     COLLAPSED,
@@ -21,7 +23,7 @@ from sweep.spec.attributes import (
 )
 from sweep.spec.resolved import Outline
 from sweep.stats import standard_error
-from sweep.training.messages import Measures
+from sweep.training.messages import Array, Measures
 
 SHRUNK = 1e-3  # squares never make a weight zero: under this share of its start it counts as that
 
@@ -35,7 +37,7 @@ def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict
         VALUE_SE: standard_error(values, spec.replicates.n_folds),
         REPLICATE_VALUES: values.tolist(),
         TRAIN_LOSS: float(result.train_loss.mean()),
-        spec.task.score.attribute: float(result.val_score.mean()),
+        **_score(spec.task.score.attribute, result.val_score),
         NORM: size,
         PENALTY: params[spec.strength] * size,
         SPARSITY: float(result.sparsity.mean()),
@@ -48,3 +50,9 @@ def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict
     if spec.strength == "weight_decay":
         del attrs[PENALTY]  # decoupled decay is no term of the loss
     return float(values.mean()), attrs
+
+
+def _score(name: str, scores: Array) -> dict[str, float]:
+    """Average a score (R,) over the replicates that have one; leave it out where none has."""
+    defined = scores[~np.isnan(scores)]
+    return {name: float(defined.mean())} if len(defined) else {}

@@ -15,6 +15,7 @@ SPEC_HASH = "spec_hash"
 FOLDER = "folder"  # the study file's
 DATA_HASH = "data_hash"
 PROBLEM = "problem"  # what a config tells of it: rows, outputs, tensors, model_hash, device
+UNSCORED = "unscored_folds"  # in `problem`: whose validation targets are all the same, if any
 ALPHA_RANGE = "alpha_range"  # [low, high], as searched at present
 ALPHA_MAX = "alpha_max"  # above it weights shrink to zero; None without a formula
 ALPHA_CAP = "alpha_cap"  # above it SGD's own step is not stable

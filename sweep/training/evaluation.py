@@ -183,7 +183,10 @@ def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
 
 
 def levels(problem: Problem) -> Tensor | None:
-    """Return what each replicate's score compares its validation loss with, (R,), if anything."""
+    """Return what each replicate's score compares its validation loss with, (R,), if anything.
+
+    NaN where there is no score: all its validation rows have the same target.
+    """
     score = LOSSES[problem.task].score
     if isinstance(score, Hits):
         return None

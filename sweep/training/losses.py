@@ -46,7 +46,8 @@ class Explained(NamedTuple):
     """A score that is 1 − loss / level.
 
     Attributes:
-        level: the loss () of the best constant for targets (n,).
+        level: the loss () of the best constant for targets (n,); NaN, and so no score, where they
+            are all the same.
     """
 
     level: Callable[[Tensor], Tensor]
@@ -127,7 +128,8 @@ def _mean(y: Tensor, n_outputs: int) -> Tensor:
 
 
 def _variance(y: Tensor) -> Tensor:
-    return y.var(correction=0)
+    # Rounding may leave a little of a variance that is 0.
+    return torch.where((y == y[0]).all(), torch.nan, y.var(correction=0))
 
 
 LOSSES: Mapping[str, Loss] = {

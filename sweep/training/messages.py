@@ -24,7 +24,7 @@ class Measures:
     """What lanes have come to, one entry a lane."""
 
     val_loss: Array
-    val_score: Array  # the task's: accuracy, R²
+    val_score: Array  # the task's: accuracy, R²; NaN where it is not defined
     train_loss: Array  # on the labels that training reads
     train_loss_clean: Array  # on the true labels
     norm: Array

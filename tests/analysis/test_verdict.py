@@ -189,3 +189,20 @@ def test_verdict_names_the_other_params_and_the_metric() -> None:
     assert said.startswith(
         "alpha = 0.01 is best (with lr 0.0123): validation error 1.0000 ± 0.5774; "
     )
+
+
+@pytest.mark.parametrize(
+    ("folds", "said"),
+    [
+        ((), ""),
+        ((1,), " The R² leaves out 1 of 3 folds, where the targets of all validation rows are the"
+         " same."),
+        ((0, 1, 2), " There is no R²: no fold's validation rows differ in their target."),
+    ],
+)  # fmt: skip
+def test_folds_without_r2_are_told(folds: tuple[int, ...], said: str) -> None:
+    finished = made({1e-2: _around(1.0)}, _around(1.0))
+    data = finished.spec.data.model_copy(update={"task": "regression", "label_noise": 0.0})
+    spec = finished.spec.model_copy(update={"data": data})
+    before = verdict(replace(finished, spec=spec))
+    assert verdict(replace(finished, spec=spec, unscored_folds=folds)) == before + said

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from sweep.data.folds import draw_folds, draw_group_folds, draw_share
+from sweep.data.folds import draw_folds, draw_group_folds, draw_rows, draw_share
 
 
 @given(
@@ -48,3 +48,25 @@ def test_no_fold_stays_empty_with_as_many_folds_as_groups(counts: list[list[int]
 def test_rows_left_over_go_to_the_classes_with_the_largest_remainders() -> None:
     y = np.repeat([0, 1, 2], [4, 5, 8])  # shares of 6 rows: 1.41, 1.76, 2.82
     assert np.bincount(y[draw_share(y, None, 6 / 17, seed=0)]).tolist() == [1, 2, 3]
+
+
+@given(
+    counts=st.lists(st.integers(1, 60), min_size=2, max_size=6),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**64),
+)
+def test_every_class_gets_a_row_and_other_draws_stay_as_they_are(
+    counts: list[int], share: float, seed: int
+) -> None:
+    labels = np.repeat(range(len(counts)), counts)
+    n = max(len(counts), round(share * len(labels)))
+    plain, drawn = draw_rows(labels, n, seed), draw_rows(labels, n, seed, every_class=True)
+    assert len(set(drawn)) == n and set(labels[drawn]) == set(labels)
+    if set(labels[plain]) == set(labels):
+        np.testing.assert_array_equal(drawn, plain)
+
+
+def test_a_class_of_less_than_half_a_row_would_be_left_out() -> None:
+    labels = np.repeat([0, 1], [98, 2])
+    assert set(labels[draw_rows(labels, 20, seed=0)]) == {0}
+    assert np.bincount(labels[draw_rows(labels, 20, seed=0, every_class=True)]).tolist() == [19, 1]

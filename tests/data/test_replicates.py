@@ -37,7 +37,7 @@ def test_splits_are_stratified_within_one_row(
     y: np.ndarray, spec: StudySpec, share: float
 ) -> None:
     most = len(split_rows(spec, numbered(y))[1][0][0])
-    rows = max(1, int(share * most))
+    rows = max(3, int(share * most))
     spec = spec.model_copy(update={"data": spec.data.model_copy(update={"train_rows": rows})})
     n_folds = spec.replicates.n_folds
     for train, val in split_rows(spec, numbered(y))[1]:
@@ -46,7 +46,9 @@ def test_splits_are_stratified_within_one_row(
         held, kept, drawn = (np.bincount(y[part], minlength=3) for part in (val, pool, train))
         wanted = (held + kept) * (1 / n_folds if n_folds > 1 else len(val) / len(y))
         assert (np.abs(held - wanted) <= 1).all()
-        assert (np.abs(drawn - kept * rows / len(pool)) <= 1).all()
+        shares = kept * rows / len(pool)
+        assert drawn.min() > 0
+        assert (np.abs(drawn - shares) <= 1).all() or shares.min() < 1
 
 
 @PROPERTY
@@ -62,9 +64,15 @@ def test_groups_are_never_split(
     groups = np.array([*range(8), *numbers])[: len(y)]
     rows = numbered(y if task == "classification" else y.astype(float), groups)
     spec = spec.model_copy(update={"data": spec.data.model_copy(update={"task": task})})
-    for train, val in split_rows(spec, rows)[1]:
+    try:
+        splits = split_rows(spec, rows)[1]
+    except UsageError as error:  # too large a group, or a class of one group
+        assert "data.groups: " in str(error) or "in whole groups" in str(error)
+        return
+    for train, val in splits:
         assert not set(groups[train]) & set(groups[val])
         assert len(val)
+        assert set(rows.y[train]) == set(rows.y) or task == "regression"
 
 
 @PROPERTY
@@ -156,6 +164,62 @@ REFUSED: dict[str, tuple[Dataset, StudySpec, str]] = {
         "data.train_rows: must be at most 30, what the smallest replicate has to train on, "
         "got 31 (sklearn:digits). Lower it",
     ),
+    "fewer_training_rows_than_classes": (
+        numbered([0, 1, 2] * 10),
+        study(train_rows=2),
+        "data.train_rows: must be at least 3, one row of each class, got 2 (sklearn:digits). "
+        "Raise it",
+    ),
+    "holdout_of_a_whole_class": (
+        numbered([0] * 38 + [1] * 2),
+        study(n_folds=1, holdout=0.9),
+        "replicates.holdout: must leave rows of every class to train on, got 0.9, which leaves "
+        "none of '1' (sklearn:digits). Lower it, or add rows of that class",
+    ),
+    "class_of_one_group": (
+        numbered([0, 1] * 20 + [2] * 4, np.array([*range(8)] * 5 + [8] * 4)),
+        study(n_folds=4),
+        "data.groups: every class must have rows in more folds than one, got class '2' in group "
+        "'8' alone (sklearn:digits). Drop or merge the class, or add groups that have it",
+    ),
+    "holdout_of_a_class_of_one_group_or_none": (
+        numbered([0] * 20 + [1] * 20, np.arange(40) // 20),
+        study(n_folds=1, holdout=0.5),
+        "data.groups: every class must have rows in more folds than one, got class '0' in group "
+        "'0' alone (sklearn:digits). Drop or merge the class, or add groups that have it",
+    ),
+    "giant_group": (
+        numbered(np.arange(357.0), np.array([0] * 353 + [1, 2, 3, 4])),
+        study(n_folds=5, task="regression"),
+        "data.groups: must leave each fold 143 rows or more to train on, half of what even folds "
+        "would, got 4, as group '0' has 353 of 357 (sklearn:digits). Split or drop that group, or "
+        "set data.train_rows",
+    ),
+    "giant_group_of_classes": (
+        numbered([0, 1] * 50, np.array([0] * 80 + [*range(1, 11)] * 2)),
+        study(n_folds=4),
+        "data.groups: must leave each fold 38 rows or more to train on, half of what even folds "
+        "would, got 16, as group '0' has 80 of 100 (sklearn:digits). Split or drop that group, or "
+        "set data.train_rows",
+    ),
+    "holdout_beside_a_giant_group": (
+        numbered(np.arange(40.0), np.array([0] * 38 + [1, 1])),
+        study(n_folds=1, task="regression"),
+        "replicates.holdout: must hold out 5 rows or more, half of what it asks for, got 2 in "
+        "whole groups, of which '0' has 38 rows (sklearn:digits). Split or drop that group",
+    ),
+    "targets_that_vary_in_one_fold": (
+        numbered([0.0] * 39 + [1.0]),
+        study(n_folds=4, task="regression"),
+        "data.target: must vary among the rows that each replicate trains on, got 0 in all 30 of "
+        "one (sklearn:digits). Add rows with other targets",
+    ),
+    "targets_that_hardly_vary": (
+        numbered([0.0] * 36 + [1.0, 2.0, 3.0, 4.0]),
+        study(n_folds=4, train_rows=2, task="regression"),
+        "data.target: must vary among the rows that each replicate trains on, got 0 in all 2 of "
+        "one (sklearn:digits). Raise data.train_rows",
+    ),
 }
 
 
@@ -165,3 +229,26 @@ def test_splits_that_the_rows_do_not_allow_are_refused_in_one_line(case: str) ->
     with pytest.raises(UsageError) as caught:
         split_rows(spec, rows)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("share", [0.01, 0.02, 0.05])
+def test_a_rare_class_is_in_the_training_rows_of_every_replicate(share: float) -> None:
+    rare = round(800 * share)
+    rows = numbered([0] * (800 - rare) + [1] * rare)
+    for partition in (0, 1):
+        splits = split_rows(study(n_folds=8, n_seeds=2, train_rows=20), rows, partition)[1]
+        assert all(set(rows.y[train]) == {0, 1} for train, _ in splits)
+
+
+def test_groups_are_dealt_again_where_a_fold_would_hold_all_of_a_class() -> None:
+    y = np.array([0, 1] * 40 + [2] * 4)
+    groups = np.array([*range(8)] * 10 + [8, 8, 9, 9])
+    for seed in range(20):  # 5 of these deal both groups of class 2 to one fold at first
+        for train, _ in split_rows(study(seed, n_folds=2), numbered(y, groups))[1]:
+            assert set(y[train]) == {0, 1, 2}
+
+
+def test_a_large_group_is_fine_where_the_rows_to_train_on_are_given() -> None:
+    rows = numbered(np.arange(100.0), np.array([0] * 80 + [*range(1, 11)] * 2))
+    splits = split_rows(study(n_folds=4, train_rows=15, task="regression"), rows)[1]
+    assert {len(train) for train, _ in splits} == {15}

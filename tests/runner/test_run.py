@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
@@ -16,10 +17,13 @@ import torch
 from optuna.trial import TrialState
 
 import sweep
+from sweep.cli.output import print_plan
 from sweep.errors import SweepError, UsageError
+from sweep.plan.plan import make_plan
 from sweep.result import StudyResult
 from sweep.runner import loop, run
 from sweep.runner.progress import Progress
+from sweep.spec.study import StudySpec
 from sweep.storage import lease
 from sweep.storage.mirror import MirroredStorage
 from sweep.training.cohort import Cohort
@@ -453,3 +457,29 @@ def test_options_of_others_are_refused_before_anything_is_written(
     with pytest.raises(UsageError, match=message):
         sweep.run(tiny(tmp_path, **overrides))
     assert not (tmp_path / "studies.db").exists()
+
+
+def with_a_constant_group(folder: Path) -> StudySpec:
+    """Make a study of four groups as folds, in one of which all targets are 5."""
+    draw = np.random.default_rng(0)
+    X, groups = draw.normal(size=(80, 3)), np.arange(80) % 4
+    y = np.where(groups == 2, 5.0, X[:, 0] + draw.normal(size=80))
+    np.savez(folder / "rows.npz", X=X, y=y, groups=groups)
+    return tiny(
+        folder, data__source="rows.npz", data__task="regression", data__label_noise=0.0,
+        data__train_rows=None, data__test_fraction=0.0, search__n_trials=4,
+    )  # fmt: skip
+
+
+def test_a_fold_whose_targets_are_constant_says_so_and_has_no_r2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = with_a_constant_group(tmp_path)
+    result = sweep.run(spec)
+    said = "R² leaves out 1 of 4 folds, where the targets of all validation rows are the same"
+    assert said in result.verdict
+    assert len(result.study.user_attrs["problem"]["unscored_folds"]) == 1
+    assert all(-10 < r2 < 1 for r2 in result.trials["val_r2"])
+    assert -10 < result.study.user_attrs["baseline"]["val_r2"] < 1
+    print_plan({}, make_plan(spec))
+    assert said in capsys.readouterr().out

@@ -83,3 +83,14 @@ def test_a_trial_has_collapsed_where_all_its_replicates_have(
 ) -> None:
     result = replace(RESULT, sparsity=np.array(zeros), kept=np.array(kept))
     assert valued(outline(tmp_path), {"alpha": 1.0}, result)[1]["outcome"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("scores", "mean"), [([math.nan, 0.5, 0.25, math.nan], 0.375), ([math.nan] * 4, None)]
+)
+def test_r2_leaves_out_replicates_whose_targets_are_all_the_same(
+    tmp_path: Path, scores: list[float], mean: float | None
+) -> None:
+    plan = outline(tmp_path, data__task="regression", data__label_noise=0.0)
+    _, attrs = valued(plan, {"alpha": 1.0}, replace(RESULT, val_score=np.array(scores)))
+    assert attrs.get("val_r2") == mean

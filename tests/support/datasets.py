@@ -34,7 +34,7 @@ SPLITS = st.builds(
     seed=st.integers(0, 2**40),
     n_folds=st.integers(1, 4),
     n_seeds=st.integers(1, 3),
-    holdout=st.floats(0.1, 0.9),
+    holdout=st.floats(0.1, 0.7),
     scale=st.just("none"),
 )
 PROPERTY = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -41,5 +43,7 @@ def test_a_constant_of_a_regression_is_the_mean_of_the_training_rows() -> None:
 
 
 def test_a_class_that_no_training_row_has_costs_a_finite_loss() -> None:
-    problem = make_problem(study(n_folds=1, holdout=0.5), numbered([0] * 9 + [1]))
+    problem = make_problem(study(n_folds=1, holdout=0.5), numbered([0] * 9 + [1] * 9))
+    train = problem.train[:, problem.y[problem.train[0]] == 0]
+    problem = replace(problem, train=train)
     assert np.isfinite(constant_values(problem, "val_loss")).all()

@@ -99,3 +99,11 @@ def test_the_score_is_scikit_learn_s(task: str) -> None:
         else:
             score = 1 - loss.rows(out, y)[lane].mean() / loss.score.level(y[lane])
         assert float(score) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("target", [0.1, 5.0, -1e6])
+def test_targets_that_are_all_the_same_have_no_level_to_explain(target: float) -> None:
+    score = LOSSES["regression"].score
+    assert not isinstance(score, Hits)
+    assert score.level(torch.full((7,), target)).isnan()
+    assert score.level(torch.tensor([target, target + 1])) == pytest.approx(0.25)
