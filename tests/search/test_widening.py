@@ -195,6 +195,24 @@ def test_widening_stops_at_its_number(tmp_path: Path) -> None:
     assert result.finished.alpha_range == pytest.approx((3e-5, 3e-3))
 
 
+@pytest.mark.slow
+def test_no_end_moves_before_a_wave_of_results_is_known(tmp_path: Path) -> None:
+    moves = 0
+    for seed in range(50):
+        result = run(
+            tmp_path, 1e-4, 3e-3, study_name=f"seed-{seed}", seed=seed, search__in_flight=12,
+            training__epochs=12, search__n_trials=27,
+        )  # fmt: skip
+        known = result.study.get_trials(deepcopy=False)[:12]
+        best = min(known, key=lambda trial: trial.value or math.inf).params["alpha"]
+        for move in result.study.user_attrs.get("widenings", [])[:1]:
+            assert move["at"] in (23, 24)
+            end = move["before"][1 if move["after"][1] > move["before"][1] else 0]
+            assert end / 2 < best < end * 2
+            moves += 1
+    assert 0 < moves < 50
+
+
 @pytest.mark.parametrize("epochs", [35, 95, 98, 130])
 def test_a_widened_study_resumes_to_the_table_of_an_uninterrupted_one(
     tmp_path: Path, epochs: int
