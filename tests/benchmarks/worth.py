@@ -4,8 +4,10 @@
 
 `training.compile`: a step of the default study with it and without, on one core, in turns.
 The own TPE: an ask with its tell beside that of Optuna's TPESampler, in turns, which proposes
-the same. The doctor: the damages in the table of its tests, and how many of them keep Optuna
-from reading the study. `training.cuda_graph` needs a GPU: `make bench-gpu` measures it.
+the same. `training.cuda_graph`: the operations that a step issues one by one, where a graph issues
+one, and how long that takes this core: a step of lanes so small that nothing else takes time. What
+a replayed step takes, a GPU must tell (`make bench-gpu`). The doctor: the damages in the table of
+its tests, and how many of them keep Optuna from reading the study.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
 
 import optuna
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sweep.search.fast_tpe import TPE
+from tests.benchmarks.contracts import REPLICATES, a_batch, made
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.steps import step_time
 from tests.benchmarks.storage import ask_cost
@@ -65,6 +69,28 @@ def asks() -> list[dict[str, Any]]:
     return rows
 
 
+class _Issued(TorchDispatchMode):
+    """Count the operations that a device would be given: views are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.operations += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def issued() -> dict[str, Any]:
+    """Return how many operations a step issues, and the milliseconds of a step of the smallest."""
+    device = torch.device("cpu")
+    lanes = made(device, REPLICATES, 1)
+    with torch.no_grad(), _Issued() as count:
+        lanes._step(a_batch(lanes))
+    times = [step_time(device, REPLICATES, 1)["step_ms"] for _ in range(TURNS)]
+    return {"operations": count.operations, "step_ms": times}
+
+
 def table(result: dict[str, Any]) -> str:
     """Render the figures as Markdown."""
     from tests.storage.test_doctor import CASES
@@ -77,10 +103,13 @@ def table(result: dict[str, Any]) -> str:
     asks = ", ".join(
         f"{median(row['times_as_long']):.1f} at {row['trials']:,}" for row in result["asks"]
     )
+    graph = result["issued"]
     blind = sum(case.before == "fails" for case in CASES.values())
     rows = {
         "`training.compile`": f"On one CPU core: {compiled}. On a GPU: not measured.",
-        "`training.cuda_graph`": "Not measured: no run on a GPU yet (`make bench-gpu`).",
+        "`training.cuda_graph`": f"A step issues {graph['operations']} operations one by one,"
+        f" which takes the host {min(graph['step_ms']):.2f} ms however fast the device is; a graph"
+        " issues one. What a replayed step takes on a GPU: not measured (`make bench-gpu`).",
         "own TPE (`search/fast_tpe.py`)": "The same proposals as Optuna's, whose ask with"
         f" its tell takes so many times as long beside so many trials: {asks}.",
         "`sweep doctor` (`storage/doctor.py`)": f"Its tests hold {len(CASES)} damages. It finds"
@@ -100,7 +129,7 @@ def main() -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder.name  # or it finds what it compiled another day
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with folder:
-        result = {"machine": machine(), "compiled": compiled(), "asks": asks()}
+        result = {"machine": machine(), "compiled": compiled(), "issued": issued(), "asks": asks()}
     args.output.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
 
