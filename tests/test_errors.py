@@ -1,9 +1,13 @@
-"""A name that is none of the valid ones is answered with what may have been meant."""
+"""How refusals are written; names that may have been meant instead of one that is not valid."""
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
+import sweep
 from sweep import errors
 from sweep.errors import did_you_mean
 
@@ -44,3 +48,37 @@ def test_the_nearest_name_is_suggested_or_some_are_listed(
 def test_names_that_a_message_has_already_are_not_listed_again() -> None:
     assert did_you_mean("alhpa", ["alpha"], listed=False) == "Did you mean alpha?"
     assert did_you_mean("zz", ["alpha"], listed=False) == ""
+
+
+# --- how refusals are written
+
+OPTUNAS = {"No trials are completed yet."}  # Optuna's own words, that its users look for
+
+
+def _text(node: ast.expr) -> str:
+    """Return the text that an expression begins with, what it fills in left out."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _text(node.left) + _text(node.right)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) for part in node.values)
+    value = node.value if isinstance(node, ast.Constant) else "…"
+    return value if isinstance(value, str) else "…"
+
+
+def _is_refusal(call: ast.Call) -> bool:
+    named = (
+        call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    )
+    return named.endswith("Error") or named in ("refuse", "_refuse")
+
+
+def test_no_refusal_ends_with_a_full_stop() -> None:
+    found = [
+        _text(argument)
+        for path in Path(sweep.__path__[0]).rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and _is_refusal(call)
+        for argument in call.args
+    ]
+    assert len(found) > 200
+    assert {text for text in found if text.endswith(".")} == OPTUNAS

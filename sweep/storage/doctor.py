@@ -101,7 +101,7 @@ def _refuse_owned(connection: Connection, defects: list[Defect]) -> None:
         if owner is not None and finding.severity == "damage":
             raise OwnedElsewhereError(
                 f"study {finding.study!r}: only a study that nobody runs can be repaired, and "
-                f"pid {owner.pid} on {owner.host} runs it. Stop that one, or wait for it."
+                f"pid {owner.pid} on {owner.host} runs it. Stop that one, or wait for it"
             )
 
 
@@ -146,7 +146,7 @@ def _copy_file(connection: Connection) -> Path:
     path = file.with_name(f"{file.name}.{datetime.now():%Y%m%d-%H%M%S}.bak")
     part = path.with_name(f"{path.name}.part")
     if path.exists():
-        raise StorageError(f"backup: must be a new file, got {path}. Try again in a second.")
+        raise StorageError(f"backup: must be a new file, got {path}. Try again in a second")
     try:
         with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(part)) as target:
             source.backup(target)

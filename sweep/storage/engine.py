@@ -146,23 +146,23 @@ def check_url(url: str) -> URL:
     except (SQLAlchemyError, ValueError) as error:
         raise StorageError(
             f"storage: must be an SQLAlchemy URL, got {url!r}. "
-            "Give one such as sqlite:///studies/out/studies.db."
+            "Give one such as sqlite:///studies/out/studies.db"
         ) from error
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise StorageError(
             f"storage {parsed!r}: must be sqlite or postgresql, got {parsed.get_backend_name()}. "
-            "Give a URL such as sqlite:///studies/out/studies.db."
+            "Give a URL such as sqlite:///studies/out/studies.db"
         )
     in_memory = parsed.database in (None, "", ":memory:") or parsed.query.get("mode") == "memory"
     if parsed.get_backend_name() == "sqlite" and in_memory:
         raise StorageError(
             f"storage {parsed!r}: must be a file that others can read. "
-            "Give a URL such as sqlite:///studies/out/studies.db."
+            "Give a URL such as sqlite:///studies/out/studies.db"
         )
     if parsed.get_backend_name() == "sqlite" and "?" in url and not parsed.query:
         raise StorageError(
             f"storage {parsed!r}: must have options such as timeout=5 behind its ?, got {url!r}."
-            " Write a ? of the file's name as %3F."
+            " Write a ? of the file's name as %3F"
         )
     if parsed.drivername == "postgresql" and importlib.util.find_spec("psycopg2") is None:
         return parsed.set(drivername="postgresql+psycopg")
@@ -177,7 +177,7 @@ def _make_file(url: URL, create: bool) -> None:
     if not create:
         raise StorageError(
             f"storage {url!r}: must exist to be read, got no file {path}. "
-            "Run a study first, or give another --storage."
+            "Run a study first, or give another --storage"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     blank, part = _blank(), path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -254,7 +254,7 @@ def _check_schema(storage: RDBStorage) -> None:
     if version != schema.HEAD:
         raise StorageError(
             f"storage {storage.engine.url!r}: must have Optuna's schema {schema.HEAD}, got "
-            f"{version}. Run `optuna storage upgrade`, or use the Optuna that made it."
+            f"{version}. Run `optuna storage upgrade`, or use the Optuna that made it"
         )
 
 

@@ -57,7 +57,7 @@ def legible(url: str) -> Iterator[None]:
             shown = parsed.render_as_string(hide_password=True)
             raise StorageError(
                 f"storage {shown!r}: a stored row cannot be read ({error!r:.80}). "
-                "Run `sweep doctor`."
+                "Run `sweep doctor`"
             ) from error
 
 

@@ -100,7 +100,7 @@ def acquire(connection: Connection, study_id: int, study_name: str) -> Lease:
     if held is not None and held.alive:
         raise OwnedElsewhereError(
             f"study {study_name!r}: one process at a time may run it, and {_who(held)} does "
-            f"(lease good for another {held.left_s:.0f} s). Stop that one or wait for it."
+            f"(lease good for another {held.left_s:.0f} s). Stop that one or wait for it"
         )
     if held is not None:
         connection.execute(_delete(held))
@@ -111,7 +111,7 @@ def acquire(connection: Connection, study_id: int, study_name: str) -> Lease:
     except IntegrityError as error:
         raise OwnedElsewhereError(
             f"study {study_name!r}: one process at a time may run it, and another one took it "
-            "at this moment. `sweep status` names it."
+            "at this moment. `sweep status` names it"
         ) from error
     return lease
 
@@ -134,7 +134,7 @@ def renew(connection: Connection, lease: Lease, study_name: str) -> Lease:
         taken = f"{_who(held)} has taken it over" if held else "its lease is gone"
         raise OwnedElsewhereError(
             f"study {study_name!r}: {taken} while this process did not renew for more than "
-            f"{LIFE_S:.0f} s. What was not yet saved here is dropped; `sweep status` says more."
+            f"{LIFE_S:.0f} s. What was not yet saved here is dropped; `sweep status` says more"
         )
     return replace(lease, tick=tick, left_s=LIFE_S)
 

@@ -66,7 +66,7 @@ class MirroredStorage(InMemoryStorage):
         """
         if self._closed:
             raise StorageError(
-                "storage: must be open to be written, got a closed one. Open it again."
+                "storage: must be open to be written, got a closed one. Open it again"
             )
         if not self._owned.leases:
             return  # no study yet, so nothing has changed

@@ -206,7 +206,7 @@ class Ownership:
         if _file(url) != self._file:  # SQLite would write on into a file without a name
             raise StorageFailedError(
                 f"storage {url!r}: its file must stay while a study runs, but it "
-                "was removed or replaced. Run again to go on with what is there now."
+                "was removed or replaced. Run again to go on with what is there now"
             )
         with begin(self._rdb.engine, durable) as connection:
             leases = {
@@ -236,12 +236,12 @@ class Ownership:
         if row is None:
             raise StorageFailedError(
                 f"study {name!r}: must not be deleted while it runs, but another program did so. "
-                "Stop this run; a new one starts the study over."
+                "Stop this run; a new one starts the study over"
             )
         if row.foreign is not None:
             raise StorageFailedError(
                 f"study {name!r}: only its owner may add trials while it runs, but another "
-                f"program added one (trial id {row.foreign}). Stop it, and run again to resume."
+                f"program added one (trial id {row.foreign}). Stop it, and run again to resume"
             )
 
     def _last_trial_id(self, study_id: int) -> int:

@@ -42,7 +42,7 @@ def load_study(connection: Connection, study_id: int, study_name: str) -> _Study
     if [trial.number for trial in study.trials] != list(range(len(study.trials))):
         raise StorageError(
             f"study {study_name!r}: its trials must be numbered 0, 1, 2, … in the order of their "
-            "ids, and are not. Run `sweep doctor`."
+            "ids, and are not. Run `sweep doctor`"
         )
     for trial in study.trials:
         study.param_distribution.update(trial.distributions)

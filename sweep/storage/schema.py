@@ -75,7 +75,7 @@ def check_key(key: str, what: str) -> str:
     if not good or key.encode("utf-8", "replace").decode() != key:
         raise StorageError(
             f"{what}: must be at most {longest} characters of UTF-8 without NUL, "
-            f"got {key!r:.60}. Give it a shorter or plainer name."
+            f"got {key!r:.60}. Give it a shorter or plainer name"
         )
     return key
 
@@ -96,7 +96,7 @@ def check_number(value: float, what: str) -> float:
     """
     number = float(value)
     if math.isnan(number):
-        raise StorageError(f"{what}: must be a number or infinite, got nan. Tell FAIL or PRUNED.")
+        raise StorageError(f"{what}: must be a number or infinite, got nan. Tell FAIL or PRUNED")
     return number
 
 
@@ -107,7 +107,7 @@ def check_step(step: int) -> int:
     """
     step = index(step)
     if not -STEP_LIMIT <= step < STEP_LIMIT:
-        raise StorageError(f"step: must be below 2**31, got {step}. Count epochs instead.")
+        raise StorageError(f"step: must be below 2**31, got {step}. Count epochs instead")
     return step
 
 

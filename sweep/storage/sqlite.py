@@ -37,7 +37,7 @@ def set_up(engine: Engine, create: bool, read_only: bool) -> None:
         if mode != "wal":
             raise StorageError(
                 f"storage {engine.url!r}: must lie where SQLite can write its log (WAL), got mode "
-                f"{mode}. Use a local disk, or PostgreSQL."
+                f"{mode}. Use a local disk, or PostgreSQL"
             )
         connection.execute("PRAGMA synchronous=NORMAL")
 

@@ -73,7 +73,7 @@ class _Issued(TorchDispatchMode):
     """Count the operations that a device would be given: views are not."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
