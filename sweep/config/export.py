@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import optuna
 
 from sweep.analysis.selection import Finished, Selection
+from sweep.config.chosen import Chosen
+from sweep.config.elsewhere import elsewhere, equivalents, hold_for
 from sweep.errors import UsageError
 from sweep.files import to_yaml, write_whole
 from sweep.runtime import versions
@@ -50,6 +52,7 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
     selection = selection or spec.selection
     choice = finished.choose(selection)
     about = attrs[PROBLEM]
+    chosen = Chosen(spec, choice.params, about)
     again = finished.fresh(choice)
     base = finished.fresh(finished.baseline) if finished.baseline else None
     return {
@@ -71,61 +74,12 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
             "penalised": about["penalised"],
             "exempt": about["exempt"],
         },
-        "equivalents": equivalents(spec, choice.params, about["n_rows"], about["n_outputs"]),
+        "equivalents": equivalents(chosen),
+        "equivalents_hold_for": hold_for(chosen),
+        "elsewhere": elsewhere(chosen),
         "spec": spec.model_dump(mode="json"),
         "provenance": _provenance(spec, choice, attrs),
     }
-
-
-def equivalents(
-    spec: StudySpec, params: Mapping[str, float], n_rows: int, n_outputs: int
-) -> dict[str, float]:
-    """Return the same strength in the units of other programs, where it is the same.
-
-    `torch_weight_decay` for l2, by the optimiser's own `decay`; `sklearn_*` for linear models,
-    where the scaled data and the loss are the same too; `keras_l1`, `keras_l2` for all.
-    """
-    if spec.strength == "weight_decay":
-        return {"torch_weight_decay": spec.training.decay * params["weight_decay"]}
-    alpha, ratio = params["alpha"], spec.values(params)["l1_ratio"]
-    found: dict[str, float] = {}
-    if ratio == 0:
-        found |= {"torch_weight_decay": spec.training.decay * alpha, "keras_l2": alpha}
-    elif ratio == 1:
-        found |= {"keras_l1": alpha}
-    else:
-        found |= {"keras_l1": alpha * ratio, "keras_l2": alpha * (1 - ratio)}
-    linear = getattr(spec.model, "hidden", None) == ()
-    if linear and alpha > 0 and spec.data.task in _SKLEARN:
-        found |= _SKLEARN[spec.data.task](alpha, ratio, n_rows, n_outputs)
-    return found
-
-
-def _logistic(alpha: float, ratio: float, n_rows: int, n_outputs: int) -> dict[str, float]:
-    if ratio not in (0, 1):
-        return {}
-    # Of two classes scikit-learn models the one difference w of our two rows, which at the
-    # optimum are ±w/2: half the squared norm, the same absolute one.
-    share = 1 if ratio == 1 or n_outputs == 2 else 2
-    return {"sklearn_C": 1 / (share * alpha * n_rows)}
-
-
-def _least_squares(alpha: float, ratio: float, n_rows: int, _: int) -> dict[str, float]:
-    if ratio == 0:
-        return {"sklearn_ridge_alpha": alpha * n_rows}
-    if ratio == 1:
-        return {"sklearn_lasso_alpha": alpha / 2}
-    return {
-        "sklearn_elasticnet_alpha": alpha * ratio / 2 + alpha * (1 - ratio),
-        "sklearn_elasticnet_l1_ratio": ratio / 2 / (ratio / 2 + 1 - ratio),
-    }
-
-
-# scikit-learn's linear models have these losses: of alpha, l1_ratio, rows and outputs.
-_SKLEARN: dict[str, Callable[[float, float, int, int], dict[str, float]]] = {
-    "classification": _logistic,
-    "regression": _least_squares,
-}
 
 
 def _provenance(spec: StudySpec, choice: Point, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 
 from sweep.data.dataset import Dataset, noisy_labels
 from sweep.data.features import Features, take
 from sweep.data.folds import draw_rows, strata
-from sweep.data.preprocessing import FittedTable, fit_table, preprocessor, target_scale
+from sweep.data.preprocessing import (
+    FittedTable,
+    fit_table,
+    is_complete,
+    preprocessor,
+    target_scale,
+)
 from sweep.data.problem import Block, Problem, joined, scaled
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
@@ -41,6 +46,20 @@ def training_rows(spec: StudySpec, dataset: Dataset, n_seeds: int) -> list[np.nd
     labels, seed = strata(dataset.y, dataset.classes), refit_seed(spec.seed)
     seeds = (derive(seed, "rows", 0, s) for s in range(n_seeds))
     return [draw_rows(labels, n, one, every_class=True) for one in seeds]
+
+
+def about_refit(spec: StudySpec, dataset: Dataset) -> dict[str, Any]:
+    """Say what other programs need to know of the rows that a refit trains on.
+
+    Returns:
+        `n_rows`: how many a seed trains on; `target_deviation`: the standard deviation of the
+        target over those of the first seed, in its own units, None for classes; `all_numbers`:
+        whether each cell of the features is a number, so that scaling is all that is done.
+    """
+    rows = training_rows(spec, dataset, 1)[0]
+    deviation = None if dataset.classes else float(dataset.y[rows].std())
+    numbers = is_complete(dataset.X)
+    return {"n_rows": len(rows), "target_deviation": deviation, "all_numbers": numbers}
 
 
 def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Problem:
@@ -99,6 +118,8 @@ def _features(scale: str, search: Features, fit: Features) -> dict[str, Any]:
         return {"features": [*_numbers(table), *_categories(table)]}
     if scale == "none":
         return {}
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(np.asarray(fit, dtype=np.float64).reshape(len(fit), -1))
     return {"mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
 
@@ -108,7 +129,7 @@ def _numbers(table: FittedTable) -> list[dict[str, Any]]:
         return []
     imputer, scaler = (step for _, step in table.transformer.named_transformers_["numbers"].steps)
     size = len(table.numbers)
-    scaled = isinstance(scaler, StandardScaler)
+    scaled = hasattr(scaler, "mean_")
     means, scales = (scaler.mean_, scaler.scale_) if scaled else (np.zeros(size), np.ones(size))
     return [
         {

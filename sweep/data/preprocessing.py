@@ -64,8 +64,12 @@ def target_scale(scale: str, y: np.ndarray) -> tuple[float, float]:
 
 def fits_all(scale: str, X: Features) -> bool:
     """Say whether there is nothing to learn from training rows of X (N, *features)."""
-    complete = isinstance(X, np.ndarray) or not (_texts(X) or X.isna().to_numpy().any())
-    return scale == "none" and complete
+    return scale == "none" and is_complete(X)
+
+
+def is_complete(X: Features) -> bool:
+    """Say whether each cell of X (N, *features) is a number: none is missing, none a text."""
+    return isinstance(X, np.ndarray) or not (_texts(X) or X.isna().to_numpy().any())
 
 
 def as_float32(X: Features) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch
 
 from sweep.data.dataset import Dataset, load_dataset
 from sweep.data.guarded import describe
+from sweep.data.holdout import about_refit
 from sweep.data.problem import Problem, make_problem
 from sweep.data.replicates import partition_seed
 from sweep.data.user_code import load_function
@@ -118,7 +119,8 @@ def make_plan(spec: StudySpec) -> Plan:
     recipe = _recipe(spec, device)
     return Plan(
         spec, span, width, workers, dataset.content_hash,
-        _about(problem, factory, layout, device) | _null_model(spec, dataset, problem),
+        _about(problem, factory, layout, device) | _null_model(spec, dataset, problem)
+        | {"refit": about_refit(spec, dataset)},
         dataset, problem.to(device, torch.float32), factory, recipe, layout, each,
     )  # fmt: skip
 

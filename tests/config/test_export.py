@@ -12,7 +12,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from sweep.config.export import equivalents, make_config, read_config, write_config
+from sweep.config.chosen import Chosen
+from sweep.config.elsewhere import equivalents
+from sweep.config.export import make_config, read_config, write_config
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
 from tests.conftest import made_study
@@ -30,7 +32,12 @@ def _equal(
         "study_name": "x", "data": {"task": task}, "model": {"hidden": list(hidden)},
         "penalty": penalty, "training": {"optimizer": optimizer},
     }  # fmt: skip
-    return equivalents(parse_spec(tree, "x", Path(".")), {"alpha": alpha}, n, outputs)
+    return _of(tree, {"alpha": alpha}, n, outputs)
+
+
+def _of(tree: dict[str, Any], params: dict[str, float], n: int, outputs: int) -> dict[str, float]:
+    spec = parse_spec(tree, "x", Path("."))
+    return equivalents(Chosen(spec, params, {"n_rows": n, "n_outputs": outputs}))
 
 
 # --- against scikit-learn: its solution must be a stationary point of our objective
@@ -161,13 +168,12 @@ def test_only_what_holds_is_said(case: dict[str, Any], expected: dict[str, float
 
 def test_adamw_has_only_its_own_weight_decay() -> None:
     tree = {"study_name": "x", "training": {"optimizer": "adamw"}, "model": {"hidden": []}}
-    spec = parse_spec(tree, "x", Path("."))
-    assert equivalents(spec, {"weight_decay": 0.3}, 100, 3) == {"torch_weight_decay": 0.3}
+    assert _of(tree, {"weight_decay": 0.3}, 100, 3) == {"torch_weight_decay": 0.3}
 
 
 def test_a_searched_l1_ratio_is_used() -> None:
     tree = {"study_name": "x", "penalty": {"norm": "elastic", "l1_ratio": 0.9}}
-    found = equivalents(parse_spec(tree, "x", Path(".")), {"alpha": 0.1, "l1_ratio": 0.2}, 9, 3)
+    found = _of(tree, {"alpha": 0.1, "l1_ratio": 0.2}, 9, 3)
     assert found == pytest.approx({"keras_l1": 0.02, "keras_l2": 0.08})
 
 
@@ -205,6 +211,9 @@ def test_what_a_config_holds() -> None:
             "exempt": ["layers.0.bias"],
         },
         "equivalents": {"torch_weight_decay": 2e-3, "keras_l2": 1e-3},
+        "equivalents_hold_for": "features of mean 0 and deviation 1, 60 rows (n_rows);"
+        " for raw data see elsewhere",
+        "elsewhere": {},  # of a study that sweep 0.1 made
         "provenance": {
             "trial_number": 0,
             "spec_hash": study.user_attrs["spec_hash"],

@@ -1,0 +1,170 @@
+"""A chosen strength in the optimisers and layers of torch, optax, Keras and others.
+
+What is trained is a network on data prepared as the study prepares them, by the mean loss.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sweep.config.chosen import Chosen, Entry, call
+from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
+
+
+class Made(NamedTuple):
+    """An equivalent: its numbers and their formula, the code that uses them, what it holds for."""
+
+    entry: Entry
+    use: str
+    where: list[str]
+
+
+def decays(chosen: Chosen) -> dict[str, Entry]:
+    """Return the equivalents in programs in which a network is trained."""
+    made = _decoupled(chosen) if chosen.is_decoupled else {**_gradient(chosen), **_layers(chosen)}
+    data, how = _data(chosen), _how(chosen)
+    found = {
+        name: {
+            **entry,
+            **({"data": data} if data else {}),
+            "use": use,
+            "holds_for": "; ".join([*where, how]),
+        }
+        for name, (entry, use, where) in made.items()
+    }
+    return found | (_timescale(chosen) if chosen.is_decoupled else {})
+
+
+def _data(chosen: Chosen) -> str:
+    """Write Python that prepares raw X and y."""
+    lines = []
+    if prepare := chosen.prepare:
+        lines.append(f"X = {prepare}.fit_transform(X)")
+    if chosen.scales_target:
+        lines.append("y = StandardScaler().fit_transform(np.reshape(y, (-1, 1)))[:, 0]")
+    return "; ".join(lines)
+
+
+def _how(chosen: Chosen) -> str:
+    loss = "mean cross-entropy" if chosen.has_classes else "mean squared error"
+    prepared = " after `data`" if _data(chosen) else ""
+    cosine = ", lr along a cosine" if chosen.spec.training.schedule == "cosine" else ""
+    return f"{loss} of {chosen.rows}{prepared}; {chosen.batch_size} rows a step{cosine}"
+
+
+# --- a term of the loss
+
+
+def _gradient(chosen: Chosen) -> dict[str, Made]:
+    """Add weight_decay·w to the gradient: only the squared norm is that."""
+    if chosen.ratio:
+        return {}
+    decay = chosen.spec.training.decay * chosen.strength
+    entry = {"weight_decay": decay, "formula": "weight_decay = 2 * strength"}
+    found = {"torch": Made(entry, _torch(chosen, decay), [_GROUPS])}
+    if not chosen.has_dampening:
+        inner = f"optax.add_decayed_weights({decay!r}, mask=mask)"
+        found["optax"] = Made(entry, f"optax.chain({inner}, {_optax(chosen)})", [_MASK])
+    return found
+
+
+def _layers(chosen: Chosen) -> dict[str, Made]:
+    absolute, squared = chosen.strength * chosen.ratio, chosen.strength * (1 - chosen.ratio)
+    where = ["each layer that has a tensor in penalty.penalised"]
+    if chosen.ratio:
+        where.append("weights come near 0 but not to it, since Keras takes no proximal steps")
+    parts = {"l1": (absolute, "strength * ratio"), "l2": (squared, "strength * (1 - ratio)")}
+    used = {name: part for name, part in parts.items() if part[0]}
+    values: Entry = {name: value for name, (value, _) in used.items()}
+    formula = ", ".join(f"{name} = {words}" for name, (_, words) in used.items())
+    kernel = call("keras.regularizers.L1L2", **values)
+    use = f"keras.layers.Dense(units, kernel_regularizer={kernel})"
+    return {"keras": Made({**values, "formula": formula}, use, where)}
+
+
+# --- decay by the optimiser itself
+
+
+def _decoupled(chosen: Chosen) -> dict[str, Made]:
+    decay, independent = chosen.strength, chosen.values["lr"] * chosen.strength
+    entry = {"weight_decay": decay, "formula": "weight_decay = strength"}
+    optax = f"{_optax(chosen)[:-1]}, weight_decay={decay!r}, mask=mask)"
+    found = {
+        "torch": Made(entry, _torch(chosen, decay), [_GROUPS]),
+        "optax": Made(entry, optax, [_MASK]),
+        "independent_decay": Made(
+            {"weight_decay": independent, "formula": "weight_decay = lr * strength"},
+            _groups(chosen, "composer.optim.DecoupledAdamW", independent),
+            ["w *= 1 - weight_decay * lr_now / lr_first at every step, as in Composer", _GROUPS],
+        ),
+    }
+    if chosen.has_small_eps:
+        found["keras_adamw"] = Made(entry, _keras_adamw(chosen), [_SPARED])
+    return found
+
+
+def _keras_adamw(chosen: Chosen) -> str:
+    training = chosen.spec.training
+    assert isinstance(training, AdamWSpec)
+    (b1, b2), eps = training.betas, training.eps
+    return (
+        f"keras.optimizers.AdamW({_lr(chosen)}, weight_decay={chosen.strength!r},"
+        f" beta_1={b1!r}, beta_2={b2!r}, epsilon={eps!r})"
+    )
+
+
+def _timescale(chosen: Chosen) -> dict[str, Entry]:
+    """Return over how many epochs AdamW's weights average their updates."""
+    if not chosen.strength or chosen.spec.training.schedule != "constant":
+        return {}
+    steps = -(-chosen.n // chosen.batch_size)
+    return {
+        "timescale": {
+            "epochs": 1 / (chosen.values["lr"] * chosen.strength * steps),
+            "formula": "epochs = 1 / (lr * strength * ceil(rows / batch_size))",
+            "holds_for": "the time in which weights forget what they were;"
+            f" {chosen.rows}; {chosen.batch_size} rows a step",
+        }
+    }
+
+
+# --- their words
+
+_GROUPS = "weights: the tensors in penalty.penalised, others: those in penalty.exempt"
+_SPARED = "what is in penalty.exempt goes to .exclude_from_weight_decay(var_names=…)"
+_MASK = "mask: True for the tensors in penalty.penalised, False for those in penalty.exempt"
+
+
+def _lr(chosen: Chosen) -> str:
+    constant = chosen.spec.training.schedule == "constant"
+    return repr(chosen.values["lr"]) if constant else "schedule"
+
+
+def _torch(chosen: Chosen, decay: float) -> str:
+    names = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+    return _groups(chosen, f"torch.optim.{names[chosen.spec.training.optimizer]}", decay)
+
+
+def _groups(chosen: Chosen, name: str, decay: float) -> str:
+    training, options = chosen.spec.training, dict[str, Any]()
+    if isinstance(training, SgdSpec):
+        momentum = chosen.values["momentum"]
+        options = {"momentum": momentum, "dampening": training.dampening * (momentum > 0)}
+        options["nesterov"] = training.nesterov
+    elif isinstance(training, AdamSpec | AdamWSpec):
+        options = {"betas": training.betas, "eps": training.eps}
+    given = "".join(f", {key}={value!r}" for key, value in options.items())
+    groups = f'[{{"params": weights, "weight_decay": {decay!r}}}, '
+    groups += '{"params": others, "weight_decay": 0.0}]'
+    return f"{name}({groups}, lr={chosen.values['lr']!r}{given})"
+
+
+def _optax(chosen: Chosen) -> str:
+    training, options = chosen.spec.training, dict[str, Any]()
+    if isinstance(training, SgdSpec):
+        if momentum := chosen.values["momentum"]:
+            options = {"momentum": momentum, "nesterov": training.nesterov}
+    elif isinstance(training, AdamSpec | AdamWSpec):
+        options = {"b1": training.betas[0], "b2": training.betas[1], "eps": training.eps}
+    given = "".join(f", {key}={value!r}" for key, value in options.items())
+    return f"optax.{training.optimizer}({_lr(chosen)}{given})"
