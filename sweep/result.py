@@ -23,6 +23,7 @@ from sweep.runner.run import run_study
 from sweep.search.point import Point
 from sweep.spec.attributes import REPLICATE_VALUES, VALUE_SE
 from sweep.spec.files import locate
+from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
 from sweep.spec.tasks import TASKS
 
@@ -148,13 +149,14 @@ def run(
     *,
     engine: Engine | None = None,
     fresh: bool = False,
+    on_plan: Callable[[Outline], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> StudyResult:
     """Run or resume a study and read what came of it; arguments as in `run_study`."""
     ending = run_study(
-        spec, engine=engine, fresh=fresh, on_progress=on_progress, should_stop=should_stop,
-        publish=page.publish,
+        spec, engine=engine, fresh=fresh, on_plan=on_plan, on_progress=on_progress,
+        should_stop=should_stop, publish=page.publish,
     )  # fmt: skip
     return StudyResult(load_study(spec.storage, spec.study_name), ending)
 

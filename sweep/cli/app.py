@@ -36,10 +36,11 @@ from sweep.cli.output import (
     escape_what_cannot_be_shown,
     one_line,
     owned_elsewhere,
-    plan_rows,
+    planned,
     print_diagnosis,
     print_export,
     print_fit,
+    print_notes,
     print_outcome,
     print_plan,
     print_studies,
@@ -125,6 +126,7 @@ def run(
                     spec,
                     engine=engine,
                     fresh=fresh,
+                    on_plan=lambda plan: None if as_json else print_notes(plan, sys.stderr),
                     on_progress=on_progress,
                     should_stop=should_stop,
                 )
@@ -163,7 +165,7 @@ def validate(
     where = {"storage": hide_passwords(spec.storage)}
     if as_json:
         shown = {**spec.model_dump(mode="json"), **where}
-        print(json.dumps({"spec": shown, "plan": dict(plan_rows(plan))}))
+        print(json.dumps({"spec": shown, **planned(plan)}))
         return
     print_plan({**spec.model_dump(mode="json", exclude_none=True), **where}, plan)
 

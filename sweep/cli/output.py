@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sweep.cli.progress import curve_line, pm
 from sweep.errors import hide_passwords
-from sweep.spec.attributes import NORM, SPARSITY
+from sweep.spec.attributes import NORM, NOTES, PROBLEM, SPARSITY
 
 if TYPE_CHECKING:
     from sweep.analysis.selection import Finished
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sweep.plan.plan import Plan
     from sweep.result import StudyResult
     from sweep.search.point import Point
+    from sweep.spec.resolved import Outline
     from sweep.storage.doctor import Finding, Repair
 
 MOST_CHARACTERS = 300  # of a message
@@ -182,6 +183,8 @@ def summary(outcome: StudyResult) -> dict[str, Any]:
         "ending": outcome.ending,
         "n_trials": len(trials),
     }
+    if notes := outcome.study.user_attrs.get(PROBLEM, {}).get(NOTES):
+        summary["notes"] = notes
     if not any(trial.state == TrialState.COMPLETE for trial in trials):
         return summary
     finished = outcome.finished
@@ -234,6 +237,18 @@ def print_plan(tree: dict[str, Any], plan: Plan) -> None:
     print(to_yaml(tree, compact=True))
     for name, value in plan_rows(plan):
         print(f"{name:<22}{value}")
+    print_notes(plan)
+
+
+def planned(plan: Plan) -> dict[str, Any]:
+    """Return what `sweep validate --json` prints of a plan."""
+    return {"plan": dict(plan_rows(plan)), "notes": plan.about.get(NOTES, [])}
+
+
+def print_notes(plan: Outline, file: TextIO | None = None) -> None:
+    """Print what a user should know of the rows; to stdout, unless to a file."""
+    for note in plan.about.get(NOTES, ()):
+        print(f"note: {one_line(note)}", file=file)
 
 
 def plan_rows(plan: Plan) -> list[tuple[str, str]]:

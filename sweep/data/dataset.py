@@ -23,8 +23,10 @@ import numpy as np
 from sweep.data.features import Features, as_features, form, take
 from sweep.data.folds import draw_share, strata
 from sweep.data.guarded import guarded
+from sweep.data.notes import Note, lines
 from sweep.data.refuse import refuse
-from sweep.data.sources import read_source
+from sweep.data.remarks import remarks
+from sweep.data.sources import NAMED, read_source
 from sweep.data.targets import Encode, as_column, coding
 from sweep.errors import UsageError
 from sweep.spec.sections import DataSpec
@@ -45,6 +47,7 @@ class Dataset:
         classes: names of the classes by index, () where targets are numbers.
         content_hash: 16 hex digits of a hash of all the rows, search and test.
         group_names: of the groups by number, as the source writes them; () without groups.
+        notes: lines on what was read in a way that a user should know, and on odd rows.
     """
 
     X: Features
@@ -56,6 +59,7 @@ class Dataset:
     classes: tuple[str, ...]
     content_hash: str
     group_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
@@ -87,7 +91,16 @@ def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
             f"which leaves none of {rows.classes[lost[0]]!r} ({data.source}). Lower it"
         )
     return Dataset(
-        X, y, groups, X_test, y_test, data.task, rows.classes, content_hash, rows.group_names
+        X,
+        y,
+        groups,
+        X_test,
+        y_test,
+        data.task,
+        rows.classes,
+        content_hash,
+        rows.group_names,
+        rows.notes,
     )
 
 
@@ -123,6 +136,7 @@ class Rows:
         y_test: (T,) of y's kind, or None.
         classes: names of the classes by index; () where targets are numbers.
         group_names: of the groups by number; () without groups.
+        notes: as of `Dataset`.
     """
 
     X: Features
@@ -132,6 +146,7 @@ class Rows:
     y_test: np.ndarray | None
     classes: tuple[str, ...]
     group_names: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def read_rows(data: DataSpec, folder: Path) -> Rows:
@@ -156,12 +171,16 @@ def read_rows(data: DataSpec, folder: Path) -> Rows:
 
 def _read(data: DataSpec, folder: Path) -> Rows:
     raw, where = read_source(data, folder), data.source
-    X, y = as_features(raw["X"], "X", where), as_column(raw["y"], "y", where)
+    notes: list[Note] = [*raw.get("notes", ())]
+    X, y = as_features(raw["X"], "X", where, notes), as_column(raw["y"], "y", where)
     _same_length("X and y", X, y.values, where)
     encode, classes = coding(y, data.task, raw.get("names"), where)
     groups, group_names = _groups(raw.get("groups"), X, where)
     X_test, y_test = _test_rows(raw, X, encode, where)
-    return Rows(X, encode(y), groups, X_test, y_test, classes, group_names)
+    if where not in NAMED:  # in those there is nothing to mend
+        test = None if X_test is None or y_test is None else (X_test, y_test)
+        notes += remarks(X, encode(y), groups, test, data)
+    return Rows(X, encode(y), groups, X_test, y_test, classes, group_names, lines(notes))
 
 
 def _content_hash(rows: Rows) -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from sweep.data.guarded import describe
+from sweep.data.notes import Note, key_for
 from sweep.data.refuse import refuse, refuse_first
+from sweep.data.variants import variants
 from sweep.runtime import total_memory_bytes
 
 # Arrays of numbers are read without pandas, which takes a while to import.
@@ -19,15 +21,18 @@ Features: TypeAlias = "np.ndarray | pd.DataFrame"
 
 LARGEST = 1e30  # far inside float32, so that what training makes of it can stay finite
 MANY = 50  # more different values than this are hardly the names of classes
+FEW = 10  # texts that may all be different
 
 
-def as_features(values: Any, name: str, where: str) -> Features:
+def as_features(values: Any, name: str, where: str, notes: list[Note] | None = None) -> Features:
     """Turn what a source calls features into an array or a table that keeps the rules.
 
     Args:
         values: (N, *features) a data frame, or anything that makes an array.
         name: what messages call them.
         where: the source.
+        notes: what is said of columns of texts is added here, and those that are hardly
+            categories are refused. None: nothing is said, as of rows to test on.
 
     Returns:
         A finite float32 or float64 array; or a table of float64 columns (NaN is a missing cell)
@@ -49,7 +54,7 @@ def as_features(values: Any, name: str, where: str) -> Features:
     if not frame.columns.is_unique:
         double = frame.columns[frame.columns.duplicated()][0]
         refuse(f"{name} must have different column names", f"{double!r} twice", where, "Rename")
-    return pd.DataFrame({column: _cells(frame[column], where) for column in frame})
+    return pd.DataFrame({column: _cells(frame[column], where, notes) for column in frame})
 
 
 def take(X: Features, rows: np.ndarray) -> Features:
@@ -103,18 +108,25 @@ def _array(values: Any, name: str, where: str) -> np.ndarray:
     return array
 
 
-def _cells(column: pd.Series, where: str) -> pd.Series:
+def _cells(column: pd.Series, where: str, notes: list[Note] | None) -> pd.Series:
     """Turn a column into float64 or into texts; a missing cell is NaN or None."""
     import pandas as pd
     from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
-    what, kind = f"column {column.name!r}", column.dtype
+    what = f"column {column.name!r}"
     if column.isna().all():
         refuse(f"{what} must have values", "only empty cells", where, "Drop the column")
-    if is_complex_dtype(kind) or kind.kind in "mM":
+    column = _typed(column)
+    kind = column.dtype
+    if is_complex_dtype(kind) or kind.kind == "m":
         refuse(f"{what} must be numbers or texts", str(kind), where, "Drop or convert it")
+    if kind.kind == "M":
+        return _days(column, notes)
     if is_bool_dtype(kind) or not is_numeric_dtype(kind):
-        return _texts(column, what, where)
+        texts = _texts(column)
+        if notes is not None and not isinstance(kind, pd.CategoricalDtype):
+            notes += _judged(texts, str(column.name), where)
+        return texts
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     refuse_first(
         np.abs(numbers) >= LARGEST, numbers, f"{what} must be finite and below 1e30", where
@@ -122,14 +134,67 @@ def _cells(column: pd.Series, where: str) -> pd.Series:
     return pd.Series(numbers)
 
 
-def _texts(column: pd.Series, what: str, where: str) -> pd.Series:
+def _typed(column: pd.Series) -> pd.Series:
+    """Find the kind of a column of objects: a database's numbers and dates may come as such."""
+    import pandas as pd
+
+    if column.dtype != object:
+        return column
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind in ("decimal", "integer", "floating", "mixed-integer-float"):
+        return column.astype(np.float64)
+    return pd.to_datetime(column) if kind in ("date", "datetime", "datetime64") else column
+
+
+def _days(column: pd.Series, notes: list[Note] | None) -> pd.Series:
+    """Turn moments into days since 1970-01-01."""
+    import pandas as pd
+
+    epoch, day = pd.Timestamp(0, tz="UTC"), pd.Timedelta(days=1)
+    if notes is not None:
+        text = "dates are read as days since 1970-01-01"
+        notes.append(Note("dates", f"column {column.name!r}", text))
+    return (pd.to_datetime(column, utc=True) - epoch) / day
+
+
+def _texts(column: pd.Series) -> pd.Series:
     import pandas as pd
 
     present = column.notna().to_numpy()
     texts = np.full(len(column), None, dtype=object)
     texts[present] = [str(value) for value in column[present]]
-    numbers = pd.to_numeric(pd.Series(texts), errors="coerce").notna().to_numpy()
-    # Numbers with a stray "?" among them would otherwise become hundreds of categories.
-    if pd.Series(texts).nunique() > MANY and 2 * numbers.sum() > present.sum():
-        refuse_first(present & ~numbers, texts, f"{what} must be all numbers or few texts", where)
     return pd.Series(texts, dtype=object)
+
+
+def _judged(texts: pd.Series, name: str, where: str) -> list[Note]:
+    """Refuse texts that are hardly categories; say what may be amiss with those that are."""
+    import pandas as pd
+
+    what, counts = f"column {name!r}", texts.value_counts()
+    n, n_different, found = counts.sum(), len(counts), counts.index
+    numbers = pd.to_numeric(pd.Series(found, dtype=object), errors="coerce").notna().to_numpy()
+    mostly_numbers = 2 * counts.to_numpy()[numbers].sum() > n and not numbers.all()
+    own = where.startswith("python:")
+    # Numbers with a stray "tall" among them would otherwise become hundreds of categories.
+    if mostly_numbers and n_different > MANY:
+        stray = found[~numbers][0]
+        row = int(np.flatnonzero(texts.to_numpy() == stray)[0])
+        settled = key_for(name, f"{{missing: [{stray!r}]}}")
+        hint = "Mend or drop it" if own else f"Mend it, or have it read as missing: {settled}"
+        rule = f"{what} must be all numbers or few texts"
+        refuse(rule, f"{stray!r} in row {row}", where, hint)
+    if n_different > max(FEW, n / 2):
+        got = f"{n_different} different texts in {n} rows, such as {found[0]!r}"
+        hint = f"Set {key_for(name, 'drop')}, or categorical to have a feature for each"
+        own_hint = "Drop it, or convert it to numbers or to pandas' category"
+        refuse(f"{what} must be numbers or few texts", got, where, own_hint if own else hint)
+    notes = []
+    if n_different > MANY:
+        notes.append(Note("many", what, f"{n_different} different texts become as many features"))
+    if mostly_numbers:
+        text = f"{found[~numbers][0]!r} stands among numbers, so all of them are categories"
+        notes.append(Note("mixed", what, text))
+    if alike := variants(found):
+        text = f"{' and '.join(map(repr, alike))} are different categories"
+        notes.append(Note("variants", what, text))
+    return notes

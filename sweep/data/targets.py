@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sweep.data.features import LARGEST, MANY, as_array
+from sweep.data.notes import key_for
 from sweep.data.refuse import refuse, refuse_first
+from sweep.data.variants import variants
 from sweep.spec.tasks import TASKS
 
 # Arrays of numbers are read without pandas, which takes a while to import.
@@ -110,8 +112,21 @@ def _from_pandas(column: pd.Series, name: str, where: str) -> Column:
         refuse(f"{name} must be numbers or texts", str(column.dtype), where, "Convert it")
     endless = np.isinf(column.to_numpy()) if column.dtype.kind == "f" else False
     refuse_first(column.isna() | endless, column, f"{name} must have a value in every row", where)
-    is_number = is_numeric_dtype(column) and not is_bool_dtype(column)
-    return Column(name, column.to_numpy() if is_number else column)
+    if is_numeric_dtype(column) and not is_bool_dtype(column):
+        return Column(name, column.to_numpy())
+    if column.dtype != "category":
+        _check_alike(column, name, where)
+    return Column(name, column)
+
+
+def _check_alike(column: pd.Series, name: str, where: str) -> None:
+    """Refuse texts that differ only by blanks or case: they would be classes of their own."""
+    if alike := variants(str(value) for value in column.unique()):
+        apart = "number them"
+        if not where.startswith("python:") and column.name is not None:
+            apart = f"keep them apart with {key_for(str(column.name), 'categorical')}"
+        got, hint = " and ".join(map(repr, alike)), f"Make them alike, or {apart}"
+        refuse(f"{name} must have texts that differ by more than blanks or case", got, where, hint)
 
 
 def _labels(y: Column) -> np.ndarray:

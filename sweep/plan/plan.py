@@ -21,7 +21,7 @@ from sweep.errors import UsageError
 from sweep.plan.memory import check_lanes, check_rows, lane_bytes, mlp_bytes
 from sweep.plan.range import make_range
 from sweep.plan.width import choose_width, resolve_device
-from sweep.spec.attributes import UNSCORED
+from sweep.spec.attributes import NOTES, UNSCORED
 from sweep.spec.resolved import Outline
 from sweep.spec.sections import MlpSpec
 from sweep.spec.study import StudySpec
@@ -120,7 +120,8 @@ def make_plan(spec: StudySpec) -> Plan:
     return Plan(
         spec, span, width, workers, dataset.content_hash,
         _about(problem, factory, layout, device) | _null_model(spec, dataset, problem)
-        | {"refit": about_refit(spec, dataset)},
+        | {"refit": about_refit(spec, dataset)}
+        | ({NOTES: [*dataset.notes]} if dataset.notes else {}),
         dataset, problem.to(device, torch.float32), factory, recipe, layout, each,
     )  # fmt: skip
 

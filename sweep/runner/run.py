@@ -18,6 +18,7 @@ from sweep.runner.progress import Progress
 from sweep.search.ask_tell import is_result
 from sweep.search.samplers import check_search, make_pruner, make_sampler
 from sweep.spec.attributes import RUN
+from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
 from sweep.storage import lease
 from sweep.storage.engine import prepare, rename_study
@@ -31,6 +32,7 @@ def run_study(
     *,
     engine: Engine | None = None,
     fresh: bool = False,
+    on_plan: Callable[[Outline], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     publish: Callable[[optuna.Study], None] = lambda _: None,
@@ -41,6 +43,7 @@ def run_study(
         spec: the study.
         engine: who trains it; hired here if not before.
         fresh: start over; an older study of this name is kept as `<name>-<date>`.
+        on_plan: called with the plan, before anything is trained.
         on_progress: called after every epoch, when what it tells is safely stored.
         should_stop: asked after every epoch; True ends the run after a clean save.
         publish: called with the study every few seconds while results come in, and at the
@@ -52,13 +55,13 @@ def run_study(
         SweepError: another process runs this study, or the storage failed for good.
     """
     with nullcontext(engine) if engine else hired(spec) as engine:
-        return _run(spec, engine, fresh, on_progress, should_stop, publish)
+        return _run(spec, engine, fresh, on_plan, on_progress, should_stop, publish)
 
 
 def _run(
     spec: StudySpec, engine: Engine, fresh: bool,
-    on_progress: Callable[[Progress], None], should_stop: Callable[[], bool],
-    publish: Callable[[optuna.Study], None],
+    on_plan: Callable[[Outline], None], on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool], publish: Callable[[optuna.Study], None],
 ) -> Ending:  # fmt: skip
     prepare(spec.storage)
     plan = engine.resolve()
@@ -78,6 +81,7 @@ def _run(
         if n_results < spec.search.n_trials:  # others compute the rate from it
             began = datetime.now(UTC).isoformat()
             study.set_user_attr(RUN, {"began": began, "n_results": n_results})
+        on_plan(plan)
         try:
             with _heartbeat(storage):
                 ending = Loop(plan, storage, study, engine).run(on_progress, should_stop, publish)

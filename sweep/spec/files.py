@@ -136,7 +136,8 @@ def _keys_at(parents: list[str]) -> set[str]:
     for name in parents:
         branch = {**_KINDS, **_MODELS}.get(name)
         fields = [m.model_fields[name].annotation for m in models if name in m.model_fields]
-        models = [branch] if branch else [m for field in fields for m in _models_in(field)]
+        inner = [m for field in fields for m in _models_in(field)]
+        models = [branch] if branch else inner or models  # the name of a column has no field
     return {key for model in models for key in model.model_fields}
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from sweep.spec.sections import Auto, Many, Positive, Section
+from sweep.spec.base import Section
+from sweep.spec.sections import Auto, Many, Positive
 from sweep.spec.space import SpaceSpec
 
 

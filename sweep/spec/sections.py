@@ -8,17 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from sweep.spec.base import Section
+from sweep.spec.columns import Columns
 from sweep.spec.tasks import TASKS, TaskName
 
 
@@ -38,12 +32,6 @@ Auto = Literal["auto"]
 MOST_REPLICATES = 2_000  # the rows of each are drawn and scaled by themselves
 
 
-class Section(BaseModel):
-    """A part of the study file: strict, frozen, no unknown keys."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
 class DataSpec(Section):
     """Where the rows come from and how they are split and scaled."""
 
@@ -61,6 +49,11 @@ class DataSpec(Section):
         None,
         description="Column that tells which rows belong together: they stay in one fold. Only"
         " with a table (CSV, Parquet).",
+    )
+    columns: Columns | None = Field(
+        None,
+        description="What columns are, where their cells leave a doubt: name to drop, categorical,"
+        " number, day-first, month-first, or keys. Only with a table (CSV, Parquet).",
     )
     task: TaskName = Field(
         "classification",

@@ -12,7 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sweep.spec.sections import Auto, Fraction, Positive, Section
+from sweep.spec.base import Section
+from sweep.spec.sections import Auto, Fraction, Positive
 
 CLOSEST = 1e-6  # share of the high end; a narrower range is none to search
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
+from sweep.spec.base import Section
 from sweep.spec.search import SearchSpec
 from sweep.spec.sections import (
     OPTIMIZERS,
@@ -20,7 +21,6 @@ from sweep.spec.sections import (
     OwnModelSpec,
     PenaltySpec,
     ReplicatesSpec,
-    Section,
     SgdSpec,
     TrainingSpec,
 )

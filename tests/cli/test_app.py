@@ -559,6 +559,19 @@ def test_validate_shows_the_plan_and_writes_nothing(folder: Path, command: Comma
     assert snapshot(folder) == before
 
 
+def test_what_is_odd_about_the_rows_is_noted(folder: Path, command: Command) -> None:
+    """Before anything is trained, and beside what a script reads."""
+    cells = "".join(f'"$1,{i * i % 1000:03}.5",{i % 7},{"uv"[i % 2]}\n' for i in range(30))
+    (folder / "table.csv").write_text("price,b,y\n" + cells)
+    note = "column 'price': '$1,000.5' is read as 1000.5"
+    assert command("validate", "study.yaml").out.endswith(f"\nnote: {note}\n")
+    assert json.loads(command("validate", "study.yaml", "--json").out)["notes"] == [note]
+    ran = command("run", "study.yaml")
+    assert ran.code == 0 and ran.err.startswith(f"note: {note}\n") and note not in ran.out
+    again = command("run", "study.yaml", "--json")
+    assert again.err == "" and json.loads(again.out)["notes"] == [note]
+
+
 def test_validate_as_json(folder: Path, command: Command) -> None:
     ended = command("validate", "study.yaml", "--json")
     told = json.loads(ended.out)

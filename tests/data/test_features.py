@@ -85,6 +85,12 @@ REFUSED: dict[str, Case] = {
         csv(size=[None] * 6, kind=AB),
         {"target": "kind"},
         "data.source: column 'size' must have values, got only empty cells (t.csv). "
+        "Set data.columns: {size: drop}",
+    ),
+    "empty_column_of_a_function": (
+        own(X=pd.DataFrame({"size": [None] * 6, "b": range(6)}), y=AB),
+        {},
+        f"data.source: column 'size' must have values, got only empty cells {PLACE}. "
         "Drop the column",
     ),
     "inf_in_table": (
@@ -99,17 +105,23 @@ REFUSED: dict[str, Case] = {
         "data.source: column 'size' must be finite and below 1e30, got -2e+30 in row 3 (t.csv). "
         "Mend or drop it",
     ),
-    "dates": (
-        parquet(day=pd.date_range("2026-01-01", periods=6, unit="ns"), kind=AB),
+    "durations": (
+        parquet(took=pd.to_timedelta(range(6), unit="s"), kind=AB),
         {"target": "kind"},
-        "data.source: column 'day' must be numbers or texts, got datetime64[*] (t.parquet). "
+        "data.source: column 'took' must be numbers or texts, got timedelta64[*] (t.parquet). "
         "Drop or convert it",
     ),
     "stray_text_among_numbers": (
-        csv(size=[*WORDS, "?"], kind=["a", *["a", "b"] * 30]),
+        csv(size=[*WORDS, "tall"], kind=["a", *["a", "b"] * 30]),
         {"target": "kind"},
-        "data.source: column 'size' must be all numbers or few texts, got '?' in row 60 (t.csv). "
-        "Mend or drop it",
+        "data.source: column 'size' must be all numbers or few texts, got 'tall' in row 60 "
+        "(t.csv). Mend it, or have it read as missing: data.columns: {size: {missing: ['tall']}}",
+    ),
+    "names_of_rows_in_a_frame": (
+        own(X=pd.DataFrame({"name": [f"n{i}" for i in range(60)]}), y=[0, 1] * 30),
+        {},
+        "data.source: column 'name' must be numbers or few texts, got 60 different texts in 60 "
+        f"rows, such as 'n0' {PLACE}. Drop it, or convert it to numbers or to pandas' category",
     ),
     # arrays
     "nan_in_array": (

@@ -162,7 +162,7 @@ REFUSED: dict[str, Case] = {
         text("t.csv", b"a,b\n\xff\xfe,1\n"),
         {"target": "b"},
         "data.source: must be a readable .csv file, got UnicodeDecodeError: 'utf-8' codec can't "
-        "decode byte 0xff in position 0: invalid start byte ({folder}/t.csv). Save it as UTF-8",
+        "decode byte 0xff in position 4: invalid start byte ({folder}/t.csv). Save it as UTF-8",
     ),
     "not_parquet": (
         text("t.parquet", b"PAR?"),

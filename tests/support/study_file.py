@@ -41,8 +41,15 @@ def tables() -> str:
 
 def _forms(node: Node, tree: Node) -> list[Node]:
     """Return the objects that a key may hold: none, or one, or one for each form."""
-    refs = [part["$ref"] for part in (node, *_branches(node)) if "$ref" in part]
+    parts = [part for each in (node, *_named(node)) for part in (each, *_branches(each))]
+    refs = [part["$ref"] for part in parts if "$ref" in part]
     return [tree["$defs"][ref.rpartition("/")[2]] for ref in refs]
+
+
+def _named(node: Node) -> list[Node]:
+    """Return what stands under names of the user's own, such as columns of a table."""
+    parts = (part.get("additionalProperties") for part in (node, *_branches(node)))
+    return [part for part in parts if isinstance(part, dict)]
 
 
 def _branches(node: Node) -> list[Node]:
@@ -59,7 +66,7 @@ def _keys(section: Key, tree: Node, prefix: str = "") -> Iterator[Key]:
         rest = len(having) < len(forms)
         key = Key(prefix + name, node, tuple(_form(section.path, f) for f in having if rest))
         yield key
-        yield from _keys(key, tree, f"{prefix}{name}.")
+        yield from _keys(key, tree, f"{prefix}{name}.{'NAME.' * bool(_named(node))}")
 
 
 def _merged(nodes: list[Node]) -> Node:

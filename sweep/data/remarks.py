@@ -1,0 +1,129 @@
+"""Rows that are right as they stand, but may lead a study astray: each is a note.
+
+| what | why it is said |
+|---|---|
+| a column that counts the rows | it is a name of rows, no feature |
+| a column that is constant but for very few rows | without them in training it is not scaled |
+| rows that are copies of others | one may be trained on while its copy validates or tests |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from sweep.data.features import Features
+from sweep.data.notes import Note, key_for
+from sweep.spec.sections import DataSpec
+
+MOST_ODD = 3  # rows that differ from all others in a column
+LEAST_ROWS = 10  # with fewer any column counts them by chance
+_ID = re.compile(r"(^|.*[^a-z])(id|idx|index|key|no|nr|number|row|rownum|unnamed: \d+)$", re.I)
+
+
+def remarks(
+    X: Features, y: np.ndarray, groups: np.ndarray | None,
+    test: tuple[Features, np.ndarray] | None, data: DataSpec,
+) -> Iterator[Note]:  # fmt: skip
+    """Yield all that is to be said of rows; arguments as of `copies`, and the data section."""
+    numbered = counting(X)
+    for name in numbered:
+        text = "it counts the rows, and is a feature. To leave it out: "
+        yield Note("counting", f"column {name!r}", text + key_for(name, "drop"))
+    if data.scale == "standard":
+        yield from nearly_constant(X)
+    rest = test and (_without(test[0], numbered), test[1])
+    yield from copies(_without(X, numbered), y, groups, rest, data.target is not None)
+
+
+def counting(X: Features) -> list[str]:
+    """Name the columns of a table that count the rows: the first, or one that is called so."""
+    if isinstance(X, np.ndarray) or len(X) < LEAST_ROWS:
+        return []
+    numbers = [str(name) for name, kind in X.dtypes.items() if kind == np.float64]
+    named = [name for name in numbers if name == X.columns[0] or _ID.fullmatch(name)]
+    return [name for name in named if _counts(X[name].to_numpy())]
+
+
+def _counts(values: np.ndarray) -> bool:
+    return bool((np.diff(np.sort(values)) == 1).all() and values[0] % 1 == 0)
+
+
+def _without(X: Features, names: list[str]) -> Features:
+    """Leave columns of a table out: a copy of a row has another number."""
+    return X if isinstance(X, np.ndarray) else X.drop(columns=names)
+
+
+def nearly_constant(X: Features) -> Iterator[Note]:
+    """Name the columns of numbers that are constant but for at most `MOST_ODD` rows in 20."""
+    for name, values in _numbers(X):
+        rows = np.flatnonzero(~np.isnan(values))
+        usual = np.median(values[rows[: 2 * MOST_ODD + 1]])  # more than half of these are usual
+        odd = rows[values[rows] != usual]
+        if 0 < len(odd) <= min(MOST_ODD, len(rows) / 20):
+            text = (
+                f"it is {usual:g} but in {len(odd)} of {len(rows)} rows"
+                f" ({values[odd[0]]:g} in row {odd[0]}). Mend that, or drop it"
+            )
+            yield Note("constant", name, text)
+
+
+def _numbers(X: Features) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield names and values of columns of numbers; of an array those that may be constant."""
+    if not isinstance(X, np.ndarray):
+        numbers = X.select_dtypes(np.float64)
+        yield from ((f"column {name!r}", numbers[name].to_numpy()) for name in numbers)
+        return
+    flat = X.reshape(len(X), -1)
+    first = flat[: 2 * MOST_ODD + 1]
+    alike = (first == np.median(first, axis=0)).sum(0) > len(first) / 2
+    yield from ((f"feature {place}", flat[:, place]) for place in np.flatnonzero(alike))
+
+
+def copies(
+    X: Features,
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    test: tuple[Features, np.ndarray] | None = None,
+    is_table: bool = True,
+) -> Iterator[Note]:
+    """Say how many rows are copies of another that is not of the same group.
+
+    Args:
+        X: (N, *features) rows.
+        y: (N,) their targets.
+        groups: (N,) their groups, or None.
+        test: (T, *features) and (T,) rows that the source itself holds out, or None.
+        is_table: whether columns of the source have names.
+    """
+    keys = _hashes(X, y)
+    owners = np.arange(len(keys)) if groups is None else groups
+    if test is not None:
+        keys = np.concatenate([keys, _hashes(*test)])
+        owners = np.concatenate([owners, owners.max() + 1 + np.arange(len(test[1]))])
+    _, which = np.unique(keys, return_inverse=True)
+    pairs = np.unique(np.stack([which, owners]), axis=1)
+    found = np.flatnonzero((np.bincount(pairs[0]) > 1)[which])
+    if len(found):
+        a, b = np.flatnonzero(which == which[found[0]])[:2]
+        way_out = "name a column that they share in data.groups" if is_table else "return `groups`"
+        yield Note(
+            "copies", "",
+            f"{len(found)} of {len(keys)} rows have a copy, features and target alike, as rows"
+            f" {a} and {b}: one may be trained on while the other validates or tests. To keep"
+            f" copies in one fold, {way_out}",
+        )  # fmt: skip
+
+
+def _hashes(X: Features, y: np.ndarray) -> np.ndarray:
+    """Return a hash (N,) of each row's features and target."""
+    if not isinstance(X, np.ndarray):
+        import pandas as pd
+
+        of_features = pd.util.hash_pandas_object(X, index=False).to_numpy()
+        return of_features ^ pd.util.hash_array(y)
+    rows = np.ascontiguousarray(X.reshape(len(X), -1) + 0)  # which makes -0 to 0
+    pairs = zip(rows, y.tolist(), strict=True)
+    return np.array([hash((row.tobytes(), target)) for row, target in pairs], dtype=np.int64)
