@@ -28,10 +28,12 @@ from sweep.spec.attributes import (
     LINE,
     OUTCOME,
     PROBLEM,
+    REMARKS,
     SPEC,
     UNSCORED,
     WIDENINGS,
 )
+from sweep.spec.remarks import Remark, read_remarks
 from sweep.spec.stored import stored_spec
 from sweep.spec.study import StudySpec
 from sweep.stats import (
@@ -90,6 +92,7 @@ class Finished:
     constants: tuple[Point, ...] = ()  # predicting a constant: on the search's, on fresh folds
     n_val_rows: int | None = None  # rows that the folds validate on, together
     unscored_folds: tuple[int, ...] = ()  # whose validation rows all have the same target
+    remarks: tuple[Remark, ...] = ()  # on the network
 
     @classmethod
     def read(cls, study: optuna.Study) -> Finished:
@@ -130,6 +133,7 @@ class Finished:
             _constants(attrs.get(PROBLEM, {}), spec),
             attrs.get(PROBLEM, {}).get("n_val_rows"),
             tuple(attrs.get(PROBLEM, {}).get(UNSCORED, ())),
+            read_remarks(attrs.get(REMARKS, ())),
         )
 
     @property

@@ -8,6 +8,7 @@ from sweep.analysis.selection import Finished, Gain
 from sweep.errors import UsageError
 from sweep.search.point import Point
 from sweep.spec.attributes import COLLAPSED, OUTCOME, SPARSITY
+from sweep.spec.remarks import sentences
 from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
 
@@ -22,7 +23,8 @@ def verdict(finished: Finished) -> str:
         f"{metric} {plus_minus(best.value, best.value_se)}; {_help(finished, best)}."
     )
     parts = _constant, _alike, _wide_enough, _unscored
-    return text + "".join(part(finished, best) for part in parts)
+    text += "".join(part(finished, best) for part in parts)
+    return text + "".join(f" {line}." for line in sentences(finished.remarks, name))
 
 
 def _constant(finished: Finished, best: Point) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from sweep.cli.progress import curve_line, pm
 from sweep.errors import hide_passwords
-from sweep.spec.attributes import NORM, NOTES, PROBLEM, SPARSITY
+from sweep.spec.attributes import NORM, NOTES, PROBLEM, REMARKS, SPARSITY, SPEC
 
 if TYPE_CHECKING:
     from sweep.analysis.selection import Finished
@@ -183,7 +183,7 @@ def summary(outcome: StudyResult) -> dict[str, Any]:
         "ending": outcome.ending,
         "n_trials": len(trials),
     }
-    if notes := outcome.study.user_attrs.get(PROBLEM, {}).get(NOTES):
+    if notes := _stored_notes(outcome.study.user_attrs):
         summary["notes"] = notes
     if not any(trial.state == TrialState.COMPLETE for trial in trials):
         return summary
@@ -242,13 +242,29 @@ def print_plan(tree: dict[str, Any], plan: Plan) -> None:
 
 def planned(plan: Plan) -> dict[str, Any]:
     """Return what `sweep validate --json` prints of a plan."""
-    return {"plan": dict(plan_rows(plan)), "notes": plan.about.get(NOTES, [])}
+    return {"plan": dict(plan_rows(plan)), "notes": _notes(plan)}
 
 
 def print_notes(plan: Outline, file: TextIO | None = None) -> None:
-    """Print what a user should know of the rows; to stdout, unless to a file."""
-    for note in plan.about.get(NOTES, ()):
+    """Print what a user should know of rows and network; to stdout, unless to a file."""
+    for note in _notes(plan):
         print(f"note: {one_line(note)}", file=file)
+
+
+def _notes(plan: Outline) -> list[str]:
+    from sweep.spec.remarks import sentences
+
+    return [*plan.about.get(NOTES, ()), *sentences(plan.remarks, plan.spec.strength)]
+
+
+def _stored_notes(attrs: Mapping[str, Any]) -> list[str]:
+    """Return the notes of a stored study."""
+    from sweep.spec.remarks import read_remarks, sentences
+    from sweep.spec.stored import stored_spec
+
+    remarks = read_remarks(attrs.get(REMARKS, ()))
+    of_network = sentences(remarks, stored_spec(attrs[SPEC]).strength)
+    return [*attrs.get(PROBLEM, {}).get(NOTES, ()), *of_network]
 
 
 def plan_rows(plan: Plan) -> list[tuple[str, str]]:

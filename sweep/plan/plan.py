@@ -20,6 +20,7 @@ from sweep.data.user_code import load_function
 from sweep.errors import UsageError
 from sweep.plan.memory import check_lanes, check_rows, lane_bytes, mlp_bytes
 from sweep.plan.range import make_range
+from sweep.plan.remarks import network_remarks
 from sweep.plan.width import choose_width, resolve_device
 from sweep.spec.attributes import NOTES, UNSCORED
 from sweep.spec.resolved import Outline
@@ -109,7 +110,8 @@ def make_plan(spec: StudySpec) -> Plan:
     factory = make_factory(spec, problem)
     first_rows = problem.X[problem.train[0, :4]].to(device)
     check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
-    layout = Layout.of(build(factory, 0), spec.penalty.exempt, spec.penalty.include)
+    module = build(factory, 0)
+    layout = Layout.of(module, spec.penalty.exempt, spec.penalty.include)
     _check_weights(layout, spec)
     units = sum(place.shape[0] for place in layout.places if len(place.shape) > 1)
     each = lane_bytes(spec, problem, layout.size, units)
@@ -123,6 +125,7 @@ def make_plan(spec: StudySpec) -> Plan:
         | {"refit": about_refit(spec, dataset)}
         | ({NOTES: [*dataset.notes]} if dataset.notes else {}),
         dataset, problem.to(device, torch.float32), factory, recipe, layout, each,
+        remarks=network_remarks(spec, dataset, problem, layout, module.to(device)),
     )  # fmt: skip
 
 

@@ -21,11 +21,13 @@ from sweep.spec.attributes import (
     OUTCOME,
     PROBLEM,
     REASON,
+    REMARKS,
     SPEC,
     SPEC_HASH,
     WIDENINGS,
     WIDTH,
 )
+from sweep.spec.remarks import stored_remarks
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.stored import stored_spec
 from sweep.storage.mirror import MirroredStorage
@@ -65,6 +67,7 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
     study.set_user_attr(ALPHA_CAP, plan.span.cap)
     study.set_user_attr(ALPHA_RANGE, [plan.span.low, plan.span.high])
     study.set_user_attr(PROBLEM, plan.about)
+    study.set_user_attr(REMARKS, stored_remarks(plan.remarks))
     # Last, since a study that has it is taken up: an interrupt in between leaves one to begin.
     study.set_user_attr(SPEC, {**spec.model_dump(mode="json"), "storage": where})
     return plan

@@ -17,6 +17,7 @@ DATA_HASH = "data_hash"
 PROBLEM = "problem"  # what a config tells: rows, outputs, tensors, model_hash, device, refit
 UNSCORED = "unscored_folds"  # in `problem`: whose validation targets are all the same, if any
 NOTES = "notes"  # in `problem`: what a user should know of its rows, if anything
+REMARKS = "remarks"  # on the network: spec/remarks says them
 ALPHA_RANGE = "alpha_range"  # [low, high], as searched at present
 ALPHA_MAX = "alpha_max"  # above it weights shrink to zero; None without a formula
 ALPHA_CAP = "alpha_cap"  # above it SGD's own step is not stable

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.spec.remarks import Remark
 from sweep.spec.study import StudySpec
 
 Setting = dict[str, float]  # a trial's value of each of COLUMNS, for all its lanes
@@ -42,6 +43,7 @@ class Outline:
     workers: int  # processes that share them
     data_hash: str  # of the rows
     about: dict[str, Any]  # facts of the problem for the exported config
+    remarks: tuple[Remark, ...] = field(default=(), kw_only=True)  # on the network
 
     def setting(self, params: Mapping[str, float]) -> Setting:
         """Return the values that a trial with these params sets in its lanes."""

@@ -16,7 +16,7 @@ from torch.nn.modules.conv import _ConvNd
 from sweep.errors import UsageError, did_you_mean
 
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch, instance
-EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+EMBEDDING_LAYERS = (nn.Embedding, nn.EmbeddingBag)
 _PARAMETRIZED = "parametrizations"  # where torch.nn.utils.parametrize puts what it replaces
 
 

@@ -206,3 +206,19 @@ def test_folds_without_r2_are_told(folds: tuple[int, ...], said: str) -> None:
     spec = finished.spec.model_copy(update={"data": data})
     before = verdict(replace(finished, spec=spec))
     assert verdict(replace(finished, spec=spec, unscored_folds=folds)) == before + said
+
+
+def test_verdict_of_a_network_that_has_remarks() -> None:
+    remarks = [
+        {"kind": "scale_free", "about": ["0.weight", "3.weight"]},
+        {"kind": "softmax", "about": []},
+        {"kind": "of a later version", "about": ["x"]},
+    ]
+    plain, said = (_said({1e-2: _around(1.0)}, _around(2.0), attrs=attrs)
+                   for attrs in ({}, {"remarks": remarks}))  # fmt: skip
+    assert said == (
+        f"{plain} A normalisation makes the outputs independent of the size of 0.weight, 3.weight:"
+        " there alpha changes the effective learning rate only, not how complex the network is."
+        " The network's outputs are probabilities, and the loss takes their softmax once more:"
+        " leave the softmax out of the network."
+    )

@@ -43,6 +43,16 @@ def test_warnings_stand_in_the_card(tmp_path: Path) -> None:
     assert f"**Note**: {line}." in result.card_path.read_text()
 
 
+def test_remarks_on_the_network_stand_in_the_card(tmp_path: Path) -> None:
+    code = "from torch import nn\ndef make(n, c):\n"
+    code += "    return nn.Sequential(nn.Linear(n, 4), nn.BatchNorm1d(4), nn.Linear(4, c))\n"
+    (tmp_path / "own.py").write_text(code)
+    result = fit(exported(tmp_path, **IRIS, model={"source": "python:own:make"}))
+    line = "independent of the size of 0.weight: there alpha changes the effective learning rate"
+    assert line in result.warnings[0]
+    assert f"**Note**: {result.warnings[0]}." in result.card_path.read_text()
+
+
 def test_regression_has_no_calibration(tmp_path: Path) -> None:
     data = {"source": "sklearn:diabetes", "task": "regression"}
     text = fit(exported(tmp_path, data=data)).card_path.read_text()
