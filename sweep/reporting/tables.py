@@ -54,6 +54,7 @@ def key_numbers(finished: Finished) -> Table:
         *((sign(finished.spec) if name == finished.spec.strength else name, _param(name))
           for name in finished.trials[0].params),
         (metric_words(finished.spec), lambda point: plus_minus(point.value, point.value_se)),
+        *([("… on fresh folds", _fresh(finished))] if finished.confirmed else []),
         (f"validation {score.words}", _number(score.attribute, score.form)),
         (training_words(finished.spec), _number(train, ".4f")),
         ("norm of the weights", _number(NORM, ".4g")),
@@ -67,15 +68,15 @@ def key_numbers(finished: Finished) -> Table:
     )  # fmt: skip
     gain = finished.gain(finished.choose("best"))
     gains = ("gain, on fresh folds" if gain and gain.fresh else "gain over no penalty", *gained)
-    at = len(finished.trials[0].params) + 1
+    at = len(finished.trials[0].params) + (2 if finished.confirmed else 1)
     return Table(("", *columns), (*body[:at], gains, *body[at:]))
 
 
 def studies_table(studies: Sequence[Finished]) -> Table:
     """Return the best of each study, a row each."""
     header = (
-        "study", "penalty", "best strength", "validation", "no penalty", "gain (paired)",
-        "score", "zeros", "trials",
+        "study", "penalty", "best strength", "validation", "on fresh folds", "no penalty",
+        "gain (paired)", "score", "zeros", "trials",
     )  # fmt: skip
     return Table(header, tuple(_study_row(finished) for finished in studies))
 
@@ -88,7 +89,7 @@ def _study_row(finished: Finished) -> tuple[str, ...]:
     tell = _number(score.attribute, score.form)
     return (
         finished.study_name, norm, f"{sign(finished.spec)} = {best.at:.3g}",
-        plus_minus(best.value, best.value_se),
+        plus_minus(best.value, best.value_se), _fresh(finished)(best),
         plus_minus(base.value, base.value_se) if base
         else "diverged" if finished.has_control else DASH,
         _gain(finished, best), f"{score.words} {tell(best)}",
@@ -164,6 +165,15 @@ def _number(name: str, form: str) -> Cell:
     def cell(point: Point) -> str:
         number = point.attrs.get(name)
         return DASH if number is None else format(number, form)
+
+    return cell
+
+
+def _fresh(finished: Finished) -> Cell:
+    def cell(point: Point) -> str:
+        constant = bool(finished.constants) and point == finished.constants[0]
+        again = finished.constants[-1] if constant else finished.fresh(point)
+        return DASH if again is None else plus_minus(again.value, again.value_se)
 
     return cell
 

@@ -16,6 +16,7 @@ from sweep.reporting.figures import TITLES
 from sweep.reporting.page import write_report
 from sweep.reporting.plotly import BLUE, THEMES
 from sweep.reporting.tables import fit_table, key_numbers, provenance, storage_name, studies_table
+from sweep.stats import plus_minus
 from tests.conftest import made, made_study
 from tests.reporting.test_figures import ELASTIC, RATIOS
 from tests.support.browser import dump_dom
@@ -187,7 +188,21 @@ def test_a_control_that_is_not_trained_yet_is_not_one_that_diverged(tmp_path: Pa
     study = pictured()
     del study._storage._studies[study._study_id].user_attrs["baseline"]  # type: ignore[attr-defined]
     rows = studies_table([Finished.read(study), made({1e-2: [1.0, 1.1, 1.3]})]).rows
-    assert [row[4] for row in rows] == ["–", "diverged"]
+    assert [row[5] for row in rows] == ["–", "diverged"]
+
+
+def test_values_on_fresh_folds_stand_under_those_that_chose() -> None:
+    constant = {"problem": {"constant": [[9.0] * 3, [9.3] * 3]}}
+    finished = made({1e-2: [4.0, 7.0, 1.0]}, [8.0, 11.0, 5.5], confirmed=True, attrs=constant)
+    table = key_numbers(finished)
+    fresh = {row[0]: row[1:] for row in table.rows}["… on fresh folds"]
+    told = dict(zip(table.header[1:], fresh, strict=True))
+    again = finished.fresh(finished.choose("best"))
+    assert again
+    assert told["best"] == plus_minus(again.value, again.value_se)
+    assert told["constant"].startswith("9.3000") and told["no penalty"].startswith("8.1667")
+    assert studies_table([finished]).rows[0][4] == told["best"]
+    assert "… on fresh folds" not in str(key_numbers(made({1e-2: [4.0, 7.0, 1.0]})))
 
 
 def test_several_studies_are_compared_first(tmp_path: Path) -> None:
