@@ -17,6 +17,8 @@ from sweep.spec.remarks import (
     EMBEDDINGS,
     FLATTENED,
     SCALE_FREE,
+    SCALE_FREE_L1,
+    SCALES,
     SOFTMAX,
     SPARED,
     SQUASHED,
@@ -28,7 +30,7 @@ from sweep.training.layout import Layout
 from sweep.training.probe import Probe
 from sweep.training.weights import EMBEDDING_LAYERS, matched_names, owner_of
 
-ROWS = 24
+ROWS = 23  # a number that layers hardly have: it tells what goes by rows
 
 T = TypeVar("T")
 
@@ -51,28 +53,44 @@ def network_remarks(
         shape = " x ".join(map(str, dataset.X.shape[1:]))
         return (Remark(FLATTENED, (shape,)),) if dataset.X.ndim > 2 else ()
     device = next(module.parameters()).device
-    rows = problem.train[0, :ROWS]
-    found = [*_of_tensors(spec, layout, module)]
-    probe = _tried(lambda: Probe(module, problem.X[rows].to(device)))
-    if probe is not None:
-        if free := _tried(lambda: probe.scale_free(layout.penalised)):
-            found.append(Remark(SCALE_FREE, tuple(free)))
-        found += _of_outputs(problem, probe)
-    return tuple(found)
+    rows = problem.X[problem.train[0, :ROWS]].to(device)
+    probe = _tried(lambda: Probe(module, rows))
+    free = SCALE_FREE_L1 if spec.penalty.ratio else SCALE_FREE
+    named = {
+        SPARED: _spared(spec, layout, module),
+        SCALES: _scales(spec, layout, module),
+        EMBEDDINGS: _embeddings(layout, module, probe),
+        free: probe and _tried(lambda: probe.scale_free(layout.penalised)),
+    }
+    of_tensors = (Remark(kind, tuple(names)) for kind, names in named.items() if names)
+    return (*of_tensors, *(_of_outputs(problem, probe) if probe else ()))
 
 
-def _of_tensors(spec: StudySpec, layout: Layout, module: nn.Module) -> Iterator[Remark]:
+def _spared(spec: StudySpec, layout: Layout, module: nn.Module) -> list[str]:
+    """Name what is not penalised, of two dimensions or more, unless the user asked for that."""
     asked = matched_names(module, spec.penalty.exempt)
-    spared = [p.name for p in layout.places if not p.penalised and len(p.shape) > 1]
-    if unasked := tuple(name for name in spared if name not in asked):
-        yield Remark(SPARED, unasked)
-    embeddings = tuple(
+    spared = [
+        place.name for place in layout.places if not place.penalised and len(place.shape) > 1
+    ]
+    return [name for name in spared if name not in asked]
+
+
+def _scales(spec: StudySpec, layout: Layout, module: nn.Module) -> list[str]:
+    """Name what is penalised but begins as scales do: all entries are one number, and not 0."""
+    asked = matched_names(module, spec.penalty.include)
+    begin = {name: module.get_parameter(name).detach().flatten() for name in layout.penalised}
+    even = [name for name, w in begin.items() if len(w) > 1 and w[0] and (w == w[0]).all()]
+    return [name for name in even if name not in asked]
+
+
+def _embeddings(layout: Layout, module: nn.Module, probe: Probe | None) -> list[str]:
+    """Name the penalised tensors whose rows are looked up, by any layer."""
+    looked_up = (probe and _tried(probe.looked_up)) or []
+    return [
         name
         for name in layout.penalised
-        if isinstance(owner_of(module, name)[1], EMBEDDING_LAYERS)
-    )
-    if embeddings:
-        yield Remark(EMBEDDINGS, embeddings)
+        if name in looked_up or isinstance(owner_of(module, name)[1], EMBEDDING_LAYERS)
+    ]
 
 
 def _of_outputs(problem: Problem, probe: Probe) -> Iterator[Remark]:

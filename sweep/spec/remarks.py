@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-SPARED, SCALE_FREE, EMBEDDINGS = "spared", "scale_free", "embeddings"
+SPARED, SCALES, EMBEDDINGS = "spared", "scales", "embeddings"
+SCALE_FREE, SCALE_FREE_L1 = "scale_free", "scale_free_l1"
 FLATTENED, SOFTMAX, SQUASHED, BOUNDED = "flattened", "softmax", "squashed", "bounded"
 MOST = 4  # names that are told
 
@@ -20,6 +21,11 @@ SENTENCES: Mapping[str, str] = {
     " it)",
     SCALE_FREE: "A normalisation makes the outputs independent of the size of {about}: there"
     " {strength} changes the effective learning rate only, not how complex the network is",
+    SCALE_FREE_L1: "A normalisation makes the outputs independent of the size of {about}: there"
+    " {strength} changes which weights become 0, and the effective learning rate, but cannot"
+    " shrink what the network computes",
+    SCALES: "Penalised, although all entries begin as the same number: {about}; if it is a scale,"
+    " name it in penalty.exempt, since the penalty pulls it to 0",
     EMBEDDINGS: "Penalised embeddings: {about}; rows that a batch does not use shrink too, so it"
     " is usual to name them in penalty.exempt",
     FLATTENED: "Rows of shape {about} are flattened for the mlp, which does not see what lies"

@@ -18,19 +18,22 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sweep.training.weights import NORMS, owner_of
 
 SAME = 1e-3  # of ‖z‖: outputs that differ by less are the same
-NEARLY = 5e-2  # of ‖z‖: as much may come of a normalisation's eps, which SMALLER then takes out
-SMALLER = 1e-3  # times eps; not 0, where nothing but rounding varies
+NEARLY = 1e-1  # of ‖z‖: as much may come of a normalisation's eps, which SMALLER then takes out
+SMALLER = 1e-4  # times eps; not 0, where nothing but rounding varies
 OTHER = 2e-2  # of ‖z‖: outputs that differ by more are others
 LIKELY = 2e-2  # of ‖z‖: a slope below it is worth a trial
+LEAST = 1e-3  # of the norm of z: a spread below it has too much rounding in it to tell anything
 DIRECTIONS = 2  # of z, along which slopes are taken
 FACTORS = (30.0, 5.0, 2.0, 1.3)  # that θ is multiplied by, twice: the first that keeps z finite
 NOISE = 0.1  # of the size of a tensor, or of 1
@@ -65,6 +68,9 @@ class Probe:
         slopes of z along all W and b; only where a slope is about 0 the double is tried, of all
         such W at once, and one by one where that changes z.
         """
+        out, _ = self._slopes
+        if not self._spread >= LEAST * float(out.norm()) > 0:
+            return []
         likely = [groups for name in weights if (groups := self._likely(name))]
         first = [groups[0] for groups in likely]
         if not likely or self._is_free(first):
@@ -80,15 +86,21 @@ class Probe:
         """
         grown = ((factor, self._grown(factor**2)) for factor in FACTORS)
         factor, out = next((f, z) for f, z in grown if z.isfinite().all() or f == FACTORS[-1])
-        largest = float(out.abs().max())
-        least = min(1.0, float(self._grown(factor).abs().max()))
-        if not largest <= (1 + SAME) * least:
+        outs = torch.stack([self._evaluated, self._grown(factor), out])
+        *before, last = outs.abs().amax((1, 2)).tolist()
+        if not 0 < max(before) <= 1 + SAME or not last <= (1 + SAME) * max(before):
             return None
-        return (0.0 if float(out.min()) >= 0 else -1.0), 1.0
+        return (0.0 if float(outs.min()) >= 0 else -1.0), 1.0
+
+    def looked_up(self) -> list[str]:
+        """Name the tensors of which each row of the data takes some rows, as an embedding does."""
+        with _Lookups(len(self._x)) as lookups:
+            self._run(self._theta, training=True)
+        return [name for name, t in self._theta.items() if t.data_ptr() in lookups.tables]
 
     def are_probabilities(self) -> bool:
         """Tell whether the outputs of each row are shares of 1, in training or in evaluation."""
-        outs = (self._trained, self._run(self._theta, training=False))
+        outs = (self._trained, self._evaluated)
         sums = (z.double().sum(1) for z in outs if (z >= 0).all())
         return any(bool(((total - 1).abs() < SAME).all()) for total in sums)
 
@@ -116,7 +128,7 @@ class Probe:
         """List what may be scaled with W without a change of z: nothing, vectors of its layer."""
         _, gradients = self._slopes
         matters = max(float(of[name].norm()) for of in gradients) * _size(self._theta[name])
-        if not matters >= OTHER * self._spread > 0:
+        if not matters >= OTHER * self._spread:
             return []
 
         def slope(group: Group, of: Tensors) -> float:
@@ -153,6 +165,10 @@ class Probe:
     def _trained(self) -> Tensor:
         return self._run(self._theta, training=True)
 
+    @cached_property
+    def _evaluated(self) -> Tensor:
+        return self._run(self._theta, training=False)
+
     def _grown(self, factor: float) -> Tensor:
         grown = {name: factor * tensor for name, tensor in self._theta.items()}
         return self._run(grown, training=False)
@@ -176,6 +192,32 @@ class Probe:
         finally:
             for norm, eps in self._eps:
                 norm.eps = eps
+
+
+class _Lookups(TorchDispatchMode):
+    """Note the tensors that rows are taken of, as many for each row of the data.
+
+    Args:
+        n_rows: of the data.
+    """
+
+    def __init__(self, n_rows: int):
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._n_rows = n_rows
+        self.tables: set[int] = set()  # by their address
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name.removeprefix("aten::")
+        if name.startswith(("embedding", "_embedding_bag")) or (
+            name in ("index", "index_select") and self._by_rows(args[1:])
+        ):
+            self.tables.add(args[0].data_ptr())
+        return func(*args, **(kwargs or {}))
+
+    def _by_rows(self, args: Sequence[Any]) -> bool:
+        """Tell whether there are as many indices as rows, or so many times as many."""
+        given = [each for arg in args for each in (arg if isinstance(arg, list) else [arg])]
+        return any(isinstance(each, Tensor) and self._n_rows in each.shape for each in given)
 
 
 def _some_of(vectors: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -28,10 +28,12 @@ from tests.support.architectures import (
     FrozenBatchNorm,
     LinearNormByName,
     NormalizedLinear,
+    Permuted,
     Recurrent,
     Residual,
     Scale,
     SoftmaxInEval,
+    Table,
     Tokens,
     conv,
     deep,
@@ -176,6 +178,14 @@ ARCHITECTURES: dict[str, tuple[Make, Said]] = {
     ),
     "embedding": (lambda: Tokens(3, tied=False), {"embeddings": "table.weight"}),
     "tied embedding": (lambda: Tokens(3, tied=True), {"embeddings": "table.weight"}),
+    "table of its own": (lambda: Table(3), {"embeddings": "table"}),
+    "weights in another order": (lambda: Permuted(6, 3), {}),
+    "scale of two dimensions": (
+        lambda: seq(nn.Linear(6, 5), Scale(1, 5), nn.Linear(5, 3)), {"scales": "1.scale"},
+    ),
+    "relu at the end, all dead": (
+        lambda: seq(nn.Linear(6, 3), Apply(lambda x: torch.relu(-1e9 - x))), {},
+    ),
     "softmax": (lambda: seq(nn.Linear(6, 3), nn.Softmax(-1)), {"softmax": ""}),
     "softmax in evaluation": (lambda: SoftmaxInEval(6, 3), {"softmax": ""}),
     "softmax of twenty layers": (lambda: deep(3, nn.Softmax(-1)), {"softmax": ""}),
@@ -235,7 +245,11 @@ def test_what_the_user_asked_for_is_not_remarked(tmp_path: Path) -> None:
         ({"include": ["0.*"]}, {}),
     ):
         assert about(remarks(tmp_path, make, 1, 8, 8, penalty=penalty)) == said
+    make = ARCHITECTURES["scale of two dimensions"][0]
+    assert remarks(tmp_path, make, 6, penalty={"include": ["1.scale"]}) == ()
     make = ARCHITECTURES["batch norm"][0]
+    l1 = remarks(tmp_path, make, 6, penalty={"norm": "l1"})
+    assert about(l1) == {"scale_free_l1": "0.weight"}
     assert remarks(tmp_path, make, 6, penalty={"exempt": ["0.*"]}) == ()
     make = ARCHITECTURES["embedding"][0]
     assert remarks(tmp_path, make, 6, penalty={"exempt": ["table.*"]}) == ()
