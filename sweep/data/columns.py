@@ -30,6 +30,8 @@ from sweep.spec.columns import ColumnSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+_MAYBE_CODE = re.compile(r"[-+\s]*0\d")
+_FEW = 50  # cells that show whether all may have a dot before three digits
 _CODE = re.compile(r"[-+]?0\d+")
 _DOTTED = re.compile(r"[-+]?(0|[1-9]\d{0,2}(\.\d{3})*)")  # a dot before decimals or thousands
 
@@ -62,6 +64,8 @@ def read_feature(column: pd.Series, spec: ColumnSpec, where: str) -> Read:
     Raises:
         UsageError: in one line, where it is in doubt; it names the key that settles it.
     """
+    if spec == ColumnSpec() and (numbers := _at_once(column)) is not None:
+        return Read(numbers, [])
     cells = Cells.of(column, spec, where)
     if spec.kind == "categorical":
         return Read(cells.as_written().astype("category"), [])
@@ -106,6 +110,25 @@ def read_labels(column: pd.Series, spec: ColumnSpec, where: str) -> Read:
 
 
 # --- numbers
+
+
+def _at_once(column: pd.Series) -> pd.Series | None:
+    """Parse a column of plain numbers and empty cells; None where there is more to look at.
+
+    Most columns are such, and this is many times as fast as to go from text to text.
+    """
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    empty = (column == "").to_numpy()
+    if (numbers.isna() & ~empty).any() or empty.all():
+        return None
+    whole = column.to_numpy(dtype=object)[(numbers % 1 == 0).to_numpy()]
+    if any(map(_MAYBE_CODE.match, whole)):
+        return None
+    few = [text for text in column[:_FEW] if text]
+    doubt = all(map(_DOTTED.fullmatch, few)) and any("." in text for text in few)
+    return None if doubt else numbers
 
 
 def _numbers(cells: Cells, present: list[str], codes: bool) -> Read | None:

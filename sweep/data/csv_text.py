@@ -24,6 +24,7 @@ _BOMS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
+MOST_NAMES = 1_000_000  # letters that the names of columns may take
 _HINT = re.compile(r'"?sep=(.)"?\r?\n')  # the first line, of a spreadsheet
 
 
@@ -48,10 +49,10 @@ def read_csv(path: Path, target: str | None, where: str) -> tuple[pd.DataFrame, 
         raise UnicodeError("NUL characters, as UTF-16 has them")
     hint = _HINT.match(text)
     text = text[hint.end() :] if hint else text
-    separator = hint[1] if hint else _separator(text, target)
+    separator = hint[1] if hint else _separator(text[:MOST_NAMES], target)
     _check(text, separator, where)
     frame: pd.DataFrame = pd.read_csv(
-        io.StringIO(text), sep=separator, dtype=str, na_filter=False, index_col=False,
+        io.StringIO(text), sep=separator, dtype=object, na_filter=False, index_col=False,
         low_memory=False,
     ).rename(columns=str.strip)  # fmt: skip
     notes = []
@@ -90,12 +91,14 @@ def _check(text: str, separator: str, where: str) -> None:
     Pandas would rename a column, fill up a row that was cut off, and take the first column for
     the names of the rows where all rows have a cell more.
     """
-    rows = _rows(text, separator)
-    names = _names(rows)
+    names = _names(_rows(text[:MOST_NAMES], separator))
+    every = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     twice = next((name for i, name in enumerate(names) if name and name in names[:i]), None)
     if twice is not None:
         refuse("must have different column names", f"{twice!r} twice", where, "Rename")
-    for row, cells in enumerate(rows):
+    if {0, len(names)}.issuperset(map(len, every)):
+        return
+    for row, cells in enumerate(_rows(text, separator), -1):  # after the names
         if len(cells) != len(names):
             rule = f"must have {len(names)} cells in every row, as many as columns have names"
             hint = "Mend that row, or put texts that hold a separator in quotes"
