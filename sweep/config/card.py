@@ -115,6 +115,11 @@ def _preprocessing(fit: Fit, network: Network) -> str:
             " become `fill`, then a number becomes (x − `mean`) / `scale`, and a text 1 where it"
             " `is` the one named, else 0 (`is: null`: a text that no training row had, always 0)."
         )
+        if source.lower().endswith(".csv"):
+            done += (
+                " Read the file with `dtype=str, keep_default_na=False`: a text such as `NA` or"
+                " `01` stays what it was in training."
+            )
     elif "mean" in about:
         done = (
             " Every feature becomes (x − `mean`) / `scale`, both in the header, in the order of a"

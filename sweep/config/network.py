@@ -131,9 +131,9 @@ def inputs(rows):
 _TABLE = '''\
 def column(cells, feature):
     """One input of the network, from a column of the table."""
-    empty = cells.isna()
+    empty = cells.isna() | cells.astype(str).str.strip().eq("")
     if "is" not in feature:
-        numbers = cells.where(~empty, feature["fill"]).to_numpy(np.float64)
+        numbers = cells.astype(object).where(~empty, feature["fill"]).to_numpy(np.float64)
         return (numbers - feature["mean"]) / feature["scale"]
     texts = [feature["fill"] if none else str(cell) for cell, none in zip(cells, empty)]
     return np.array([text is not None and text == feature["is"] for text in texts])

@@ -22,6 +22,7 @@ from sweep.data.holdout import (
 from sweep.errors import SweepError, UsageError
 from sweep.plan.plan import Plan, make_plan
 from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
+from sweep.spec.attributes import NOTES
 from sweep.spec.files import parse_spec
 from sweep.spec.remarks import sentences
 from sweep.spec.sections import OwnModelSpec
@@ -206,6 +207,7 @@ def _check_content(plan: Plan, provenance: dict[str, Any], path: Path) -> None:
 def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Iterator[str]:
     spec, n, n_search = plan.spec, plan.problem.train.shape[1], config["n_rows"]
     name, strength = spec.strength, chosen.params[spec.strength]
+    yield from plan.about.get(NOTES, ())
     yield from sentences(plan.remarks, name)
     if n > MANY_MORE * n_search:
         line = f"the refit trains on {n} rows, the search trained on {n_search}"

@@ -22,7 +22,7 @@ import numpy as np
 
 from sweep.data.cells import Cells
 from sweep.data.dates import Order, days, has_short_years, orders
-from sweep.data.notes import Note
+from sweep.data.notes import Note, missing_key
 from sweep.data.numerals import FORMATS, Format, Numeral, numerals, readings
 from sweep.spec.columns import ColumnSpec
 
@@ -73,7 +73,7 @@ def read_feature(column: pd.Series, spec: ColumnSpec, where: str) -> Read:
     found = _numbers(cells, present, codes=True) or _dates(cells, present)
     if found is None and spec.is_number:
         wrong = next((text for text in present if not numerals([text])), present[0])
-        settled = cells.key(f"{{kind: number, missing: [{wrong!r}]}}")
+        settled = cells.key(missing_key([wrong]).replace("{", "{kind: number, ", 1))
         cells.refuse("must be numbers in one format", wrong, f"Mend it, or set {settled}")
     return found or Read(cells.as_written(), [*_kept(cells), *_codes(cells, present)])
 
@@ -233,7 +233,7 @@ def _kept(cells: Cells) -> list[Note]:
     if not marks:
         return []
     does = "stays a text of its own" if len(marks) == 1 else "stay texts of their own"
-    settled = cells.key(f"{{missing: [{', '.join(repr(mark.strip()) for mark in marks)}]}}")
+    settled = cells.key(missing_key(mark.strip() for mark in marks))
     text = f"{cells.counted(marks)} {does}; only an empty cell is missing. To change it: {settled}"
     return [Note("kept", cells.what, text)]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from sweep.data.guarded import describe
-from sweep.data.notes import Note, key_for
+from sweep.data.notes import Note, key_for, missing_key
 from sweep.data.refuse import refuse, refuse_first
 from sweep.data.variants import variants
 from sweep.runtime import total_memory_bytes
@@ -179,7 +179,7 @@ def _judged(texts: pd.Series, name: str, where: str) -> list[Note]:
     if mostly_numbers and n_different > MANY:
         stray = found[~numbers][0]
         row = int(np.flatnonzero(texts.to_numpy() == stray)[0])
-        settled = key_for(name, f"{{missing: [{stray!r}]}}")
+        settled = key_for(name, missing_key([stray]))
         hint = "Mend or drop it" if own else f"Mend it, or have it read as missing: {settled}"
         rule = f"{what} must be all numbers or few texts"
         refuse(rule, f"{stray!r} in row {row}", where, hint)

@@ -37,14 +37,16 @@ def lines(notes: Iterable[Note]) -> tuple[str, ...]:
 def key_for(column: str, value: str) -> str:
     """Write the key of the study file that settles a column."""
     simple = _SIMPLE.fullmatch(column) and column.lower() not in _NO_NAMES
-    return f"data.columns: {{{column if simple else json.dumps(column)}: {value}}}"
+    return f"data.columns: {{{column if simple else _quoted(column)}: {value}}}"
 
 
-def listed(names: Iterable[str]) -> str:
-    """List names, as Python writes texts; of many only some."""
-    found = [repr(name) for name in names]
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return ", ".join(found[:SHOWN]) + more
+def missing_key(texts: Iterable[str]) -> str:
+    """Write the value of a key that has texts read as missing."""
+    return f"{{missing: [{', '.join(map(_quoted, texts))}]}}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _line(first: Note, others: list[Note]) -> str:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from sweep.config.fitted import Fit
 from sweep.config.refit import fit
-from sweep.data.dataset import Dataset, load_dataset
+from sweep.data.dataset import Dataset, load_dataset, read_rows
 from tests.support.configs import exported
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -116,6 +116,22 @@ def test_the_loaded_network_is_the_measured_one(
     dataset = load_dataset(result.spec.data, folder, result.spec.seed)
     found = losses(use(result, monkeypatch), dataset)
     assert {name: result.saved[name] for name in found} == pytest.approx(found, rel=2e-5)
+
+
+def test_texts_that_pandas_would_change_are_prepared_as_the_card_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grades, codes = ["A", "NA", "B", ""] * 15, ["01", "1", "02"] * 20
+    sizes = ["" if i % 7 == 0 else i * i % 17 for i in range(60)]
+    rows = zip(grades, codes, sizes, "uv" * 30, strict=True)
+    lines = "".join(",".join(map(str, row)) + "\n" for row in rows)
+    (folder / "t.csv").write_text("grade,code,size,y\n" + lines)
+    result = fit(exported(folder, data={"source": "t.csv", "target": "y"}))
+    assert result.warnings[0].startswith("column 'grade': 'NA' (15 rows) stays a text")
+    assert "`dtype=str, keep_default_na=False`" in result.card_path.read_text()
+    as_texts = pd.read_csv(folder / "t.csv", dtype=str, keep_default_na=False)
+    inputs = use(result, monkeypatch)["inputs"]
+    assert torch.equal(inputs(as_texts), inputs(read_rows(result.spec.data, folder).X))
 
 
 def test_tensors_have_the_users_own_names(folder: Path) -> None:

@@ -115,7 +115,7 @@ REFUSED: dict[str, Case] = {
         csv(size=[*WORDS, "tall"], kind=["a", *["a", "b"] * 30]),
         {"target": "kind"},
         "data.source: column 'size' must be all numbers or few texts, got 'tall' in row 60 "
-        "(t.csv). Mend it, or have it read as missing: data.columns: {size: {missing: ['tall']}}",
+        '(t.csv). Mend it, or have it read as missing: data.columns: {size: {missing: ["tall"]}}',
     ),
     "names_of_rows_in_a_frame": (
         own(X=pd.DataFrame({"name": [f"n{i}" for i in range(60)]}), y=[0, 1] * 30),

@@ -114,7 +114,7 @@ READ = {
     # texts
     "a category NA": Odd(table(["A", "NA", "", "B"] * 6), ["A", "NA", None, "B"],
                          ("'NA' (6 rows) stays a text of its own; only an empty cell is missing. "
-                          "To change it: data.columns: {x: {missing: ['NA']}}",)),
+                          "To change it: data.columns: {x: {missing: [\"NA\"]}}",)),
     "NA said to be missing": Odd(table(["A", "NA", "", "B"] * 6), ["A", None, None, "B"],
                                  (), settled(x={"missing": ["NA"]})),
     "codes": Odd(table(["01", "1", "02", "10"] * 6), ["01", "1", "02", "10"],
@@ -232,7 +232,7 @@ REFUSED = {
     "said to be numbers": Refused(
         table(["1", "tall"] * 12),
         "column 'x' must be numbers in one format, got 'tall' in row 1 (t.csv). Mend it, or set "
-        "data.columns: {x: {kind: number, missing: ['tall']}}", settled(x="number")),
+        "data.columns: {x: {kind: number, missing: [\"tall\"]}}", settled(x="number")),
     "names of rows": Refused(
         table([f"n{i}" for i in ROWS]),
         "column 'x' must be numbers or few texts, got 24 different texts in 24 rows, such as 'n0' "

@@ -18,6 +18,7 @@ from typing import Any
 from sweep.spec.study import schema
 from tests.benchmarks import __main__ as jobs
 from tests.benchmarks import claims, fit_claims, floor, growth, regret, storage, widths, worth
+from tests.data import test_tables
 from tests.support import study_file
 from tests.test_layers import ROOMS
 
@@ -72,6 +73,29 @@ def _fit_claims(part: str) -> str:
     return claims.table(*fit_claims.pivoted(_figures("claims")[part]))
 
 
+def _odd_tables() -> str:
+    """Return what odd tables are read as, or the line that refuses them."""
+    lines = ["| what is odd | cells | what comes of it |", "|---|---|---|"]
+    for name, odd in test_tables.READ.items():
+        said = f"; said: …{odd.notes[0]}…" if odd.notes else ""
+        gaps = (each is None or each != each for each in odd.is_read)
+        pairs = zip(odd.is_read[:4], gaps, strict=False)
+        values = ", ".join("missing" if gap else str(each) for each, gap in pairs)
+        lines.append(_row(name, odd.content, f"{values}{said}"))
+    for name, refused in test_tables.REFUSED.items():
+        lines.append(_row(name, refused.content, f"refused: {refused.line}"))
+    return "\n".join(lines)
+
+
+def _row(name: str, content: str | bytes, outcome: str) -> str:
+    """Return a line of a table: of a file the first cells of its first column."""
+    text = content if isinstance(content, str) else content.decode("utf-8", "ignore")
+    first = [line.partition('","')[0].strip('"') for line in text.splitlines()[1:4]]
+    shown = ", ".join(f"`{cell}`" for cell in first if cell.isprintable() and cell)
+    cells = (name, shown, outcome.replace("{folder}/", ""))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
 def _rooms() -> str:
     """Return what each room holds, from the top of the house to its ground."""
     lines = ["| room | what is in it | modules |", "|---|---|---|"]
@@ -105,6 +129,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "fit claims": lambda: _fit_claims("fits"),
     "ridge claims": lambda: _fit_claims("ridge"),
     "rooms": _rooms,
+    "odd tables": _odd_tables,
     "worth": lambda: worth.table(_figures("worth")),
 }
 
