@@ -9,14 +9,14 @@ config = sweep.load_config(result.export("studies/out/digits-l2.yaml"))
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sweep.runtime import VERSION as __version__
-
 if TYPE_CHECKING:
     from sweep.config.refit import fit
     from sweep.config.training_loop import Config, load_config
     from sweep.errors import SweepError, UsageError
     from sweep.result import StudyResult, load_result, report, run
     from sweep.spec.files import load_spec
+
+__version__ = "0.2.0.dev0"
 
 # torch and Optuna take seconds to import: `sweep --help` must not wait for them.
 _HOMES = {

@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 from types import FrameType
 
+from sweep import __version__
 from sweep.errors import INTERRUPTED
 
-VERSION = "0.1.0"  # of this package
 CPUS = Path("/proc/cpuinfo")  # Linux
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
@@ -237,7 +237,7 @@ def versions(*packages: str) -> dict[str, str]:
     """Return the versions of Python, sweep and these packages; `unknown` is not installed."""
     from importlib.metadata import PackageNotFoundError, version  # not for `sweep --help`
 
-    found = {"python": platform.python_version(), "sweep": VERSION}
+    found = {"python": platform.python_version(), "sweep": __version__}
     for package in packages:
         try:
             found[package] = version(package)

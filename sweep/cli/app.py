@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from sweep import __version__
 from sweep.cli.arguments import (
     ArgumentError,
     AsJson,
@@ -50,7 +51,7 @@ from sweep.cli.output import (
 )
 from sweep.cli.progress import epochs_bar, progress_bar
 from sweep.errors import INTERRUPTED, OwnedElsewhereError, SweepError, hide_passwords
-from sweep.runtime import VERSION, asked_to_stop, importing, stdout_to_stderr
+from sweep.runtime import asked_to_stop, importing, stdout_to_stderr
 
 if TYPE_CHECKING:
     from sweep.engines.fork import Leader
@@ -93,7 +94,7 @@ def main(leader: Leader | None = None) -> None:
 @app.callback(invoke_without_command=True)
 def _options(version: Version = False) -> None:
     if version:
-        print(f"sweep {VERSION}")
+        print(f"sweep {__version__}")
         raise typer.Exit
 
 
