@@ -164,6 +164,11 @@ def read_config(path: Path) -> dict[str, Any]:
         else:
             config = read_yaml(text)
         check_limits(config)
+    except OSError as error:
+        raise UsageError(
+            f"config: must be a readable file, got {path} ({error.strerror or error})."
+            " `sweep export STUDY` writes one"
+        ) from error
     except Exception as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(

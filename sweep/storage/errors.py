@@ -101,20 +101,20 @@ def insist(action: Callable[[], T], *passing: str) -> T:
 
 def _next_step(reason: str) -> str:
     steps = {
-        "not a database": "Give the path of an SQLite file that Optuna wrote, or a new one.",
-        "import DB access module": "Install the driver: pip install 'alpha-sweep[postgres]'.",
-        "No module named": "Install the driver: pip install 'alpha-sweep[postgres]'.",
-        "no such table": "Run a study first, or give another --storage.",
-        'relation "': "Run a study first, or give another --storage.",
-        "does not exist": "Create it, or give another --storage.",
-        "statement timeout": "Raise statement_timeout for this role, and run again to resume.",
-        "permission denied": "Grant this role to read and write, and run again.",
-        "authentication failed": "Check user and password.",
+        "not a database": "Give the path of an SQLite file that Optuna wrote, or a new one",
+        "import DB access module": "Install the driver: pip install 'alpha-sweep[postgres]'",
+        "No module named": "Install the driver: pip install 'alpha-sweep[postgres]'",
+        "no such table": "Run a study first, or give another --storage",
+        'relation "': "Run a study first, or give another --storage",
+        "does not exist": "Create it, or give another --storage",
+        "statement timeout": "Raise statement_timeout for this role, and run again to resume",
+        "permission denied": "Grant this role to read and write, and run again",
+        "authentication failed": "Check user and password",
         "readonly database": "Check that file and folder can be written, or copy it: SQLite writes"
-        " beside a file even to read it.",
-        "malformed": "Run `sweep doctor`, or restore a backup.",
-        "database is locked": "Another program holds the database; stop it and try again.",
-        "disk is full": "Free some space and try again; nothing is lost until then.",
+        " beside a file even to read it",
+        "malformed": "Run `sweep doctor`, or restore a backup",
+        "database is locked": "Another program holds the database; stop it and try again",
+        "disk is full": "Free some space and try again; nothing is lost until then",
     }
-    default = "Check that its folder or server exists and can be written, and try again."
+    default = "Check that its folder or server exists and can be written, and try again"
     return next((step for word, step in steps.items() if word in reason), default)

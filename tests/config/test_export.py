@@ -287,22 +287,28 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        (None, "must be a readable file"),
         ("a: [", "must be a readable file"),
         ("", "must be a file written by `sweep export`"),
         ("- 1", "must be a file written by `sweep export`"),
         (json.dumps({"best_params": {"alpha": 1}}), "must be a file written by `sweep export`"),
     ],
 )
-def test_what_is_no_config_is_refused(text: str | None, rule: str, tmp_path: Path) -> None:
+def test_what_is_no_config_is_refused(text: str, rule: str, tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    if text is not None:
-        path.write_text(text)
+    path.write_text(text)
     with pytest.raises(UsageError) as error:
         read_config(path)
     message = str(error.value)
     assert message.startswith(f"config: {rule}") and message.endswith("Export it anew")
     assert "x.yaml" in message and "\n" not in message
+
+
+@pytest.mark.parametrize(("name", "why"), [("x.yaml", "No such file"), (".", "Is a directory")])
+def test_a_config_that_cannot_be_read_is_named_once(name: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as error:
+        read_config(tmp_path / name)
+    assert str(error.value).startswith(f"config: must be a readable file, got {tmp_path / name} (")
+    assert str(error.value).count(str(tmp_path)) == 1 and why in str(error.value)
 
 
 def test_the_study_s_folder_is_told_from_where_the_config_lies(tmp_path: Path) -> None:

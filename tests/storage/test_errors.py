@@ -46,7 +46,7 @@ def test_the_reason_is_the_innermost_one_in_one_line_and_without_the_password() 
     outer.__cause__ = of_server("could not\n  connect.")
     assert str(storage_error(URL, outer)) == (
         "storage postgresql://sweep:***@host/studies: could not connect. "
-        "Check that its folder or server exists and can be written, and try again."
+        "Check that its folder or server exists and can be written, and try again"
     )
 
 
