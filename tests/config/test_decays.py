@@ -1,6 +1,7 @@
 """The code that a config has for torch, optax, Keras and Composer trains what the study trains.
 
-Torch itself runs here; the others by the rules that they publish (tests/support/rules.py).
+Torch itself runs here; the others by the rules that they publish (tests/support/rules.py), and
+themselves where they are installed (tests/support/real.py).
 """
 
 from __future__ import annotations
@@ -24,14 +25,19 @@ import sweep
 from sweep.config.export import read_config
 from sweep.data.dataset import load_dataset
 from sweep.training.modules import MLP
-from tests.support import rules
+from tests.support import real, rules
 from tests.support.configs import exported
-from tests.support.own_loop import NAMES, TRAININGS, plain_optimizer
+from tests.support.own_loop import NAMES, TRAININGS, plain_optimizer, trainings
 
 STRENGTH, STEPS, SIZE = 0.03, 25, 16
 ADAMW = {"optimizer": "adamw", "lr": 0.02, "betas": (0.8, 0.99)}
 IRIS = {"source": "sklearn:iris"}
 DIABETES = {"source": "sklearn:diabetes", "task": "regression"}
+KNOWN_TO_OPTAX = {
+    name: training
+    for name, training in zip(NAMES, TRAININGS, strict=True)
+    if not (training.get("momentum") and training.get("dampening"))
+}
 Batch = tuple[Tensor, Tensor]
 Weights = dict[str, Tensor]
 
@@ -149,17 +155,21 @@ def constant(step: int) -> float:
 # --- a term of the loss
 
 
-@pytest.mark.parametrize("training", TRAININGS, ids=NAMES)
-def test_torch_and_optax_add_the_gradient_of_the_squared_norm(
+@trainings
+def test_torch_adds_the_gradient_of_the_squared_norm(
     training: dict[str, Any], tmp_path: Path
 ) -> None:
     made = Exported(tmp_path, DIABETES, training=training)
-    expected = made.penalised_loss(training, "torch", 0.0)
-    assert_alike(made.by_torch(), expected)
-    if training.get("momentum") and training.get("dampening"):
-        assert "optax" not in made.elsewhere
-    else:
-        assert_alike(made.by_rule("optax", made.rule("optax")), expected)
+    assert_alike(made.by_torch(), made.penalised_loss(training, "torch", 0.0))
+
+
+@pytest.mark.parametrize("training", KNOWN_TO_OPTAX.values(), ids=KNOWN_TO_OPTAX)
+def test_optax_adds_the_gradient_of_the_squared_norm(
+    training: dict[str, Any], tmp_path: Path
+) -> None:
+    made = Exported(tmp_path, DIABETES, training=training)
+    expected = made.penalised_loss(training, "optax", 0.0)
+    assert_alike(made.by_rule("optax", made.rule("optax")), expected)
 
 
 @pytest.mark.parametrize("data", [IRIS, DIABETES, {**IRIS, "scale": "none"}])
@@ -216,3 +226,36 @@ def test_the_timescale_is_that_of_weights_without_a_gradient(tmp_path: Path) -> 
     steps = 3  # 120 rows, 50 a step
     w = (1 - 0.02 * STRENGTH) ** (steps * found)
     assert w == pytest.approx(math.exp(-1), rel=1e-3)
+
+
+# --- optax and Keras themselves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*KNOWN_TO_OPTAX, "adamw"])
+def test_optax_itself_trains_alike(name: str, tmp_path: Path) -> None:
+    training = ADAMW if name == "adamw" else KNOWN_TO_OPTAX[name]
+    made = Exported(tmp_path, DIABETES, training=training)
+    mask = {name: name in made.penalised for name, _ in made.model.named_parameters()}
+    rule = real.optax_rule(made.elsewhere["optax"]["use"], mask)
+    decayed = name == "adamw" and made.decayed(constant, "optax")
+    expected = decayed or made.penalised_loss(training, "optax", 0.0)
+    assert_alike(made.by_rule("optax", rule), expected)
+
+
+@pytest.mark.slow
+def test_keras_itself_decays_as_adamw_does(tmp_path: Path) -> None:
+    made = Exported(tmp_path, IRIS, training=ADAMW)
+    use, exempt = made.elsewhere["keras_adamw"]["use"], made.config["penalty"]["exempt"]
+    found = made.by_rule("keras_adamw", real.keras_rule(use, exempt))
+    assert_alike(found, made.decayed(constant, "keras_adamw"), at=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("penalty", [{"norm": "l2"}, {"norm": "l1"}, {"norm": "elastic"}])
+def test_keras_itself_adds_the_norm_to_the_loss(penalty: dict[str, Any], tmp_path: Path) -> None:
+    made = Exported(tmp_path, IRIS, penalty=penalty)
+    use, w = made.elsewhere["keras"]["use"], np.linspace(-2, 3, 12).reshape(3, 4)
+    np.testing.assert_allclose(
+        real.keras_gradient(use, w), made.rule("keras").gradient(w), rtol=1e-6
+    )

@@ -23,6 +23,7 @@ from torch import nn
 import sweep
 from sweep.config.export import read_config
 from sweep.data.dataset import load_dataset, noisy_labels
+from tests.support import real
 from tests.support.configs import exported
 from tests.support.glmnet import glmnet
 from tests.support.own_loop import plain_optimizer
@@ -168,6 +169,19 @@ def test_classes_are_fitted_on_raw_rows(norm: str, data: dict[str, Any], tmp_pat
         out = glmnet(there["glmnet"]["use"], done.X, done.y)
         p = softmax(out) if out.shape[1] > 1 else softmax(np.hstack([-out, out]) / 2)
         assert np.abs(p - expected).max() < 1e-4
+
+
+@pytest.mark.slow
+@cases({**NUMBERS, **CLASSES}, **dict.fromkeys(
+    ("numbers", "not_scaled", "two_classes", "three_classes"), "l2 l1 elastic"
+))  # fmt: skip
+def test_glmnet_itself_fits_raw_rows(norm: str, data: dict[str, Any], tmp_path: Path) -> None:
+    real.needs_r()
+    numbers = data.get("task") == "regression"
+    done = refit(tmp_path, data, 0.3 if numbers else 0.03, norm)
+    found = real.glmnet(done.config["elsewhere"]["glmnet"]["use"], done.X, done.y, tmp_path)
+    expected, scale = (done.out, done.y.std()) if numbers else (softmax(done.out), 1.0)
+    assert np.abs(found - expected).max() < 1e-4 * scale
 
 
 # --- scikit-learn's networks
