@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.compose
 import sklearn.impute
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 import sweep
 from sweep.config.export import read_config
 from sweep.data.dataset import load_dataset
+from sweep.data.holdout import make_refit_problem
 from sweep.training.modules import MLP
 from tests.support import real, rules
 from tests.support.configs import exported
@@ -59,10 +61,7 @@ class Exported:
 
     def batches(self, name: str) -> list[Batch]:
         """Prepare raw rows as an equivalent says, and cut them."""
-        given = {"X": self.X, "y": self.y, "np": np}
-        for module in (sklearn.compose, sklearn.impute, sklearn.pipeline, sklearn.preprocessing):
-            given = {**vars(module), **given}
-        exec(self.elsewhere[name].get("data", ""), given)
+        given = prepared(self.elsewhere[name], self.X, self.y)
         rows = torch.as_tensor(given["X"]), torch.as_tensor(given["y"])
         at = [torch.arange(step * 7, step * 7 + SIZE) % len(self.X) for step in range(STEPS)]
         return [(rows[0][i], rows[1][i]) for i in at]
@@ -150,6 +149,47 @@ def assert_alike(one: Weights, other: Weights, at: float = 1e-12) -> None:
 
 def constant(step: int) -> float:
     return 0.02
+
+
+# --- the data
+
+
+TABLE = {"source": "rows.csv", "target": "price", "task": "regression"}
+
+
+@pytest.mark.parametrize(
+    "data", [IRIS, DIABETES, {**IRIS, "scale": "none"}, TABLE, {**TABLE, "scale": "none"}], ids=str
+)
+def test_raw_rows_become_what_the_refit_trains_on(data: dict[str, Any], tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    table = pd.DataFrame({"a": draw.normal(5, 3, 60), "b": draw.integers(0, 9, 60)})
+    table["side"] = draw.choice(["left", "right", "up"], 60)
+    table["price"] = draw.normal(100, 30, 60)
+    table.loc[::7, ["a", "side"]] = np.nan
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    path = exported(tmp_path, data=data)
+    spec = sweep.load_config(path).spec
+    rows = load_dataset(spec.data, tmp_path, spec.seed)
+    X = np.asarray(rows.X) if "csv" not in data["source"] else _read(tmp_path, rows.y)
+    given = prepared(read_config(path)["elsewhere"]["torch"], X, rows.y)
+    problem = make_refit_problem(spec, rows, 1)
+    np.testing.assert_allclose(given["X"], problem.X[problem.train[0]].numpy(), atol=1e-5)
+    np.testing.assert_allclose(given["y"], problem.y[problem.train[0]].numpy(), atol=1e-5)
+
+
+def _read(folder: Path, y: Any) -> pd.DataFrame:
+    """Read the table as a user does, and leave the test rows out."""
+    table = pd.read_csv(folder / "rows.csv")
+    return table[table["price"].isin(y)].drop(columns="price")
+
+
+def prepared(entry: dict[str, Any], X: Any, y: Any) -> dict[str, Any]:
+    """Run the code that prepares raw data."""
+    modules = sklearn.compose, sklearn.impute, sklearn.pipeline, sklearn.preprocessing
+    given = {name: value for module in modules for name, value in vars(module).items()}
+    given |= {"X": X, "y": y, "np": np}
+    exec(entry.get("data", ""), given)
+    return given
 
 
 # --- a term of the loss
