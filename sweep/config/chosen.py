@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sweep.data.sources import arriving
+from sweep.spec.sections import MlpSpec
 from sweep.spec.study import StudySpec
 
 Entry = dict[str, Any]  # an equivalent: arguments by their names there, formula, use, holds_for
@@ -48,6 +49,18 @@ class Chosen:
     def is_decoupled(self) -> bool:
         """Whether the optimiser decays weights by itself."""
         return self.spec.strength == "weight_decay"
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the network is linear, and its weights are what is penalised."""
+        return getattr(self.spec.model, "hidden", None) == () and self.penalises_weights
+
+    @property
+    def penalises_weights(self) -> bool:
+        """Whether all weights of an mlp are penalised, and nothing else."""
+        model = self.spec.model
+        layers = range(len(model.hidden) + 1) if isinstance(model, MlpSpec) else ()
+        return set(self.about["penalised"]) == {f"layers.{layer}.weight" for layer in layers}
 
     @property
     def is_scaled(self) -> bool:
@@ -115,7 +128,9 @@ class Chosen:
             "all but the test rows"
         )  # fmt: skip
         noise = f", {data.label_noise:.0%} of the labels made wrong" if data.label_noise else ""
-        return f"{self.n} rows of {data.source}{arriving(data.source)}, {which}{noise}"
+        table = data.source.lower().endswith((".csv", ".parquet"))
+        read = ", its columns as sweep reads them (docs/tables.md)" if table else ""
+        return f"{self.n} rows of {data.source}{arriving(data.source)}{read}, {which}{noise}"
 
     @property
     def prepare(self) -> str:

@@ -69,6 +69,8 @@ def _gradient(chosen: Chosen) -> dict[str, Made]:
 
 
 def _layers(chosen: Chosen) -> dict[str, Made]:
+    if chosen.spec.penalty.include:  # which may name biases, or what no kernel is
+        return {}
     absolute, squared = chosen.strength * chosen.ratio, chosen.strength * (1 - chosen.ratio)
     where = ["each layer that has a tensor in penalty.penalised"]
     if chosen.ratio:

@@ -34,10 +34,11 @@ def equivalents(chosen: Chosen) -> dict[str, float]:
     decay = {"torch_weight_decay": chosen.spec.training.decay * alpha}
     if chosen.is_decoupled:
         return decay
-    found = decay if ratio == 0 else {"keras_l1": alpha * ratio}
-    if ratio < 1:
-        found |= {"keras_l2": alpha * (1 - ratio)}
-    if getattr(chosen.spec.model, "hidden", None) == () and alpha > 0:
+    found = decay if ratio == 0 else {}
+    if not chosen.spec.penalty.include:
+        parts = {"keras_l1": alpha * ratio, "keras_l2": alpha * (1 - ratio)}
+        found |= {name: part for name, part in parts.items() if part}
+    if chosen.is_linear and alpha > 0:
         found |= _classes(chosen) if chosen.has_classes else _numbers(chosen)
     return found
 

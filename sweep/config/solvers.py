@@ -18,7 +18,7 @@ PRECISE = {"tol": 1e-10, "max_iter": 100_000}  # the default leaves entries that
 def solvers(chosen: Chosen) -> dict[str, Entry]:
     """Return the equivalents in programs that take a table and fit it by themselves."""
     model = chosen.spec.model
-    if not isinstance(model, MlpSpec) or chosen.is_decoupled:
+    if not isinstance(model, MlpSpec) or chosen.is_decoupled or not chosen.penalises_weights:
         return {}
     if model.hidden:
         return _network(chosen, model)
@@ -176,7 +176,6 @@ def _has_twin(chosen: Chosen, model: MlpSpec) -> bool:
         and chosen.n % chosen.batch_size == 0  # else the last batch is penalised more
         and model.activation in ("relu", "tanh")
         and chosen.n_outputs != 2  # of two classes it models one difference
-        and len(chosen.about["penalised"]) == len(model.hidden) + 1
     )
 
 

@@ -117,6 +117,12 @@ def test_a_strength_of_0_has_no_solver(tmp_path: Path) -> None:
     assert there.keys() == {"symbols", "torch", "optax", "keras"}
 
 
+def test_a_penalty_on_biases_is_none_that_layers_and_solvers_have(tmp_path: Path) -> None:
+    config = config_of(tmp_path, data=DIABETES, model=LINEAR, penalty={"include": ["*.bias"]})
+    assert config["elsewhere"].keys() == {"symbols", "torch", "optax"}
+    assert config["equivalents"].keys() == {"torch_weight_decay"}
+
+
 def test_a_study_of_an_earlier_version_is_exported_without_them() -> None:
     config = make_config(made_study({1e-3: [1.0, 2.0, 3.0]}))
     assert config["elsewhere"] == {}

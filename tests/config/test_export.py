@@ -37,7 +37,8 @@ def _equal(
 
 def _of(tree: dict[str, Any], params: dict[str, float], n: int, outputs: int) -> dict[str, float]:
     spec = parse_spec(tree, "x", Path("."))
-    return equivalents(Chosen(spec, params, {"n_rows": n, "n_outputs": outputs}))
+    about = {"n_rows": n, "n_outputs": outputs, "penalised": ["layers.0.weight"]}
+    return equivalents(Chosen(spec, params, about))
 
 
 # --- against scikit-learn: its solution must be a stationary point of our objective
