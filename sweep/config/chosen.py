@@ -93,6 +93,11 @@ class Chosen:
         return bool(self.about["refit"]["all_numbers"])
 
     @property
+    def is_flat(self) -> bool:
+        """Whether a row of the source is a vector, not an image, say."""
+        return bool(self.about["refit"]["flat"])
+
+    @property
     def batch_size(self) -> int:
         """Rows of a full step."""
         size = self.spec.training.batch_size
@@ -131,6 +136,11 @@ class Chosen:
         table = data.source.lower().endswith((".csv", ".parquet"))
         read = ", its columns as sweep reads them (docs/tables.md)" if table else ""
         return f"{self.n} rows of {data.source}{arriving(data.source)}{read}, {which}{noise}"
+
+    @property
+    def vectors(self) -> str:
+        """Python for raw features as a table of numbers or texts."""
+        return "X" if self.is_flat else "X.reshape(len(X), -1)"
 
     @property
     def prepare(self) -> str:

@@ -39,7 +39,8 @@ def _data(chosen: Chosen) -> str:
     """Write Python that prepares raw X and y."""
     lines = []
     if prepare := chosen.prepare:
-        lines.append(f"X = {prepare}.fit_transform(X)")
+        back = "" if chosen.is_flat else ".reshape(X.shape)"
+        lines.append(f"X = {prepare}.fit_transform({chosen.vectors}){back}")
     if chosen.scales_target:
         lines.append("y = StandardScaler().fit_transform(np.reshape(y, (-1, 1)))[:, 0]")
     return "; ".join(lines)

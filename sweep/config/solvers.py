@@ -112,17 +112,19 @@ def _unit(chosen: Chosen) -> float:
 
 
 def _fit(chosen: Chosen, estimator: str) -> str:
-    prepare = chosen.prepare
-    return f"make_pipeline({prepare}, {estimator}).fit(X, y)" if prepare else (
-        f"{estimator}.fit(X, y)"
-    )  # fmt: skip
+    if chosen.prepare:
+        estimator = f"make_pipeline({chosen.prepare}, {estimator})"
+    return f"{estimator}.fit({chosen.vectors}, y)"
 
 
 def _glmnet(
     chosen: Chosen, family: str, strength: float, ratio: float, formula: str
 ) -> dict[str, Entry]:
-    """Return glmnet's equivalent; none where texts or empty cells need more than its scaling."""
-    if not chosen.all_numbers:
+    """Return glmnet's equivalent; none where texts or empty cells need more than its scaling.
+
+    R has the entries of an image in another order.
+    """
+    if not (chosen.all_numbers and chosen.is_flat):
         return {}
     standardize = "TRUE" if chosen.is_scaled else "FALSE"
     use = (

@@ -54,12 +54,17 @@ def about_refit(spec: StudySpec, dataset: Dataset) -> dict[str, Any]:
     Returns:
         `n_rows`: how many a seed trains on; `target_deviation`: the standard deviation of the
         target over those of the first seed, in its own units, None for classes; `all_numbers`:
-        whether each cell of the features is a number, so that scaling is all that is done.
+        whether each cell of the features is a number, so that scaling is all that is done;
+        `flat`: whether a row is a vector, not an image, say.
     """
     rows = training_rows(spec, dataset, 1)[0]
     deviation = None if dataset.classes else float(dataset.y[rows].std())
-    numbers = is_complete(dataset.X)
-    return {"n_rows": len(rows), "target_deviation": deviation, "all_numbers": numbers}
+    return {
+        "n_rows": len(rows),
+        "target_deviation": deviation,
+        "all_numbers": is_complete(dataset.X),
+        "flat": dataset.X.ndim == 2,
+    }
 
 
 def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Problem:

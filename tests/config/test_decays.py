@@ -177,6 +177,19 @@ def test_raw_rows_become_what_the_refit_trains_on(data: dict[str, Any], tmp_path
     np.testing.assert_allclose(given["y"], problem.y[problem.train[0]].numpy(), atol=1e-5)
 
 
+def test_images_are_scaled_entry_by_entry(tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    images = draw.normal(5, 3, (60, 4, 4)) * draw.uniform(1, 9, (4, 4))
+    np.savez(tmp_path / "images.npz", X=images, y=draw.integers(0, 3, 60))
+    path = exported(tmp_path, data={"source": "images.npz"}, training={"batch_size": 24})
+    spec = sweep.load_config(path).spec
+    rows = load_dataset(spec.data, tmp_path, spec.seed)
+    there = read_config(path)["elsewhere"]
+    given = prepared(there["torch"], rows.X, rows.y)
+    np.testing.assert_allclose(given["X"], make_refit_problem(spec, rows, 1).X[:48], atol=1e-5)
+    assert there["sklearn_mlp"]["use"].endswith(".fit(X.reshape(len(X), -1), y)")
+
+
 def _read(folder: Path, y: Any) -> pd.DataFrame:
     """Read the table as a user does, and leave the test rows out."""
     table = pd.read_csv(folder / "rows.csv")

@@ -111,7 +111,7 @@ def test_data_that_need_more_than_the_rows_are_said_so(tmp_path: Path) -> None:
 
 def test_a_strength_of_0_has_no_solver(tmp_path: Path) -> None:
     spec = sweep.load_config(exported(tmp_path, data=DIABETES, model=LINEAR)).spec
-    refit = {"n_rows": 354, "target_deviation": 77.0, "all_numbers": True}
+    refit = {"n_rows": 354, "target_deviation": 77.0, "all_numbers": True, "flat": True}
     about = {"n_outputs": 1, "penalised": ["layers.0.weight"], "refit": refit}
     there = elsewhere(Chosen(spec, {"alpha": 0.0}, about))
     assert there.keys() == {"symbols", "torch", "optax", "keras"}
