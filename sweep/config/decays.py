@@ -1,6 +1,6 @@
 """A chosen strength in the optimisers and layers of torch, optax, Keras and others.
 
-What is trained is a network on data prepared as the study prepares them, by the mean loss.
+There a network is trained by the mean loss, on data that are prepared as the study prepares them.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def _data(chosen: Chosen) -> str:
 
 def _how(chosen: Chosen) -> str:
     loss = "mean cross-entropy" if chosen.has_classes else "mean squared error"
-    prepared = " after `data`" if _data(chosen) else ""
+    prepared = " after `data`," if _data(chosen) else ""
     cosine = ", lr along a cosine" if chosen.spec.training.schedule == "cosine" else ""
-    return f"{loss} of {chosen.rows}{prepared}; {chosen.batch_size} rows a step{cosine}"
+    return f"{loss}{prepared} of {chosen.rows}; {chosen.batch_size} rows a step{cosine}"
 
 
 # --- a term of the loss
