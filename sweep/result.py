@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
+from sweep.analysis.notes import trial_notes
 from sweep.analysis.selection import Finished, Selection, compared
 from sweep.analysis.status import load_study
 from sweep.analysis.verdict import verdict
@@ -26,6 +27,7 @@ from sweep.spec.files import locate
 from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
 from sweep.spec.tasks import TASKS
+from sweep.storage.foreign import own_trials
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +56,7 @@ class StudyResult:
     def trials(self) -> pd.DataFrame:
         """One row a trial: number, state, value ± SE, its params, what was measured.
 
+        Trials that another program wrote into the study are left out; `trial_notes` names them.
         Columns of lists are left out but for `replicate_values`, which comes last.
         """
         import pandas as pd
@@ -68,12 +71,17 @@ class StudyResult:
                 **{k: v for k, v in trial.user_attrs.items() if not isinstance(v, list)},
                 "replicate_values": trial.user_attrs.get(REPLICATE_VALUES),
             }
-            for trial in self.study.get_trials(deepcopy=False)
+            for trial in own_trials(self.study)
         ]
         columns = None if rows else ["number", "state", "value", "value_se", "replicate_values"]
         frame = pd.DataFrame(rows, columns=columns)
         last = frame.pop("replicate_values")  # a trial's own attributes may add columns later
         return frame.assign(replicate_values=last)
+
+    @property
+    def trial_notes(self) -> list[str]:
+        """A line each about trials that were enqueued by hand, left out, or moved elsewhere."""
+        return trial_notes(self.study)
 
     @property
     def choices(self) -> pd.DataFrame:

@@ -45,6 +45,7 @@ from sweep.stats import (
     standard_error,
     t_quantile,
 )  # fmt: skip
+from sweep.storage.foreign import own_trials
 
 Selection = Literal["best", "1se"]
 
@@ -108,7 +109,7 @@ class Finished:
                 f"study: must be one of sweep's, got {study.study_name}, which has no spec."
                 " Name another study"
             )
-        every = study.get_trials(deepcopy=False)
+        every = own_trials(study)
         complete = [trial for trial in every if trial.state == TrialState.COMPLETE]
         if not complete:
             raise SweepError(_without_result(study.study_name, every))

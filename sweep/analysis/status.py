@@ -130,6 +130,7 @@ def _row(study: Summary) -> dict[str, Any]:
         "n_trials": n_trials,
         "trials_per_s": rate,
         "eta_s": max(0.0, n_trials - done) / rate if n_trials and rate else None,
+        "n_foreign": study.n_foreign,
         "best": best if best is not None and math.isfinite(best) else None,
         "best_params": study.best_params,
         "verdict": study.attrs.get(VERDICT),

@@ -50,6 +50,7 @@ from sweep.cli.output import (
     template,
 )
 from sweep.cli.progress import epochs_bar, progress_bar
+from sweep.cli.trials import print_report
 from sweep.errors import INTERRUPTED, OwnedElsewhereError, SweepError, hide_passwords
 from sweep.runtime import asked_to_stop, importing, stdout_to_stderr
 
@@ -211,9 +212,9 @@ def export(
         from sweep.config.export import make_config, write_config
 
     path = output or OUT / f"{name}.yaml"
-    config = make_config(load_study(url, name), selection)
+    config = make_config(found := load_study(url, name), selection)
     write_config(config, path)
-    print_export(config, path)
+    print_export(config, path, found)
 
 
 @app.command()
@@ -264,8 +265,8 @@ def report(
         from sweep.analysis.status import load_study
         from sweep.reporting.page import write_report
 
-    size_bytes = write_report([load_study(url, name) for url, name in places], path)
-    print(f"{path} ({size_bytes / 1e6:.1f} MB, needs no network)")
+    found = [load_study(url, name) for url, name in places]
+    print_report(path, write_report(found, path), found)
 
 
 @app.command()

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from sweep.cli.progress import curve_line, pm
+from sweep.cli.trials import n_trials, print_trial_notes
 from sweep.errors import hide_passwords
 from sweep.spec.attributes import NORM, NOTES, PROBLEM, REMARKS, SPARSITY, SPEC
 
 if TYPE_CHECKING:
+    import optuna
+
     from sweep.analysis.selection import Finished
     from sweep.config.fitted import Fit
     from sweep.errors import OwnedElsewhereError
@@ -61,7 +64,8 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
         return
     if outcome.ending == "timeout":
         print(f"search.timeout_s is over; go on with: {again}")
-    if not outcome.study.best_trials:
+    print_trial_notes(outcome.study)
+    if not n_trials(outcome.study, "COMPLETE"):
         if outcome.ending == "done":
             _ = outcome.finished  # says why there is nothing to choose from
         return
@@ -152,6 +156,9 @@ def print_studies(rows: list[dict[str, Any]]) -> None:
     """Print what a storage holds, as `overview` tells it."""
     columns = ("study", "results", "trials", "best", "owner", "rate", "ETA")
     _print_table(columns, [tuple(_cell(row, column) for column in columns) for row in rows])
+    for name, n in ((row["study"], row["n_foreign"]) for row in rows if row["n_foreign"]):
+        trials = f"{n} trial{'s' * (n != 1)} written by another program"
+        print(f"note: {one_line(name)} has {trials}, left out above; see `sweep doctor`")
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
@@ -173,19 +180,16 @@ def _cell(row: dict[str, Any], column: str) -> str:
 
 def summary(outcome: StudyResult) -> dict[str, Any]:
     """Return what `sweep run --json` prints."""
-    from optuna.trial import TrialState
-
     from sweep.analysis.verdict import verdict
 
-    trials = outcome.study.get_trials(deepcopy=False)
     summary: dict[str, Any] = {
         "study_name": outcome.study.study_name,
         "ending": outcome.ending,
-        "n_trials": len(trials),
+        "n_trials": n_trials(outcome.study),
     }
-    if notes := _stored_notes(outcome.study.user_attrs):
+    if notes := [*_stored_notes(outcome.study.user_attrs), *outcome.trial_notes]:
         summary["notes"] = notes
-    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+    if not n_trials(outcome.study, "COMPLETE"):
         return summary
     finished = outcome.finished
     best = finished.choose("best")
@@ -207,12 +211,13 @@ def owned_elsewhere(study_name: str, error: OwnedElsewhereError) -> dict[str, st
     return {"study_name": study_name, "ending": "owned_elsewhere", "reason": str(error)}
 
 
-def print_export(config: dict[str, Any], path: Path) -> None:
+def print_export(config: dict[str, Any], path: Path, study: optuna.Study) -> None:
     """Print which strength was written, whose it is, and where to."""
     params = ", ".join(f"{key} = {value:.4g}" for key, value in config["best_params"].items())
     number = config["provenance"]["trial_number"]
     where = "on the line through the best trial" if number is None else f"trial {number}"
     print(f"{params} ({config['selection']}, {where}) -> {path}")
+    print_trial_notes(study)
 
 
 def say_stopping() -> None:

@@ -20,8 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from waitress import create_server, wasyncore
 
 from sweep.errors import UsageError
+from sweep.spec.attributes import OTHERS
 from sweep.storage.engine import open_storage
-from sweep.storage.schema import TRIALS
+from sweep.storage.schema import STUDY_USER_ATTRS, TRIALS
 
 HOST = "127.0.0.1"
 ARTIFACTS = Path("studies/out/artifacts")  # for a storage that is no file
@@ -80,7 +81,8 @@ class Dashboard:
     """optuna-dashboard's WSGI application, made anew when its cache is wrong.
 
     The application caches names and trials by study id for ever. But `sweep run --fresh` gives an
-    id another name, and SQLite reuses the id of a deleted last study.
+    id another name, SQLite reuses the id of a deleted last study, and trials that other programs
+    wrote are put aside.
     """
 
     def __init__(self, url: str) -> None:
@@ -165,13 +167,17 @@ def _refused(start: Callable[..., Any], status: str, reason: bytes) -> list[byte
 
 
 def _studies(storage: RDBStorage) -> dict[int, tuple[Any, ...]]:
-    """Read what identifies each study: id -> name, first trial, start of that trial."""
+    """Read what identifies each study: id -> name, first trial, its start, trials put aside."""
     studies, trials = StudyModel.__table__.c, TRIALS.alias().c
     # Not min(): for that SQLite would read all trials of a study.
     of_study = select(trials.trial_id).where(trials.study_id == studies.study_id)
     first = of_study.order_by(trials.trial_id).limit(1).scalar_subquery()
+    attrs = STUDY_USER_ATTRS.c
+    noted = attrs.study_id == studies.study_id, attrs.key == OTHERS
+    aside = select(attrs.value_json).where(*noted).scalar_subquery()
+    first_one = TRIALS.c.trial_id, TRIALS.c.datetime_start
     query = (
-        select(studies.study_id, studies.study_name, TRIALS.c.trial_id, TRIALS.c.datetime_start)
+        select(studies.study_id, studies.study_name, *first_one, aside)
         .select_from(StudyModel.__table__)
         .outerjoin(TRIALS, TRIALS.c.trial_id == first)
     )

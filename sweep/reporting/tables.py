@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from sqlalchemy import make_url
 
+from sweep.analysis.notes import trial_notes
 from sweep.analysis.selection import Finished, compared
 from sweep.config.fitted import METRICS, Estimate
 from sweep.errors import hide_passwords
@@ -31,6 +32,7 @@ from sweep.spec.attributes import (
 )
 from sweep.spec.study import StudySpec
 from sweep.stats import plus_minus
+from sweep.storage.foreign import own_trials
 
 PACKAGES = ("optuna", "plotly")
 DASH = "–"  # where there is no number
@@ -128,7 +130,7 @@ def _network(name: str, params: Mapping[str, float], spec: StudySpec) -> str:
 
 def provenance(study: optuna.Study) -> list[tuple[str, str]]:
     """Return where a study's numbers come from, as names and texts, without passwords."""
-    attrs, trials = study.user_attrs, study.get_trials(deepcopy=False)
+    attrs, trials = study.user_attrs, own_trials(study)
     about, low_high = attrs.get(PROBLEM, {}), attrs[ALPHA_RANGE]
     states = Counter(trial.state.name for trial in trials)
     diverged = sum(trial.user_attrs.get(OUTCOME) == DIVERGED for trial in trials)
@@ -136,6 +138,7 @@ def provenance(study: optuna.Study) -> list[tuple[str, str]]:
     found = [
         ("trials", ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
          + (f" ({diverged} diverged)" if diverged else "")),
+        *(("note", line) for line in trial_notes(study)),
         ("range", " to ".join(f"{end:.3g}" for end in low_high)),
         ("ended", ended.isoformat(" ", "minutes") if ended else DASH),
         ("device", about.get("device") or DASH),

@@ -80,6 +80,7 @@ class Loop:
 
     def _fill(self, asking: bool) -> None:
         """Put controls that are due, and trials, into free slots."""
+        self.search.take_enqueued()
         searching = self.search.wanted or any(one.counts for one in self.running.values())
         due = self.controls.due(self.widening.span, searching, self.running)
         for key, params in due.items():

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from sweep.search.samplers import QMC, Params, Space, make_design, make_sampler, reseed
-from sweep.spec.attributes import DIVERGED, OUTCOME, REASON
+from sweep.spec.attributes import DIVERGED, ENQUEUED, OUTCOME, REASON
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
+from sweep.storage.foreign import ASKED, FIXED, given
 from sweep.storage.mirror import MirroredStorage
 
 MAX_REPORTS = 100
@@ -38,6 +39,7 @@ class Search:
         self._finished = {t.number for t in finished if t.state.is_finished()}
         self._n_settled = 0  # trials before the first that has not finished
         self.n_results = sum(is_result(trial) for trial in finished)
+        self._note_asked(self._n)
 
     def _all(self, states: Sequence[TrialState] | None = None) -> list[FrozenTrial]:
         return self.study.get_trials(
@@ -93,6 +95,23 @@ class Search:
         # A sampler remembers the space that it has seen so far.
         self.study.sampler = make_sampler(self._spec.search.sampler, self._spec.seed)
 
+    def take_enqueued(self) -> None:
+        """Let the trials wait that users have enqueued since: they are asked for next."""
+        for theirs in self._storage.enqueued(self.study._study_id):
+            self._note_asked(self._n + 1)
+            template = create_trial(
+                state=TrialState.WAITING,
+                system_attrs={FIXED: given(theirs)},
+                user_attrs={ENQUEUED: True},
+            )
+            self._storage.take_over(self.study._study_id, template, theirs._trial_id)
+            self._waiting.append(self._n)
+            self._n += 1
+
+    def _note_asked(self, count: int) -> None:
+        """Note how many trials are the study's own, before the last of them is there."""
+        self._storage.set_study_system_attr(self.study._study_id, ASKED, count)
+
     def ask(self) -> tuple[int, Params]:
         """Return the next trial's number and params; waiting trials come first."""
         number = self._next
@@ -115,13 +134,22 @@ class Search:
             self.study.sampler.number = number
         if number == self._n:
             self._n += 1
+            self._note_asked(self._n)
             if number in self._design:
                 self.study.enqueue_trial(self._design[number])
+        elif number in self._design:
+            self._fix_again(number)
         view = self._storage.view
         with view.showing(self._seen_by(number)), view.offering(number):
             trial = self.study.ask(self._space)  # type: ignore[arg-type]
         assert trial.number == number, "another process asks this study"
         return trial
+
+    def _fix_again(self, number: int) -> None:
+        """Give a waiting trial that lost its params those that it was designed with."""
+        trial = self._all()[number]
+        if not given(trial):
+            self._storage.set_trial_system_attr(trial._trial_id, FIXED, self._design[number])
 
     def report(self, number: int, epoch: int, loss: float) -> bool:
         """Store an intermediate value; return whether the pruner ends the trial."""

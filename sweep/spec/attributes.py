@@ -30,6 +30,7 @@ CONTROLS = "controls"  # α = 0 at the other params of the best trials, by numbe
 LINE = "line"  # strengths at the best trial's other params
 CONFIRMATION = "confirmation"  # the choices and the control on fresh folds, by kind
 VERDICT = "verdict"
+OTHERS = "other_programs"  # the study that trials of other programs went to, and how many
 FIT = "fit"  # what a refit came to on the test rows
 
 # --- of a trial
@@ -44,6 +45,7 @@ SPARSITY = "sparsity"  # share of penalised weights that are exactly 0
 INPUTS_USED = "inputs_used"  # by a unit
 # Also the score, under the name that `spec.task.score.attribute` gives it.
 WEIGHT_COUNTS = "weight_counts"  # a histogram
+ENQUEUED = "enqueued"  # true: the user chose its params
 ATTEMPTS = "attempts"  # how often a crash cut it off
 OUTCOME = "outcome"
 REASON = "reason"  # of an outcome that is none to hope for

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
 from sqlalchemy.exc import DatabaseError
 
 from sweep.storage import contents, lease, reading
+from sweep.storage.aside import putting_aside
 from sweep.storage.errors import UNREADABLE
 from sweep.storage.finding import (
     NO_STUDY,
@@ -28,6 +29,7 @@ from sweep.storage.finding import (
     of_trials,
     some_ids,
 )
+from sweep.storage.foreign import Rule, left_out, waits
 from sweep.storage.schema import (
     DIRECTIONS,
     HEARTBEATS,
@@ -157,6 +159,29 @@ def _directions(connection: Connection) -> Defects:
         yield Defect.of("direction", study, message, steps)
 
 
+def _foreign(connection: Connection) -> Defects:
+    names = _names(connection)
+    for study_id in sorted(_sweep_studies(connection) & names.keys()):
+        study = StudyKey(study_id, names[study_id])
+        try:
+            held = reading.load_study(connection, study_id, names[study_id])
+        except UNREADABLE:
+            continue  # which other checks name
+        rule = Rule.of(held.user_attrs, held.system_attrs)
+        found = rule.sort(held.trials) if rule else None
+        if rule is None or found is None:
+            continue
+        if found.foreign:
+            last = found.own[-1]._trial_id if found.own else 0
+            reasons = rule.reasons(found.foreign)
+            yield Defect.of(
+                "foreign", study, left_out(found.foreign),
+                putting_aside(connection, study_id, names[study_id], reasons, last),
+            )  # fmt: skip
+        if found.enqueued:
+            yield Defect.of("enqueued", study, waits(found.enqueued), severity="note")
+
+
 def _running(connection: Connection) -> Defects:
     ours = _sweep_studies(connection)
     query = of_trials().where(TRIALS.c.state == TrialState.RUNNING)
@@ -169,10 +194,10 @@ def _running(connection: Connection) -> Defects:
 
 
 # Notes on owners come first: to repair a study its lease is taken. What belongs to nobody goes
-# next, and contents before what counts rows.
+# next, and contents before what counts rows; trials of other programs before numbers.
 CHECKS: tuple[Callable[[Connection], Defects], ...] = (
-    _leases, _placeholders, _lost_trials, _orphans, *contents.CHECKS, _numbers, _directions,
-    _running,
+    _leases, _placeholders, _lost_trials, _orphans, *contents.CHECKS, _foreign, _numbers,
+    _directions, _running,
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from sweep.storage import lease
 from sweep.storage.checks import CHECKS, diagnose
 from sweep.storage.engine import open_storage
 from sweep.storage.errors import one_line
-from sweep.storage.finding import DEEDS, Defect, Finding
+from sweep.storage.finding import DEEDS, Defect, Finding, execute
 from sweep.storage.sqlite import begin, reading
 
 __all__ = ["Finding", "Repair", "examine", "repair"]
@@ -114,8 +114,7 @@ def _mend(connection: Connection) -> Iterator[str]:
                 continue
             if study_id is not None and finding.severity == "damage" and study_id not in held:
                 held[study_id] = lease.acquire(connection, study_id, str(finding.study))
-            for statement, rows in steps:
-                connection.execute(statement, rows or None)
+            execute(connection, steps)
             yield _done(finding)
     for ours in held.values():
         lease.release(connection, ours)

@@ -28,6 +28,7 @@ DEEDS = {
     "number": "renumbered them",
     "direction": "set it to MINIMIZE",
     "wal": "emptied it",
+    "foreign": "moved them to a study of their own",
 }
 
 Severity = Literal["damage", "note"]
@@ -107,6 +108,12 @@ def deleting(column: Column[Any], ids: Iterable[int]) -> list[Step]:
     """Delete the rows that have these ids in a column."""
     # One statement, run for each id: a list of ids in it would have a limit.
     return [(column.table.delete().where(column == bindparam("one")), [{"one": i} for i in ids])]
+
+
+def execute(connection: Connection, steps: Iterable[Step]) -> None:
+    """Execute statements, one after the other."""
+    for statement, rows in steps:
+        connection.execute(statement, rows or None)
 
 
 def some_of(rows: list[Any]) -> str:

@@ -6,7 +6,7 @@ only memory time. A `flush` writes all of them in one transaction, behind the st
 
 import copy
 import json
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from sweep.errors import StorageError
 from sweep.storage import reading, schema
 from sweep.storage.engine import open_storage
+from sweep.storage.finding import Step
 from sweep.storage.lagged import View
 from sweep.storage.ownership import Ownership
 from sweep.storage.writing import Changes, without_curve
@@ -105,6 +106,16 @@ class MirroredStorage(InMemoryStorage):
                     self._set_trial(trial._trial_id, changed)
                     value = distribution.to_internal_repr(trial.params[name])
                     self._changes.add_param(trial._trial_id, name, value, distribution)
+
+    def enqueued(self, study_id: int) -> Iterator[FrozenTrial]:
+        """Give the trials that users have enqueued in a study since, each once."""
+        return self._owned.arrivals.enqueued(study_id)
+
+    def take_over(self, study_id: int, template: FrozenTrial, old_id: int) -> None:
+        """Create a trial instead of a user's, which the flush that writes the new one deletes."""
+        with self._lock:
+            self.create_new_trial(study_id, template)
+            self._changes.gone.add(old_id)
 
     def close(self) -> None:
         """Flush durably, give the leases back and let the database go. Harmless when repeated.
@@ -277,14 +288,22 @@ class MirroredStorage(InMemoryStorage):
         up = self.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE
         return (max if up else min)(trials, key=lambda trial: trial.values[0])
 
-    def _load(self, connection: Connection, study_id: int, study_name: str) -> None:
+    def _load(self, connection: Connection, study_id: int, study_name: str) -> list[Step]:
+        """Take a study into memory; or return what must be done to it before."""
         study = reading.load_study(connection, study_id, study_name)
+        steps = self._owned.arrivals.sort_out(connection, study_id, study)
+        if steps:
+            return steps
+        reading.check_numbers(study)
+        for trial in study.trials:
+            study.param_distribution.update(trial.distributions)
         with self._lock:
             self._enter(study_id, study_name, study.directions)
             self._studies[study_id] = study
             for trial in study.trials:
                 self._trial_id_to_study_id_and_number[trial._trial_id] = (study_id, trial.number)
                 self._update_cache(trial._trial_id, study_id)
+        return []
 
     def _enter(self, study_id: int, study_name: str, directions: Sequence[StudyDirection]) -> int:
         """Make room for a study under its id in the database, and return the id."""

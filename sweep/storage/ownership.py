@@ -1,7 +1,8 @@
 """Own studies of a database: hold their leases, and write in transactions that renew these.
 
 Nothing is written to a study that another process has taken over, that another program has
-deleted or added trials to, or whose file is gone. While a connection is lost, it is tried again.
+deleted, or whose file is gone. Trials that another program adds are put aside, or wait to be taken
+over. While a connection is lost, it is tried again.
 """
 
 import threading
@@ -15,14 +16,17 @@ from optuna.storages import RDBStorage
 from optuna.storages._in_memory import _StudyInfo
 from optuna.storages._rdb.models import StudyModel
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 from sqlalchemy import URL, Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from sweep.errors import StorageFailedError
 from sweep.runtime import impatient
 from sweep.storage import lease, trial_ids, writing
+from sweep.storage.arrivals import Arrivals
 from sweep.storage.engine import find_study
 from sweep.storage.errors import legible, may_pass, one_line, storage_error
+from sweep.storage.finding import Step, execute
 from sweep.storage.lease import Lease
 from sweep.storage.schema import TRIALS, check_key
 from sweep.storage.sqlite import begin, file_of, reading
@@ -52,12 +56,13 @@ class Ownership:
         self._abandoned: KeyboardInterrupt | None = None
         self._writing = threading.Lock()
         self._reserved: defaultdict[int, deque[int]] = defaultdict(deque)
+        self.arrivals = Arrivals()
 
-    def take(self, study_name: str, load: Callable[[Connection, int, str], object]) -> None:
+    def take(self, study_name: str, load: Callable[[Connection, int, str], list[Step]]) -> None:
         """Take the lease of a study if it exists, and only then have it loaded.
 
         `load` gets a connection that reads, the study's id and its name; if it fails, the lease
-        is given back.
+        is given back. It may return statements to execute before it is called again.
 
         Raises OwnedElsewhereError: another process runs it. StorageError: the database refused,
         or the study cannot be read.
@@ -70,8 +75,13 @@ class Ownership:
                     return
                 held = lease.acquire(connection, study_id, study_name)
             try:
-                with legible(self._rdb.url), reading(), engine.begin() as connection:
-                    load(connection, study_id, study_name)
+                while True:
+                    with legible(self._rdb.url), reading(), engine.begin() as connection:
+                        steps = load(connection, study_id, study_name)
+                    if not steps:
+                        break
+                    with begin(engine, durable=True) as connection:
+                        execute(connection, steps)
             except BaseException:
                 with engine.begin() as connection:
                     lease.release(connection, held)
@@ -213,36 +223,37 @@ class Ownership:
                 study_id: lease.renew(connection, held, self._studies[study_id].name)
                 for study_id, held in list(self.leases.items())
             }
+            arrived: dict[int, list[FrozenTrial]] = {}
             for study_id, held in leases.items():
-                self._check_alone(connection, study_id)
+                arrived[study_id] = self._receive(connection, study_id)
                 if held.tick <= self.leases[study_id].tick:  # acknowledged commits are lost
                     whole = writing.whole_study(study_id, self._studies[study_id])
                     writing.write(connection, whole)
             done = work(connection)
         self.leases.update(leases)
+        for study_id, trials in arrived.items():
+            self.arrivals.expect(study_id, trials)
         self._down_since = None
         return done
 
-    def _check_alone(self, connection: Connection, study_id: int) -> None:
-        """Notice programs that write without asking for the lease."""
-        last = self._last_trial_id(study_id)
-        studies, trials = StudyModel.__table__, TRIALS
-        name = self._studies[study_id].name
-        foreign = select(trials.c.trial_id).where(
-            trials.c.study_id == study_id, trials.c.trial_id > last
-        )
-        known = select(studies.c.study_id, foreign.limit(1).scalar_subquery().label("foreign"))
+    def _receive(self, connection: Connection, study_id: int) -> list[FrozenTrial]:
+        """Notice programs that write without asking for the lease; return what they enqueued.
+
+        Their other trials are put aside.
+        """
+        studies, study = StudyModel.__table__, self._studies[study_id]
+        behind = self.arrivals.behind(study_id, self._last_trial_id(study_id))
+        foreign = select(TRIALS.c.trial_id).where(behind).limit(1).scalar_subquery()
+        known = select(studies.c.study_id, foreign.label("foreign"))
         row = connection.execute(known.where(studies.c.study_id == study_id)).one_or_none()
         if row is None:
             raise StorageFailedError(
-                f"study {name!r}: must not be deleted while it runs, but another program did so. "
-                "Stop this run; a new one starts the study over"
+                f"study {study.name!r}: must not be deleted while it runs, but another program did"
+                " so. Stop this run; a new one starts the study over"
             )
-        if row.foreign is not None:
-            raise StorageFailedError(
-                f"study {name!r}: only its owner may add trials while it runs, but another "
-                f"program added one (trial id {row.foreign}). Stop it, and run again to resume"
-            )
+        if row.foreign is None:
+            return []
+        return self.arrivals.receive(connection, study_id, study, behind)
 
     def _last_trial_id(self, study_id: int) -> int:
         trials = self._studies[study_id].trials

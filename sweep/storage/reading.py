@@ -29,26 +29,30 @@ from sweep.storage.schema import (
 
 
 def load_study(connection: Connection, study_id: int, study_name: str) -> _StudyInfo:
-    """Read a study as Optuna's memory holds it, without a note of its best trial.
+    """Read a study as Optuna's memory holds it, but for its distributions and its best trial.
 
-    Raises StorageError: its trials are not numbered as Optuna numbers them. AssertionError,
-    ValueError: see load_trials.
+    Raises AssertionError, ValueError: see load_trials.
     """
     table = StudyDirectionModel.__table__
     query = select(table.c.direction).where(table.c.study_id == study_id)
     directions = list(connection.execute(query.order_by(table.c.objective)).scalars())
     study = _StudyInfo(study_name, directions)
     study.trials = load_trials(connection, study_id)
-    if [trial.number for trial in study.trials] != list(range(len(study.trials))):
-        raise StorageError(
-            f"study {study_name!r}: its trials must be numbered 0, 1, 2, … in the order of their "
-            "ids, and are not. Run `sweep doctor`"
-        )
-    for trial in study.trials:
-        study.param_distribution.update(trial.distributions)
     study.user_attrs = _study_attrs(connection, study_id, STUDY_USER_ATTRS)
     study.system_attrs = _study_attrs(connection, study_id, STUDY_SYSTEM_ATTRS)
     return study
+
+
+def check_numbers(study: _StudyInfo) -> None:
+    """Refuse a study whose trials are not numbered as Optuna numbers them.
+
+    Raises StorageError: they are not.
+    """
+    if [trial.number for trial in study.trials] != list(range(len(study.trials))):
+        raise StorageError(
+            f"study {study.name!r}: its trials must be numbered 0, 1, 2, … in the order of their "
+            "ids, and are not. Run `sweep doctor`"
+        )
 
 
 def load_trials(

@@ -10,25 +10,44 @@ from optuna.distributions import json_to_distribution
 from optuna.storages._rdb.models import TrialValueModel
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
-from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    func,
+    not_,
+    or_,
+    select,
+)
 
+from sweep.spec.attributes import ALPHA_RANGE, OUTCOME, SPEC
 from sweep.storage import lease
+from sweep.storage.foreign import ASKED
 from sweep.storage.schema import (
     DIRECTIONS,
     PARAMS,
     REPORTS,
     STUDIES,
+    STUDY_SYSTEM_ATTRS,
     STUDY_USER_ATTRS,
     TRIALS,
     USER_ATTRS,
     VALUES,
 )
 
+MOST = 2**31 - 1  # trials
+
 
 @dataclass
 class Summary:
     """What is known of one study without a look at each of its trials.
 
+    Trials that another program wrote into one of sweep's studies count as `n_foreign` alone.
     `best_value` and `best_params` are of the best COMPLETE trial, None where there is none or
     where the study has several objectives; `steps` are the last ones reported by trials under
     way; `attrs` has the user attributes asked for; `owner` is who runs the study.
@@ -38,6 +57,7 @@ class Summary:
     owner: lease.Lease | None
     states: dict[TrialState, int] = field(default_factory=dict)
     n_diverged: int = 0  # FAIL, because their training diverged
+    n_foreign: int = 0
     best_value: float | None = None
     best_params: dict[str, Any] | None = None
     steps: list[int] = field(default_factory=list)
@@ -66,8 +86,12 @@ def summaries(
         for study_id, name in connection.execute(chosen)
     }
     of_these = TRIALS.c.study_id.in_(chosen.order_by(None).with_only_columns(STUDIES.c.study_id))
-    _count(connection, found, of_these)
-    _find_best(connection, found, of_these)
+    foreign = select(TRIALS.c.study_id, func.count()).where(of_these, _is_foreign())
+    for study_id, count in connection.execute(foreign.group_by(TRIALS.c.study_id)):
+        found[study_id].n_foreign = count
+    own = and_(of_these, not_(_is_foreign()))
+    _count(connection, found, own)
+    _find_best(connection, found, own)
     under_way = TRIALS.c.state.in_([TrialState.RUNNING, TrialState.WAITING])
     query = select(TRIALS.c.study_id, func.max(REPORTS.c.step)).join(TRIALS)
     query = query.where(of_these, under_way).group_by(TRIALS.c.study_id, TRIALS.c.trial_id)
@@ -78,6 +102,32 @@ def summaries(
         if row.study_id in found:
             found[row.study_id].attrs[row.key] = json.loads(row.value_json)
     return list(found.values())
+
+
+def _is_foreign() -> ColumnElement[bool]:
+    """Match trials of sweep's studies that another program wrote, as far as rows tell.
+
+    They ended without an outcome, or the search had not asked for them (`sweep.storage.foreign`).
+    """
+    attr, noted, said = STUDY_USER_ATTRS.c, STUDY_SYSTEM_ATTRS.c, USER_ATTRS.c
+    made = [
+        _there(select(attr.key).where(attr.study_id == TRIALS.c.study_id, attr.key == key))
+        for key in (SPEC, ALPHA_RANGE)
+    ]
+    outcome = _there(
+        select(said.key).where(said.trial_id == TRIALS.c.trial_id, said.key == OUTCOME)
+    )
+    asked = select(cast(noted.value_json, Integer)).correlate(TRIALS)
+    asked = asked.where(noted.study_id == TRIALS.c.study_id, noted.key == ASKED)
+    late = TRIALS.c.number >= func.coalesce(asked.scalar_subquery(), MOST)
+    ended = TRIALS.c.state.in_([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+    waits = TRIALS.c.state == TrialState.WAITING
+    return and_(*made, or_(and_(ended, ~outcome), and_(late, ~waits)))
+
+
+def _there(query: Select[Any]) -> ColumnElement[bool]:
+    """Tell of each trial whether the query has a row, whatever else is joined."""
+    return query.correlate(TRIALS).exists()
 
 
 def _count(

@@ -20,7 +20,9 @@ from sqlalchemy.dialects import postgresql
 
 from sweep.storage.schema import (
     COLUMNS,
+    HEARTBEATS,
     OF_PRUNERS,
+    OF_TRIAL,
     PARAMS,
     REPORTS,
     STUDY_SYSTEM_ATTRS,
@@ -38,13 +40,14 @@ Rows = dict[Row, Row]  # key columns -> other columns
 
 @dataclass
 class Changes:
-    """Changes that the database lacks: whole rows by table and key, and curves to delete first.
+    """Changes that the database lacks: rows by table and key, curves and trials to delete first.
 
     Writing the same changes twice leaves the same rows.
     """
 
     rows: dict[Table, Rows] = field(default_factory=lambda: {table: {} for table in COLUMNS})
     cut: set[int] = field(default_factory=set)
+    gone: set[int] = field(default_factory=set)  # trials to delete
 
     def add_trial(self, study_id: int, trial: FrozenTrial) -> None:
         """Add a trial's own row and its values."""
@@ -103,7 +106,8 @@ class Changes:
 
     def then(self, later: "Changes") -> "Changes":
         """Add the changes that were made after these."""
-        joined = Changes({table: dict(rows) for table, rows in self.rows.items()}, set(self.cut))
+        rows_before = {table: dict(rows) for table, rows in self.rows.items()}
+        joined = Changes(rows_before, set(self.cut), self.gone | later.gone)
         joined.cut_curves(later.cut)
         for table, rows in later.rows.items():
             joined.rows[table].update(rows)
@@ -136,13 +140,17 @@ def whole_study(study_id: int, study: _StudyInfo) -> Changes:
 
 
 def write(connection: Connection, changes: Changes) -> None:
-    """Write changes: delete curves, then insert or update row by row."""
+    """Write changes: delete curves and trials, then insert or update row by row."""
     if changes.cut:
         cut = [{"cut": trial_id} for trial_id in changes.cut]
         connection.execute(REPORTS.delete().where(REPORTS.c.trial_id == bindparam("cut")), cut)
         noted = SYSTEM_ATTRS.c.key.startswith(OF_PRUNERS, autoescape=True)
         of_trial = SYSTEM_ATTRS.c.trial_id == bindparam("cut")
         connection.execute(SYSTEM_ATTRS.delete().where(of_trial, noted), cut)
+    if changes.gone:
+        gone = [{"gone": trial_id} for trial_id in changes.gone]
+        for table in (*OF_TRIAL, HEARTBEATS, TRIALS):
+            connection.execute(table.delete().where(table.c.trial_id == bindparam("gone")), gone)
     for table, rows in changes.rows.items():
         if rows:
             _upsert(connection, table, [key + row for key, row in rows.items()])

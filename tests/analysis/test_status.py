@@ -17,6 +17,7 @@ from optuna.trial import TrialState, create_trial
 import sweep
 from sweep.analysis.status import load_study, overview
 from sweep.errors import StorageError, UsageError
+from sweep.storage.foreign import ASKED
 from sweep.storage.mirror import MirroredStorage
 from tests.support.mirrors import on_engines, plain_reader
 
@@ -183,6 +184,7 @@ def test_diverged_trials_are_results_and_other_failures_are_not(tiny: Path) -> N
     study = optuna.load_study(study_name="tiny", storage=URL)
     for attrs in ({"outcome": "diverged"}, {"outcome": "failed"}, {}):
         study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=attrs))
+    study._storage.set_study_system_attr(study._study_id, ASKED, 9)
     assert overview(URL)[0]["n_results"] == 7
 
 

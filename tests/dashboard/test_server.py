@@ -27,11 +27,13 @@ from optuna.storages import RDBStorage
 from optuna.trial import create_trial
 from waitress import create_server, wasyncore
 
+import sweep
 from sweep.dashboard import server as dashboard
 from sweep.errors import UsageError
 from sweep.storage.engine import open_storage, rename_study
 from sweep.storage.mirror import MirroredStorage
 from tests.support import browser, postgres
+from tests.support.foreign import everything, write
 
 URL = "sqlite:///tiny.db"
 SCRIPT = (
@@ -658,3 +660,16 @@ def test_the_browser_of_these_tests_runs_scripts(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(SCRIPT)
     shown = browser.dump_dom(f"file://{tmp_path}/page.html")
     assert "<title>ran</title>" in shown.dom
+
+
+def test_a_page_stands_what_other_programs_write_and_forgets_what_is_put_aside(
+    page: Served,
+) -> None:
+    assert len(page.trials(1)) == 6
+    write(URL, everything)
+    assert len(page.trials(1)) > 25
+    sweep.run(sweep.load_spec("tiny.yaml"))
+    assert len(page.trials(1)) == 6
+    names = [study["study_name"] for study in page.ask("/api/studies").json["study_summaries"]]
+    assert names == ["tiny", "tiny (other programs)"]
+    assert len(page.trials(2)) > 20

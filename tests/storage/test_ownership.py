@@ -26,6 +26,7 @@ from sweep.errors import OwnedElsewhereError, StorageError, StorageFailedError
 from sweep.runtime import asked_to_stop
 from sweep.storage import lease
 from sweep.storage.engine import open_storage
+from sweep.storage.finding import Step
 from sweep.storage.mirror import MirroredStorage
 from sweep.storage.ownership import Ownership
 from sweep.storage.schema import STUDY_USER_ATTRS, TRIALS
@@ -483,7 +484,7 @@ def test_a_study_that_cannot_be_loaded_is_free_again(owned: Ownership, url: str)
     owned.give_back()
     heir = Ownership(open_storage(url), {})
 
-    def fail(connection: Connection, study_id: int, study_name: str) -> None:
+    def fail(connection: Connection, study_id: int, study_name: str) -> list[Step]:
         assert (n_leases(connection), study_name) == (1, "s")
         raise LookupError("gone")
 
@@ -493,7 +494,12 @@ def test_a_study_that_cannot_be_loaded_is_free_again(owned: Ownership, url: str)
         assert heir.leases == {}
     heir.take("no such study", fail)
     loaded: list[tuple[int, str]] = []
-    heir.take("s", lambda _, *study: loaded.append(study))
+
+    def load(connection: Connection, study_id: int, study_name: str) -> list[Step]:
+        loaded.append((study_id, study_name))
+        return []
+
+    heir.take("s", load)
     assert loaded == [(study_id, "s") for study_id in heir.leases]
     heir._rdb.engine.dispose()
 

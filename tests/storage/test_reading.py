@@ -60,7 +60,7 @@ def test_trials_that_are_misnumbered_are_refused(url: str) -> None:
     with plain_study(url) as (_, study_id, connection):
         connection.execute(TRIALS.update().where(TRIALS.c.number == 3).values(number=9))
         with pytest.raises(StorageError, match=r"'s': its trials must be numbered.*sweep doctor"):
-            reading.load_study(connection, study_id, "s")
+            reading.check_numbers(reading.load_study(connection, study_id, "s"))
 
 
 @pytest.mark.parametrize(
