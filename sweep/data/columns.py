@@ -106,7 +106,9 @@ def read_labels(column: pd.Series, spec: ColumnSpec, where: str) -> Read:
         return Read(texts, codes)
     import pandas as pd
 
-    return Read(pd.to_numeric(texts), [])
+    parsed = pd.to_numeric(texts)
+    exact = parsed.dtype.kind != "f" or not (parsed.abs() >= 2**53).any()
+    return Read(parsed if exact else texts, [])  # floats would merge the names of 20 digits
 
 
 # --- numbers

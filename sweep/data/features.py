@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from sweep.data.dates import orders
 from sweep.data.guarded import describe
 from sweep.data.notes import Note, key_for, missing_key
+from sweep.data.numerals import numerals, readings
 from sweep.data.refuse import refuse, refuse_first
 from sweep.data.variants import variants
 from sweep.runtime import total_memory_bytes
@@ -22,6 +25,7 @@ Features: TypeAlias = "np.ndarray | pd.DataFrame"
 LARGEST = 1e30  # far inside float32, so that what training makes of it can stay finite
 MANY = 50  # more different values than this are hardly the names of classes
 FEW = 10  # texts that may all be different
+_LOOKED_AT = 1000  # different texts, the most frequent first
 
 
 def as_features(values: Any, name: str, where: str, notes: list[Note] | None = None) -> Features:
@@ -168,33 +172,53 @@ def _texts(column: pd.Series) -> pd.Series:
 
 def _judged(texts: pd.Series, name: str, where: str) -> list[Note]:
     """Refuse texts that are hardly categories; say what may be amiss with those that are."""
-    import pandas as pd
-
     what, counts = f"column {name!r}", texts.value_counts()
-    n, n_different, found = counts.sum(), len(counts), counts.index
-    numbers = pd.to_numeric(pd.Series(found, dtype=object), errors="coerce").notna().to_numpy()
-    mostly_numbers = 2 * counts.to_numpy()[numbers].sum() > n and not numbers.all()
+    n, n_different, often = int(counts.sum()), len(counts), counts[:_LOOKED_AT]
     own = where.startswith("python:")
+    quantities = np.array([_is_quantity(text) for text in often.index])
+    others = often.index[~quantities].tolist()
+    mostly = 2 * often.to_numpy()[quantities].sum() > often.sum()
     # Numbers with a stray "tall" among them would otherwise become hundreds of categories.
-    if mostly_numbers and n_different > MANY:
-        stray = found[~numbers][0]
-        row = int(np.flatnonzero(texts.to_numpy() == stray)[0])
-        settled = key_for(name, missing_key([stray]))
+    if mostly and others and n_different > MANY:
+        row = int(np.flatnonzero(texts.to_numpy() == others[0])[0])
+        settled = key_for(name, missing_key(others[:1]))
         hint = "Mend or drop it" if own else f"Mend it, or have it read as missing: {settled}"
         rule = f"{what} must be all numbers or few texts"
-        refuse(rule, f"{stray!r} in row {row}", where, hint)
+        refuse(rule, f"{others[0]!r} in row {row}", where, hint)
     if n_different > max(FEW, n / 2):
-        got = f"{n_different} different texts in {n} rows, such as {found[0]!r}"
+        got = f"{n_different} different texts in {n} rows, such as {often.index[0]!r}"
         hint = f"Set {key_for(name, 'drop')}, or categorical to have a feature for each"
         own_hint = "Drop it, or convert it to numbers or to pandas' category"
         refuse(f"{what} must be numbers or few texts", got, where, own_hint if own else hint)
-    notes = []
-    if n_different > MANY:
-        notes.append(Note("many", what, f"{n_different} different texts become as many features"))
-    if mostly_numbers:
-        text = f"{found[~numbers][0]!r} stands among numbers, so all of them are categories"
-        notes.append(Note("mixed", what, text))
-    if alike := variants(found):
-        text = f"{' and '.join(map(repr, alike))} are different categories"
-        notes.append(Note("variants", what, text))
-    return notes
+    return [*_doubtful(what, counts, others if mostly else None)]
+
+
+def _doubtful(what: str, counts: pd.Series, others: list[str] | None) -> Iterator[Note]:
+    """Say what may be amiss with categories.
+
+    Args:
+        what: the column.
+        counts: of rows, by text.
+        others: those that are neither numbers nor dates, where most are; else None.
+    """
+    if len(counts) > MANY:
+        yield Note("many", what, f"{len(counts)} different texts become as many features")
+    if others:
+        text = f"{others[0]!r} stands among numbers or dates, so all of them are categories"
+        yield Note("mixed", what, text)
+    if others == [] and not _are_plain(counts.index):
+        text = "numbers or dates that are not written in one way: all of them are categories"
+        yield Note("formats", what, text)
+    if alike := variants(counts.index):
+        yield Note("variants", what, f"{' and '.join(map(repr, alike))} are different categories")
+
+
+def _are_plain(texts: Iterable[str]) -> bool:
+    """Tell codes, or numbers that a typed table or the study file has as texts."""
+    return all(text.strip().lstrip("+-").replace(".", "", 1).isdecimal() for text in texts)
+
+
+def _is_quantity(text: str) -> bool:
+    """Tell a number or a date, in whatever way it is written."""
+    found = numerals([text.strip()])
+    return bool(found and readings(found)) or bool(orders([text.strip()]))

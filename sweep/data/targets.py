@@ -133,7 +133,9 @@ def _labels(y: Column) -> np.ndarray:
     """Turn classes into texts, whole numbers, or floats."""
     if not isinstance(y.values, np.ndarray):
         return y.values.astype(str).to_numpy(dtype=str)
-    values = y.values.astype(np.int64 if y.values.dtype.kind in "iu" else np.float64)
+    if y.values.dtype.kind in "iu":
+        return y.values if y.values.dtype == np.uint64 else y.values.astype(np.int64)
+    values = y.values.astype(np.float64)
     return values.astype(np.int64) if (values % 1 == 0).all() else values
 
 
