@@ -46,6 +46,17 @@ def test_a_copy_among_the_rows_to_test_on_is_found() -> None:
     assert text.startswith("4 of 42 rows have a copy, features and target alike, as rows 3 and 40")
 
 
+def test_rows_of_a_source_are_compared_with_those_it_tests_on(tmp_path: Path) -> None:
+    source = returning(tmp_path, X=X, y=Y, X_test=X[3:5], y_test=Y[3:5])
+    (note,) = read(tmp_path, source).notes
+    assert note.startswith("4 of 42 rows have a copy")
+
+
+def test_nothing_is_said_of_data_sets_that_come_with_packages(tmp_path: Path) -> None:
+    rows = read(tmp_path, "sklearn:iris")  # which has two rows alike
+    assert rows.notes == () and said(rows.X, rows.y)
+
+
 def test_zero_is_one_number() -> None:
     assert said(np.array([[0.0], [-0.0]]), np.zeros(2, dtype=int))
 
