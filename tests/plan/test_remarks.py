@@ -62,6 +62,11 @@ ARCHITECTURES: dict[str, tuple[Make, Said]] = {
         lambda: seq(nn.Linear(6, 5), nn.Dropout(0.3), nn.BatchNorm1d(5), nn.Linear(5, 3)),
         {"scale_free": "0.weight"},
     ),
+    "noise of its own, then batch norm": (
+        lambda: seq(nn.Linear(6, 5), Apply(lambda x: x * torch.rand_like(x)), nn.BatchNorm1d(5),
+                    nn.Linear(5, 3)),
+        {"scale_free": "0.weight"},
+    ),
     "tanh, then batch norm": (
         lambda: seq(nn.Linear(6, 5), nn.Tanh(), nn.BatchNorm1d(5), nn.Linear(5, 3)), {},
     ),
@@ -116,6 +121,9 @@ ARCHITECTURES: dict[str, tuple[Make, Said]] = {
     ),
     "residual branch that hardly counts": (
         lambda: seq(Residual(nn.Linear(6, 6), Scale(6, size=1e-6)), nn.Linear(6, 3)), {},
+    ),
+    "residual branch that hardly counts by a number of its own": (
+        lambda: seq(Residual(nn.Linear(6, 6), Apply(lambda x: 1e-5 * x)), nn.Linear(6, 3)), {},
     ),
     "pre-norm transformer": (
         lambda: seq(
