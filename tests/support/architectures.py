@@ -110,6 +110,20 @@ class Permuted(nn.Linear):
         return F.linear(x, self.weight[self.order], self.bias)
 
 
+class Counting(nn.Module):
+    """Add the number of calls."""
+
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * self.calls
+
+
 class Recurrent(nn.Module):
     def __init__(self, n_outputs: int):
         super().__init__()
