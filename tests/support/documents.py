@@ -17,7 +17,17 @@ from typing import Any
 
 from sweep.spec.study import schema
 from tests.benchmarks import __main__ as jobs
-from tests.benchmarks import claims, fit_claims, floor, growth, regret, storage, widths, worth
+from tests.benchmarks import (
+    claims,
+    fit_claims,
+    floor,
+    growth,
+    nulls,
+    regret,
+    storage,
+    widths,
+    worth,
+)
 from tests.data import test_tables
 from tests.support import study_file
 from tests.test_layers import ROOMS
@@ -26,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sweep"
 SCHEMA = PACKAGE / "spec" / "study.schema.json"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-FIGURES = ("results", "floor", "growth", "widths", "storage", "regret", "claims", "worth")
+FIGURES = ("results", "floor", "growth", "widths", "storage", "regret", "claims", "nulls", "worth")
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -126,6 +136,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "pruning": lambda: _regret(2),
     "claims": _claims,
     "interval coverage": _coverage,
+    "null studies": lambda: nulls.table(_figures("nulls")["nulls"]),
     "fit claims": lambda: _fit_claims("fits"),
     "ridge claims": lambda: _fit_claims("ridge"),
     "rooms": _rooms,
