@@ -1,1 +1,1 @@
-"""Who trains a study: this process, or workers that it forks."""
+"""The engines that train a study: this process alone, or worker processes that it forks."""

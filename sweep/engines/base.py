@@ -1,6 +1,6 @@
-"""The protocol of who trains a study: an engine, and the cohorts that it makes.
+"""The protocol of an engine, which trains a study, and of the cohorts that it makes.
 
-A run knows these two alone, so that it is the same whether this process trains, or others do.
+The loop of a run uses these two classes only, so it is the same for every engine.
 To add an engine: a module here that keeps the protocol, a case in `hire`, and what a study file
 says of it in `spec/sections`.
 """
@@ -15,47 +15,46 @@ from sweep.training.messages import Report
 
 
 class Engine(Protocol):
-    """Who trains one study: reads its data, makes its model, and has the lanes.
+    """Trains one study: reads its data, makes its model, and holds the lanes.
 
-    The engine owns what the study is trained on: tensors, processes, connections. Its user owns
-    trials, results and the storage, none of which an engine ever sees. One thread calls it. An
-    engine may work between two calls (read data, train), never on what its user owns.
+    The engine owns what training needs: tensors, processes, connections. Its caller owns the
+    trials, their results and the storage; an engine never sees them. One thread calls it. An
+    engine may work between two calls (read data, train), but never on what its caller owns.
     """
 
     def resolve(self) -> Outline:
-        """Wait until the study is planned, and return what it comes to; the same every time.
+        """Wait until the study is planned, and return the outline; the same one every time.
 
         Raises:
             UsageError: the data, the model, the range or the device is not usable.
-            SweepError: who trains is gone.
+            SweepError: a process that trains has ended.
         """
 
     def cohort(self, width: int, partition: int = 0) -> Cohort:
-        """Make a cohort of so many lanes, after `resolve`; the one before, if any, is over.
+        """Make a cohort, after `resolve`. An earlier one must not be used any more.
 
-        The user drops the one before first: there may be no memory for both. After an error
-        another may be made.
+        The caller drops the earlier cohort first: memory may not hold both. After an error
+        another cohort may be made.
 
         Args:
             width: lanes wanted.
-            partition: which division of the rows into folds its replicates are of; 0 is the
-                search's own.
+            partition: which division of the rows into folds to train on; 0 is that of the search.
 
         Raises:
             MemoryError, RuntimeError: of which `is_out_of_memory` tells whether fewer lanes help.
-            SweepError: who trains is gone.
+            SweepError: a process that trains has ended.
         """
 
     def dismiss(self) -> None:
-        """Say that nothing is trained any more, without waiting for anybody; `hired` does that."""
+        """Tell all processes that training is over, without waiting for them; `hired` waits."""
 
 
 class Cohort(Protocol):
-    """Lanes in which trials are trained beside each other: `training.cohort`, or a team of such.
+    """Lanes that train several trials side by side: `training.cohort`, or a team of cohorts.
 
-    A trial goes by a key of its user's, which no other trial of the cohort ever had. What it comes
-    to depends on its setting alone: not on the lanes, on who is beside it, or on the width.
-    One thread calls it. Between two calls the lanes may train ahead of what was reported.
+    Its caller names each trial by a key that it uses once. A trial's result depends on its setting
+    alone: not on its lanes, on the other trials, or on the width.
+    One thread calls it. Between two calls the lanes may train further than was reported.
     """
 
     @property
@@ -71,26 +70,26 @@ class Cohort(Protocol):
         """Slots without a trial."""
 
     def start(self, trial: Hashable, setting: Setting) -> None:
-        """Put a trial into a free slot, where it trains from the next epoch on that begins."""
+        """Put a trial into a free slot; it trains from the next epoch that begins."""
 
     def stop(self, trial: Hashable) -> None:
         """Take a trial out of its slot: it is never reported again."""
 
     def launch(self) -> None:
-        """Have the lanes train, if they can while their user does something else.
+        """Start the next epoch, if the lanes can train while the caller does something else.
 
         Raises:
-            MemoryError, RuntimeError, SweepError: as `advance`.
+            MemoryError, RuntimeError, SweepError: see `advance`.
         """
 
     def advance(self) -> list[Report]:
-        """Wait for the next epochs, and report on them: in the order in which trials started.
+        """Wait for the next epochs and return their reports, in the order in which trials started.
 
-        A trial is in at most one report of a call, and its epochs come one after another. One
-        that has ended has left its slot. Some trial must have a slot.
+        A call returns at most one report of a trial; its epochs come in order. A trial that has
+        ended has left its slot. At least one trial must have a slot.
 
         Raises:
             MemoryError, RuntimeError: of which `is_out_of_memory` tells whether fewer lanes help.
-                The cohort is of no use then.
-            SweepError: who trains is gone.
+                The cohort cannot be used after it.
+            SweepError: a process that trains has ended.
         """

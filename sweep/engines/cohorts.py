@@ -1,4 +1,4 @@
-"""What every process that trains does, whichever engine it is of: plan, and make cohorts."""
+"""What a process that trains does in every engine: make the plan, and make cohorts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sweep.training.cohort import Cohort
 
 
 def planned(spec: StudySpec) -> Plan:
-    """Make the plan, in a process that is going to train.
+    """Make the plan in a process that is going to train.
 
     Raises:
         UsageError: see `make_plan`.
@@ -25,7 +25,7 @@ def planned(spec: StudySpec) -> Plan:
 
 
 def make_cohort(plan: Plan, width: int, partition: int = 0) -> Cohort:
-    """Make a cohort of so many lanes, with what is left of a former one's memory.
+    """Make a cohort of `width` lanes, after the memory of an earlier one has been given back.
 
     Args:
         plan: of the study.

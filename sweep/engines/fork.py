@@ -1,6 +1,6 @@
-"""The first worker of a run, forked early: it imports torch while this process does the rest.
+"""The first worker of a run, forked early: it imports torch while this process does other work.
 
-Best forked before anything else: a fork copies no threads, and holds open what is open.
+Fork it before anything else: a fork copies no threads and keeps all open files open.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sweep.runtime import INTERRUPTS, die_with_parent, importing
 
 
 class Leader:
-    """A process forked here, which waits for a study at the other end of `pipe`."""
+    """A forked process that waits for a study at the other end of `pipe`."""
 
     def __init__(self) -> None:
         self.pipe, theirs = Pipe()
@@ -40,7 +40,7 @@ class Leader:
             raise
 
     def end(self, *, at_once: bool) -> None:
-        """Wait for its end, to which it comes when its pipe is closed; or kill it."""
+        """Wait until it ends, which it does when its pipe is closed; or kill it."""
         self.pipe.close()
         if self._pid:
             if at_once:
@@ -51,7 +51,7 @@ class Leader:
 
 @contextmanager
 def leading(wanted: bool) -> Iterator[Leader | None]:
-    """Have a leader inside, if one is wanted and there are cores for it."""
+    """Fork a leader for the time of the block, if one is wanted and there are cores for it."""
     leader = Leader() if wanted and cores() > 1 else None
     try:
         yield leader
@@ -61,7 +61,7 @@ def leading(wanted: bool) -> Iterator[Leader | None]:
 
 
 def cores() -> int:
-    """Return how many cores workers may be forked for, as far as is known without torch."""
+    """Return for how many cores workers may be forked, as far as can be told without torch."""
     torch = sys.modules.get("torch")
     if sys.platform != "linux" or (torch and torch.cuda.is_available()):
         return 0  # CUDA does not survive a fork

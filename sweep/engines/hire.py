@@ -1,4 +1,4 @@
-"""Who trains a study: the one place that chooses the engine."""
+"""The one place that chooses the engine of a study."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sweep.spec.study import StudySpec
 
 @contextmanager
 def hired(spec: StudySpec, leader: Leader | None = None) -> Iterator[Engine]:
-    """Have the study planned, and trained later, on every core that it may use.
+    """Return an engine that plans the study, and trains it on every core that it may use.
 
-    Nobody who was hired here is left at work in the end.
+    At the end of the block no process that it started is left.
 
     Args:
         spec: the study.
         leader: the first worker, if it is there already.
 
     Raises:
-        SweepError: a worker is gone.
+        SweepError: a worker has ended.
     """
     if not _wants_workers(spec):
         if leader:
@@ -40,7 +40,7 @@ def hired(spec: StudySpec, leader: Leader | None = None) -> Iterator[Engine]:
 
 
 def who_trains(plan: Outline) -> str:
-    """Say who would train a study, as `sweep validate` shows it."""
+    """Say which processes would train a study, as `sweep validate` shows it."""
     if not _wants_workers(plan.spec):
         return "this process"
     lanes = -(-plan.width // plan.workers)

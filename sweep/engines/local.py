@@ -1,4 +1,4 @@
-"""The engine that is this process: it imports torch once the study is to be planned."""
+"""The engine that trains in this process; it imports torch only when the study is planned."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ThisProcess:
         return make_cohort(self._planned(), width, partition)
 
     def dismiss(self) -> None:
-        """Nobody else is at work."""
+        """Do nothing: no other process trains."""
 
     def _planned(self) -> Plan:
         if self._plan is None:

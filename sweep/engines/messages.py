@@ -1,4 +1,4 @@
-"""What a team and its members tell each other: plain data, that may cross processes."""
+"""The messages between a team and its members: plain data, which can cross processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sweep.training.messages import Report
 
 
 class Make(NamedTuple):
-    """Drop the cohort, if there is one, and make another; it is answered."""
+    """Drop the cohort, if there is one, and make another. The member answers."""
 
     team: int  # whom answers are for from here on
     width: int  # lanes
@@ -31,7 +31,7 @@ class Stop(NamedTuple):
 
 
 class Train(NamedTuple):
-    """Train epoch after epoch until a trial ends, or an error; all of it is answered."""
+    """Train until a trial ends or an error comes. The member answers after each epoch."""
 
 
 class Made(NamedTuple):
@@ -46,7 +46,7 @@ Epochs = list[list[Report]]  # one after another, of each the reports of all tri
 
 
 class Answer(NamedTuple):
-    """What came of a message, as far as it is known."""
+    """The answer to a message, as far as it is known."""
 
     team: int  # who asked
     content: Made | Epochs | Exception

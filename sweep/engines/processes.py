@@ -1,7 +1,7 @@
-"""The engine of workers, one a CPU core: processes that are forked, and reached through pipes.
+"""The engine of forked worker processes, one a CPU core, which are reached through pipes.
 
-The owner of a run imports no torch here: the first worker makes the plan and forks the others,
-while the owner imports the rest.
+The owner of the run does not import torch: the first worker makes the plan and forks the others
+while the owner imports what else it needs.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ class Processes:
         self._outline: Outline | None = None
 
     def begin(self) -> None:
-        """Have the study planned, while this process does something else.
+        """Tell the first worker to plan the study, while this process goes on.
 
         Raises:
-            SweepError: the first worker is gone.
+            SweepError: the first worker has ended.
         """
         with _alive():
             self._leader.pipe.send(self._spec)
 
     def resolve(self) -> Outline:
-        """Wait for the plan, and for the other workers."""
+        """Wait for the plan and for the other workers."""
         if self._outline is None:
             outline = self._hear_outline()
             for _ in range(outline.workers - 1):
@@ -75,12 +75,12 @@ class Processes:
         return Team(workers, self._spec.n_replicates, width, partition)
 
     def dismiss(self) -> None:
-        """Hang up, upon which workers end: they take their time."""
+        """Close the pipes, upon which the workers end; do not wait for them."""
         for pipe in self._pipes:
             pipe.close()
 
     def end(self) -> None:
-        """Hang up, and wait until the workers are gone."""
+        """Close the pipes, and wait until the workers have ended."""
         self.dismiss()
         # Planning may take long at what the user has it read.
         self._leader.end(at_once=self._outline is None)
@@ -93,7 +93,7 @@ class Processes:
         return answer
 
     def _meet(self) -> Connection:
-        """Take the pipe of another worker, which comes through the leader's."""
+        """Receive the pipe of another worker through that of the leader."""
         with _alive():
             pipe = Connection(recv_handle(self._leader.pipe))
             # Which a default timeout of the user's for sockets changes, here and in `worker`.

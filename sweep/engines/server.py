@@ -1,4 +1,4 @@
-"""What a worker does for its owner: it trains what is started, and answers."""
+"""What a worker does for its owner: it trains the trials that are started, and answers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ REPORT_S = 0.05  # how long a report may wait for others, where no pruner waits 
 
 
 class Server:
-    """One cohort at a time, and its owner at the other end of a pipe.
+    """Trains one cohort at a time for the owner at the other end of a pipe.
 
-    It looks into the pipe before every epoch, and waits at it while there is nothing to train.
+    It reads the pipe before every epoch, and waits for it while there is nothing to train.
 
     Args:
         plan: of the study.
@@ -43,7 +43,7 @@ class Server:
                 self._take_turn()
 
     def _take_turn(self) -> None:
-        """Do all that was asked, and train an epoch; an error is an answer like others."""
+        """Obey all messages that have come, and train an epoch. An error is sent as an answer."""
         try:
             while not self._training or self._is_asked():
                 self._obey(self._hear())
@@ -76,7 +76,7 @@ class Server:
         self._answer(Made(self._cohort.width, self._cohort.n_slots))
 
     def _train(self) -> None:
-        """Train an epoch, and tell of it if it is time."""
+        """Train an epoch, and send its reports if it is time."""
         assert self._cohort
         reports = self._cohort.advance()
         self._told.append(reports)
@@ -104,7 +104,7 @@ class Server:
 
 
 def sendable(error: Exception) -> Exception:
-    """Return the exception as another process can read it, with a note of where it was raised."""
+    """Return an exception that another process can read; a note says where it was raised."""
     try:
         read: Exception = pickle.loads(pickle.dumps(error))
     except Exception:

@@ -1,8 +1,8 @@
-"""Cohorts of equal width, one a member, behind the face of a single one.
+"""Several cohorts of equal width, one in each member, that look like one cohort.
 
-A step is many short operations, which threads share badly: they meet at every one of them.
-Members meet where trials end. All their cohorts have the same number of lanes, so that a trial
-comes to the same bits in any of them.
+Threads do not speed up a training step: it is many short operations, and they would wait for each
+other after every one. Members wait for each other only where trials end. All cohorts have the same
+number of lanes, so that a trial gives the same bits in any of them.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ NUMBERS = itertools.count()  # of teams: members tell one from the next
 
 
 class Member(Protocol):
-    """One that trains, as its team sees it: messages go there, answers come back.
+    """A process that trains, as its team sees it: it takes messages and gives answers.
 
-    Both arrive whole and in order. It belongs to the team's thread. How it is reached, and what
-    is to be done where it is lost, is the member's own matter.
+    Both arrive whole and in order. Only the team's thread uses it. How to reach the process, and
+    what to do where it is lost, is up to the class that implements this.
     """
 
     def send(self, message: Message) -> None:
-        """Say something, and do not wait for what comes of it.
+        """Send a message, without waiting for the answer.
 
         Raises:
-            SweepError: it is gone for good.
+            SweepError: the process has ended for good.
         """
 
     def receive(self) -> Answer:
         """Wait for the next answer.
 
         Raises:
-            SweepError: it is gone for good.
+            SweepError: the process has ended for good.
         """
 
 
 class Team:
     """Cohorts of equal width, one a member; keeps the protocol of a `Cohort`.
 
-    A member that is told to train sends the reports of epoch after epoch and waits for nobody,
-    until a trial of its ends: then it rests, so that the free slots are filled before it goes on.
+    A member that is told to train sends the reports of epoch after epoch without waiting, until
+    one of its trials ends. Then it rests, so that free slots are filled before it goes on.
 
     Args:
-        members: who trains; the team before of the same members is over.
-        n_replicates: lanes that a whole trial takes.
-        width: lanes wanted, of all together.
+        members: the processes that train; an earlier team of them must not be used any more.
+        n_replicates: lanes that one trial takes.
+        width: lanes wanted, in all members together.
         partition: of the rows into folds; see `Engine.cohort`.
 
     Raises:
-        Exception: what a member's cohort could not be made for.
+        Exception: the reason why a member could not make its cohort.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Team:
 
     @property
     def free(self) -> int:
-        """Slots without a trial, of all."""
+        """Free slots, in all members together."""
         return self.n_slots - len(self._where)
 
     def start(self, trial: Hashable, setting: Setting) -> None:
-        """Put a trial where the fewest are."""
+        """Put a trial into the member that has the fewest."""
         held = list(self._where.values())
         place = min(range(len(self._members)), key=held.count)
         self._where[trial] = place
@@ -88,13 +88,13 @@ class Team:
             self._resting.add(place)
 
     def launch(self) -> None:
-        """Have all train that have a trial."""
+        """Tell every member that has a trial to train."""
         for place in self._resting.intersection(self._where.values()):
             self._members[place].send(Train())
             self._resting.remove(place)
 
     def advance(self) -> list[Report]:
-        """Take an epoch's reports from all, in the order in which their trials started."""
+        """Collect an epoch's reports from all members, in the order in which trials started."""
         self.launch()
         busy = sorted(set(self._where.values()))
         answers = [(place, self._hear(place)) for place in busy]  # of all, before one is raised
@@ -114,7 +114,7 @@ class Team:
         return sorted(reports, key=lambda report: order[report.trial])
 
     def _make(self, width: int, partition: int) -> list[Made]:
-        """Have a cohort made by each."""
+        """Let each member make a cohort."""
         for member in self._members:
             member.send(Make(self._number, width, partition))
         answers = [self._receive(place) for place in range(len(self._members))]
@@ -124,7 +124,7 @@ class Team:
         return [answer for answer in answers if isinstance(answer, Made)]
 
     def _hear(self, place: int) -> list[Report] | Exception:
-        """Take a member's next epoch, of which several may come at once."""
+        """Receive a member's next epoch; several may arrive at once."""
         told = self._told[place]
         if not told:
             answer = self._receive(place)
@@ -142,7 +142,7 @@ class Team:
 
 
 def _lanes_each(width: int, n_members: int, n_replicates: int) -> int:
-    """Return a member's share of the lanes: whole trials, if there are enough for one each.
+    """Return how many lanes each member has: those of whole trials, if each can have one.
 
     With fewer, trials are trained in rounds.
     """

@@ -22,7 +22,7 @@ from sweep.spec.study import StudySpec
 
 
 def lead(pipe: Connection, signals: Sequence[signal.Signals]) -> None:
-    """Be the first worker: plan the study that comes, tell its outline, fork the others."""
+    """Be the first worker: plan the study, send its outline, fork the other workers."""
     for number in signals:  # they are for the owner, who hangs up
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
@@ -58,7 +58,7 @@ def lead(pipe: Connection, signals: Sequence[signal.Signals]) -> None:
 
 
 def _fork(plan: Plan, leader: Connection) -> int:
-    """Fork another worker, whose pipe the owner gets through the leader's."""
+    """Fork another worker; the owner receives its pipe through that of the leader."""
     theirs, ours = Pipe()
     leading, pid = os.getpid(), os.fork()
     if not pid:
@@ -77,7 +77,7 @@ def _fork(plan: Plan, leader: Connection) -> int:
 
 
 def _open_files() -> dict[int, tuple[int, int]]:
-    """Return what every descriptor but the standard ones stands for: device and inode (Linux)."""
+    """Return device and inode of every open descriptor but the standard three (Linux)."""
     found = {}
     for descriptor in map(int, os.listdir("/proc/self/fd")):
         with suppress(OSError):  # the one that was read by is closed again

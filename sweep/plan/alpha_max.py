@@ -34,7 +34,7 @@ PROMISING, FEW_STARTS, FEW_STEPS = 4, 16, 40
 def alpha_max(
     problem: Problem, hidden: Sequence[int], activation: str, l1_ratio: float, seed: int = 0
 ) -> float | None:
-    """Return the strength above which all weights are 0, or None where no formula holds.
+    """Return the strength above which weights shrink to 0, or None where no formula holds.
 
     * linear, l1 or elastic: max |xᵀr| / n, divided by the l1_ratio; exact, the largest over
       all replicates (glmnet's lambda_max).

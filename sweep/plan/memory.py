@@ -1,8 +1,8 @@
-"""What a study takes at the least, by arithmetic, against the memory of the machine.
+"""Refuse studies that the machine's memory cannot hold, by arithmetic.
 
-It is refused before anything is allocated: Linux grants memory that is not there, and kills who
-uses it. Only what the machine has counts, never what is free just now: a study that runs today
-runs tomorrow.
+This comes before anything is allocated: Linux grants memory that it does not have, and kills the
+process that uses it. The machine's whole memory counts, not what is free now: a study that runs
+today also runs tomorrow.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sweep.spec.study import StudySpec
 
 
 def check_rows(spec: StudySpec, dataset: Dataset) -> None:
-    """Refuse replicates whose rows no machine of this size holds.
+    """Refuse replicates whose rows do not fit the memory.
 
     Raises:
         UsageError: with the number of replicates.
@@ -42,21 +42,21 @@ def check_rows(spec: StudySpec, dataset: Dataset) -> None:
 
 
 def mlp_bytes(spec: StudySpec, problem: Problem, hidden: Sequence[int]) -> int:
-    """Return `lane_bytes` of a perceptron that is yet to be made."""
+    """Return `lane_bytes` of a perceptron before it is made."""
     widths = [math.prod(problem.feature_shape), *hidden, problem.n_outputs]
     n_weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
     return lane_bytes(spec, problem, n_weights, sum(widths[1:]))
 
 
 def lane_bytes(spec: StudySpec, problem: Problem, n_weights: int, units: int) -> int:
-    """Estimate what one lane moves in a step: parameters, state and activations."""
+    """Estimate the bytes that a step moves for one lane: parameters, state and activations."""
     rows = problem.train.shape[1]
     batch = rows if spec.training.batch_size == "full" else min(rows, spec.training.batch_size)
     return 4 * (5 * n_weights + batch * (math.prod(problem.feature_shape) + 3 * units))
 
 
 def check_lanes(spec: StudySpec, lane_bytes: int, device: torch.device) -> None:
-    """Refuse lanes that no machine of this size holds: those of one trial, or `training.width`.
+    """Refuse lanes that do not fit the memory: those of one trial, or of `training.width`.
 
     Raises:
         UsageError: naming the key to lower.

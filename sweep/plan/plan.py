@@ -1,4 +1,4 @@
-"""What a study comes to on this machine, before anything is trained or written."""
+"""The plan of a study on this machine, made before anything is trained or written."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from sweep.training.vmapped import check_model
 
 @dataclass(frozen=True)
 class Plan(Outline):
-    """A study, resolved, with all that it is trained on."""
+    """A resolved study with its data, its network and its recipe, ready to train."""
 
     dataset: Dataset
     problem: Problem  # on its device
@@ -142,7 +142,7 @@ def _check_weights(layout: Layout, spec: StudySpec) -> None:
 
 
 def _null_model(spec: StudySpec, dataset: Dataset, problem: Problem) -> dict[str, Any]:
-    """Return what predicting a constant comes to, on the search's folds and on fresh ones."""
+    """Return the values of predicting a constant, on the folds of the search and on fresh ones."""
     bare = replace(dataset, X=np.zeros((len(dataset.y), 1), dtype=np.float32))
     problems = (make_problem(spec, bare, partition) for partition in (0, 1))
     return {
@@ -165,7 +165,7 @@ def on_partition(plan: Plan, partition: int) -> Plan:
 
 
 def _problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Problem:
-    """Make the replicates on the CPU, of flat rows where the network wants such."""
+    """Make the replicates on the CPU, with flat rows where the network takes them."""
     problem = make_problem(spec, dataset, partition)
     if not isinstance(spec.model, MlpSpec):
         return problem

@@ -42,8 +42,8 @@ def choose_width(
 ) -> tuple[int, int]:
     """Choose lanes and processes, from the spec and fixed properties of the device alone.
 
-    As many slots as trials are in flight, and one for the α = 0 control; where a process has
-    better fewer, waves of equal size. Each process has a slot at least.
+    There are as many slots as trials in flight, and one for the control (α = 0). Where a process
+    trains faster with fewer, trials come in waves of equal size. Each process has a slot or more.
     """
     workers, width, replicates = _workers(spec), spec.training.width, spec.n_replicates
     if width != "auto":
