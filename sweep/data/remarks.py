@@ -20,6 +20,7 @@ from sweep.spec.sections import DataSpec
 
 MOST_ODD = 3  # rows that differ from all others in a column
 LEAST_ROWS = 10  # with fewer any column counts them by chance
+_BLOCK = 4096  # rows that are copied at once
 _ID = re.compile(r"(^|.*[^a-z])(id|idx|index|key|no|nr|number|row|rownum|unnamed: \d+)$", re.I)
 
 
@@ -104,8 +105,9 @@ def copies(
         keys = np.concatenate([keys, _hashes(*test)])
         owners = np.concatenate([owners, owners.max() + 1 + np.arange(len(test[1]))])
     _, which = np.unique(keys, return_inverse=True)
-    pairs = np.unique(np.stack([which, owners]), axis=1)
-    found = np.flatnonzero((np.bincount(pairs[0]) > 1)[which])
+    n_owners = int(owners.max()) + 1
+    pairs = np.unique(which * n_owners + owners) // n_owners
+    found = np.flatnonzero((np.bincount(pairs) > 1)[which])
     if len(found):
         a, b = np.flatnonzero(which == which[found[0]])[:2]
         way_out = "name a column that they share in data.groups" if is_table else "return `groups`"
@@ -124,6 +126,9 @@ def _hashes(X: Features, y: np.ndarray) -> np.ndarray:
 
         of_features = pd.util.hash_pandas_object(X, index=False).to_numpy()
         return of_features ^ pd.util.hash_array(y)
-    rows = np.ascontiguousarray(X.reshape(len(X), -1) + 0)  # which makes -0 to 0
-    pairs = zip(rows, y.tolist(), strict=True)
-    return np.array([hash((row.tobytes(), target)) for row, target in pairs], dtype=np.int64)
+    flat, targets, found = X.reshape(len(X), -1), y.tolist(), []
+    for start in range(0, len(X), _BLOCK):
+        block = np.ascontiguousarray(flat[start : start + _BLOCK] + 0)  # which makes -0 to 0
+        pairs = zip(block, targets[start : start + _BLOCK], strict=True)
+        found += [hash((row.tobytes(), target)) for row, target in pairs]
+    return np.array(found, dtype=np.int64)
