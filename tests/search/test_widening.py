@@ -35,6 +35,14 @@ def test_without_a_formula_the_range_is_wide(tmp_path: Path) -> None:
     assert (plan.span.low, plan.span.high) == (1e-6, 1e-1)
 
 
+@pytest.mark.parametrize("key", ["exempt", "include"])
+def test_where_not_the_weights_alone_are_penalised_no_formula_holds(
+    tmp_path: Path, key: str
+) -> None:
+    named = {"exempt": ["layers.0.weight"], "include": ["*.bias"]}[key]
+    assert make_plan(tiny(tmp_path, **{f"penalty__{key}": named})).span.alpha_max is None
+
+
 def test_one_end_may_be_given(tmp_path: Path) -> None:
     plan = make_plan(tiny(tmp_path, search__space__alpha={"low": 1e-3}))
     assert plan.span.low == 1e-3 and plan.span.high == plan.span.alpha_max
