@@ -136,7 +136,8 @@ def test_both_strengths_start_alike_and_see_the_same_rows(tmp_path: Path) -> Non
 
 def test_only_the_strength_differs_between_the_two(tmp_path: Path) -> None:
     more = {"lr": 0.05, "l1_ratio": 0.25}
-    tree = {**IRIS, "penalty": {"norm": "elastic"}}
+    searched = {"lr": {"low": 1e-3, "high": 0.1}, "l1_ratio": {"low": 0.1, "high": 0.9}}
+    tree = {**IRIS, "penalty": {"norm": "elastic"}, "search": {"space": searched}}
     result = fit(exported(tmp_path, strength=0.2, more_params=more, **tree))
     assert result.chosen.params == {"alpha": 0.2, **more}
     assert result.none.params == {"alpha": 0.0, **more}
