@@ -22,8 +22,8 @@ class Search:
     """Propose trials and take their results, on one study that this process owns.
 
     Ask k, and whether trial k is pruned, depend on (study seed, k) and on the results of trials
-    0…k − in_flight alone, whatever else has finished. So the table of trials does not
-    depend on how many are trained at once, and survives a restart.
+    0…k − in_flight alone (see `StudySpec.last_seen`), whatever else has finished. So the table of
+    trials does not depend on how many are trained at once, and survives a restart.
     """
 
     def __init__(self, storage: MirroredStorage, study: optuna.Study, spec: StudySpec,
@@ -65,8 +65,8 @@ class Search:
     def _has_results_for(self, number: int) -> bool:
         while self._n_settled in self._finished:
             self._n_settled += 1
-        ahead = self._spec.in_flight
-        return ahead is None or number - ahead < self._n_settled
+        last = self._spec.last_seen(number)
+        return last is None or last < self._n_settled
 
     @property
     def _next(self) -> int:
@@ -165,7 +165,8 @@ class Search:
 
     def _seen_by(self, number: int) -> int:
         """Return the last trial whose result may matter to trial `number`."""
-        return number - (self._spec.in_flight or 0)
+        last = self._spec.last_seen(number)
+        return number if last is None else last
 
     def tell(
         self, number: int, state: TrialState, value: float | None, attrs: Mapping[str, Any]

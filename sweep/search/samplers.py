@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import FloatDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -16,6 +15,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from sweep.errors import UsageError, did_you_mean
+from sweep.search.design import DesignSampler, levels
 from sweep.search.fast_tpe import TPE
 from sweep.spec.search import PrunerSpec, SamplerSpec
 from sweep.spec.space import HYPERPARAMETERS
@@ -57,7 +57,7 @@ def make_design(spec: StudySpec, space: Space) -> list[Params]:
     if spec.search.sampler.type == "grid":
         return _grid(spec, space)
     if spec.search.sampler.type in ("tpe", "gp"):
-        points = _levels(strength, spec.in_flight or 1)
+        points = levels(strength, spec.in_flight or 1)
         return [{spec.strength: point} for point in points]
     return []
 
@@ -81,21 +81,9 @@ def _grid(spec: StudySpec, space: Space) -> list[Params]:
         )
     grid: list[Params] = [{}]
     for name, count in wanted.items():
-        levels = _levels(space[name], count)
-        grid = [{**params, name: level} for params in grid for level in levels]
+        along = levels(space[name], count)
+        grid = [{**params, name: level} for params in grid for level in along]
     return grid
-
-
-def _levels(distribution: FloatDistribution, count: int) -> list[float]:
-    """Spread `count` points over a range with both ends, in the order coarse to fine."""
-    low, high = distribution.low, distribution.high
-    if count == 1:
-        return [float(np.sqrt(low * high) if distribution.log else (low + high) / 2)]
-    spread = np.geomspace if distribution.log else np.linspace
-    points = np.clip(spread(low, high, count), low, high)  # rounding may step outside
-    bits = (count - 1).bit_length()
-    order = sorted(range(count), key=lambda i: int(f"{i:0{bits}b}"[::-1], 2))
-    return [float(points[index]) for index in order]
 
 
 def make_sampler(spec: SamplerSpec, seed: int) -> BaseSampler:
@@ -107,6 +95,9 @@ def make_sampler(spec: SamplerSpec, seed: int) -> BaseSampler:
     if spec.type in ("random", "grid"):
         _refuse(spec.model_extra if spec.type == "random" else {}, "search.sampler")
         return optuna.samplers.RandomSampler(seed=seed)
+    if spec.type == "design":
+        _refuse(spec.model_extra, "search.sampler")
+        return DesignSampler()
     made = {
         "tpe": TPE,
         "gp": optuna.samplers.GPSampler,

@@ -11,10 +11,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.search.ask_tell import Search
 from sweep.search.controls import Controls
+from sweep.search.design import MINIMUM
 from sweep.search.point import Point
 from sweep.search.samplers import make_space
 from sweep.spec.attributes import ALPHA_RANGE, WIDENINGS
 from sweep.spec.resolved import Outline, Range
+from sweep.spec.search import DESIGN_GRID
 from sweep.spec.study import StudySpec
 from sweep.stats import EDGE, paired_gain
 from sweep.storage.mirror import MirroredStorage
@@ -48,7 +50,7 @@ class Widening:
         if not may_widen(spec):
             return
         known = self._search.known_to(number)
-        if not known or len(known) % EVERY:  # one trial alone lies at an end by design
+        if not _is_time(spec, number, len(known)):
             return
         if len(self._moves) >= spec.search.widenings or any(
             move["at"] == number for move in self._moves
@@ -118,6 +120,18 @@ def new_points(before: Sequence[float], after: Sequence[float]) -> list[float]:
     (low, high), (new_low, new_high) = before, after
     far, near = (new_high, high) if new_high > high else (new_low, low)
     return [far * (near / far) ** (i / POINTS) for i in range(POINTS)]
+
+
+def _is_time(spec: StudySpec, number: int, n_known: int) -> bool:
+    """Tell whether ends are looked at before ask `number`, which knows so many results.
+
+    A look takes a wave of results: one trial alone lies at an end by design. The first wave of
+    the design sampler has both ends. Its trial at the model's minimum gives way to no other.
+    """
+    if spec.search.sampler.type == "design" and n_known == DESIGN_GRID:
+        return True
+    is_minimum = spec.search.sampler.type == "design" and number == MINIMUM
+    return n_known > 0 and n_known % EVERY == 0 and not is_minimum
 
 
 def may_widen(spec: StudySpec) -> bool:

@@ -10,16 +10,20 @@ from sweep.spec.base import Section
 from sweep.spec.sections import Auto, Many, Positive
 from sweep.spec.space import SpaceSpec
 
+# Trials of the sampler `design`: spread over the range, then where most is expected of them.
+DESIGN_GRID, DESIGN_REFINED = 8, 4
+
 
 class SamplerSpec(Section):
     """The sampler; further keys are passed to Optuna's own."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 
-    type: Literal["tpe", "gp", "qmc", "random", "grid"] = Field(
+    type: Literal["tpe", "gp", "qmc", "random", "grid", "design"] = Field(
         "tpe",
-        description="Who proposes trials. tpe and gp learn from results; qmc, random and grid do"
-        " not. grid is spaced on a log scale.",
+        description="Who proposes trials. tpe, gp and design learn from results; qmc, random and"
+        " grid do not. grid is spaced on a log scale. design places 13 trials of alpha (or"
+        " weight_decay) alone by a model of the curve: write n_trials: 13.",
     )
 
     @model_validator(mode="after")
@@ -51,7 +55,8 @@ class SearchSpec(Section):
     in_flight: Many | Auto = Field(
         "auto",
         description="How far proposals run ahead of results: proposal k has seen the results of"
-        " trials 0 to k - in_flight. auto: 12, or no limit where nothing looks at results.",
+        " trials 0 to k - in_flight. auto: 12; as its waves need with"
+        " sampler design; no limit where nothing looks at results.",
     )
     timeout_s: Positive | None = Field(
         None,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from sweep.spec.base import Section
-from sweep.spec.search import SearchSpec
+from sweep.spec.search import DESIGN_GRID, DESIGN_REFINED, SearchSpec
 from sweep.spec.sections import (
     OPTIMIZERS,
     AdamSpec,
@@ -137,7 +137,24 @@ class StudySpec(Section):
         if self.search.in_flight != "auto":
             return self.search.in_flight
         open_ended = self.search.sampler.type in OPEN_ENDED and self.search.pruner.type == "none"
-        return None if open_ended else 12
+        if open_ended:
+            return None
+        return DESIGN_GRID if self.search.sampler.type == "design" else 12
+
+    def last_seen(self, number: int) -> int | None:
+        """Return the last trial whose result ask `number` depends on; None: on any or none.
+
+        The asks of the design's first two waves all know the wave before; the trial at the
+        model's minimum knows both. From there on results come in as in other studies.
+        """
+        if self.in_flight is None:
+            return None
+        if self.search.sampler.type != "design" or self.search.in_flight != "auto":
+            return number - self.in_flight
+        if number < DESIGN_GRID:
+            return -1
+        both = DESIGN_GRID + DESIGN_REFINED
+        return DESIGN_GRID - 1 if number < both else max(both - 1, number - DESIGN_REFINED)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -191,6 +208,24 @@ def _hyperparameters_exist(spec: StudySpec) -> str | None:
     return None
 
 
+def _design_has_one_strength(spec: StudySpec) -> str | None:
+    search = spec.search
+    if search.sampler.type != "design":
+        return None
+    others = [name for name in HYPERPARAMETERS if getattr(search.space, name)]
+    if others:
+        return (
+            f"search.sampler.type: design searches {spec.strength} alone, got"
+            f" {' and '.join(others)} too. Remove search.space.{others[0]}, or use tpe"
+        )
+    if search.pruner.type != "none":
+        return (
+            "search.pruner.type: must be none with sampler design, whose model needs whole"
+            f" trainings, got {search.pruner.type}. Remove it, or use sampler tpe"
+        )
+    return None
+
+
 def _nesterov_needs_momentum(spec: StudySpec) -> str | None:
     momentum = spec.search.space.momentum
     if momentum and isinstance(spec.training, SgdSpec) and spec.training.nesterov:
@@ -223,6 +258,7 @@ _RULES = (
     _decay_is_of_l2,
     _strength_has_its_name,
     _hyperparameters_exist,
+    _design_has_one_strength,
     _nesterov_needs_momentum,
     _1se_needs_folds,
     _error_needs_classes,

@@ -147,7 +147,7 @@ def test_an_interrupted_study_resumes_to_the_table_of_an_uninterrupted_one(
     assert "attempts" not in resumed.trials  # a clean stop is nobody's failure
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "qmc", "random", "grid"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "qmc", "random", "grid", "design"])
 def test_an_ask_that_is_cut_off_half_way_costs_the_sampler_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:

@@ -44,6 +44,7 @@ KINDS = {
         "search.pruner={type: median, n_startup_trials: 2, n_warmup_steps: 1}",
     ),
     "hyperband": ("search.pruner.type=hyperband", "training.epochs=6"),
+    "design": ("search.sampler.type=design", "search.in_flight=auto"),
     "long": ("training.epochs=300",),  # past the moments at which it is killed
 }  # fmt: skip
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
@@ -228,6 +229,14 @@ def test_a_kill_at_any_point_of_a_run_loses_nothing(
     kind = ("tpe", "random")[list(MOMENTS).index(point) % 2]
     killings = [(Fault(point, n),) for n in MOMENTS[point]]
     survive(Study(crew, tmp_path, kind), whole(kind), *killings)
+
+
+def test_kills_at_the_ends_of_the_design_s_waves_lose_nothing(
+    crew: Crew, whole: Whole, tmp_path: Path
+) -> None:
+    points = (("told", 8), ("ask half flushed", 2), ("told", 3), ("tell half flushed", 1))
+    killings = [(Fault(point, n),) for point, n in points]
+    survive(Study(crew, tmp_path, "design"), whole("design"), *killings)
 
 
 @pytest.mark.slow

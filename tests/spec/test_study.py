@@ -43,7 +43,7 @@ def test_only_the_name_must_be_given() -> None:
 
 @pytest.mark.parametrize(
     ("sampler", "in_flight"),
-    [("tpe", 12), ("gp", 12), ("qmc", None), ("random", None), ("grid", None)],
+    [("tpe", 12), ("gp", 12), ("design", 8), ("qmc", None), ("random", None), ("grid", None)],
 )
 def test_asks_of_samplers_that_learn_wait_for_results(sampler: str, in_flight: int | None) -> None:
     assert parse(search={"sampler": {"type": sampler}}).in_flight == in_flight
