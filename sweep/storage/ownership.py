@@ -33,6 +33,7 @@ from sweep.storage.sqlite import begin, file_of, reading
 from sweep.storage.writing import Changes
 
 BLOCK = 64  # trial ids reserved at a time
+LOADS = 5  # of a study into which another program goes on writing
 RETRY_S = 60.0  # for so long a lost connection is tried again
 PATIENCE_S = 1.0  # a longer wait for an answer may never end
 
@@ -75,18 +76,28 @@ class Ownership:
                     return
                 held = lease.acquire(connection, study_id, study_name)
             try:
-                while True:
-                    with legible(self._rdb.url), reading(), engine.begin() as connection:
-                        steps = load(connection, study_id, study_name)
-                    if not steps:
-                        break
-                    with begin(engine, durable=True) as connection:
-                        execute(connection, steps)
+                self._load(study_id, study_name, load)
             except BaseException:
                 with engine.begin() as connection:
                     lease.release(connection, held)
                 raise
         self.leases[study_id] = held
+
+    def _load(
+        self, study_id: int, study_name: str, load: Callable[[Connection, int, str], list[Step]]
+    ) -> None:
+        """Have a study loaded, as often as it takes until nothing has to be done before."""
+        for _ in range(LOADS):
+            with legible(self._rdb.url), reading(), self._rdb.engine.begin() as connection:
+                steps = load(connection, study_id, study_name)
+            if not steps:
+                return
+            with begin(self._rdb.engine, durable=True) as connection:
+                execute(connection, steps)
+        raise StorageFailedError(
+            f"study {study_name!r}: only its owner may add trials, but another program goes on"
+            " adding them. Stop it, and run again"
+        )
 
     def create(
         self, directions: Sequence[StudyDirection], study_name: str | None

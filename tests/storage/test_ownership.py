@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import optuna
@@ -501,6 +502,16 @@ def test_a_study_that_cannot_be_loaded_is_free_again(owned: Ownership, url: str)
 
     heir.take("s", load)
     assert loaded == [(study_id, "s") for study_id in heir.leases]
+    heir._rdb.engine.dispose()
+
+
+def test_a_study_that_never_is_fit_to_be_loaded_is_free_again(owned: Ownership, url: str) -> None:
+    owned.give_back()
+    heir = Ownership(open_storage(url), {})
+    step = (STUDY_USER_ATTRS.delete(), list[dict[str, Any]]())
+    with pytest.raises(StorageError, match="goes on adding them"):
+        heir.take("s", lambda *_: [step])
+    assert heir.leases == {}
     heir._rdb.engine.dispose()
 
 
