@@ -123,10 +123,10 @@ def measure_truth(task: Task, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def measure_study(task: Task, program: str, seed: int) -> dict[str, Any]:
+def measure_study(task: Task, program: str, seed: int, search: dict[str, Any]) -> dict[str, Any]:
     """Run one study and keep what it chose."""
     wall, cpu = time.perf_counter(), time.process_time()
-    finished, epochs = trained(task, seed, PROGRAMS[program])
+    finished, epochs = trained(task, seed, search)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     best, gain = finished.choose("best"), finished.gain(finished.choose("best"))
     assert gain
@@ -157,7 +157,7 @@ def run(result: dict[str, Any], seeds: int, pruned_seeds: int, output: Path) -> 
     for seed, task, program in itertools.product(range(1, seeds + 1), TASKS, PROGRAMS):
         wanted = program not in PRUNERS or (task.name in PRUNED_TASKS and seed <= pruned_seeds)
         if wanted and (task.name, program, seed) not in studies:
-            result["studies"].append(measure_study(task, program, seed))
+            result["studies"].append(measure_study(task, program, seed, PROGRAMS[program]))
             write(result, output)
 
 

@@ -19,6 +19,7 @@ from sweep.spec.study import schema
 from tests.benchmarks import __main__ as jobs
 from tests.benchmarks import (
     claims,
+    design,
     fit_claims,
     floor,
     growth,
@@ -36,7 +37,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sweep"
 SCHEMA = PACKAGE / "spec" / "study.schema.json"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-FIGURES = ("results", "floor", "growth", "widths", "storage", "regret", "claims", "nulls", "worth")
+FIGURES = (
+    "results", "floor", "growth", "widths", "storage", "regret", "design", "claims", "nulls",
+    "worth",
+)  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -134,6 +138,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "regret": lambda: _regret(0),
     "intervals": lambda: _regret(1),
     "pruning": lambda: _regret(2),
+    "design": lambda: design.table(_figures("design"), _figures("regret")),
     "claims": _claims,
     "interval coverage": _coverage,
     "null studies": lambda: nulls.table(_figures("nulls")["nulls"]),
