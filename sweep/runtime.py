@@ -26,11 +26,13 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 @contextmanager
 def importing() -> Iterator[None]:
     """Import without looking for garbage: all that torch and the others make stays to the end."""
+    before = len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()  # nor look for any in it later
+        if len(sys.modules) > before:  # or the garbage of a study that ran here would stay
+            gc.freeze()  # nor look for any in it later
         gc.enable()
 
 

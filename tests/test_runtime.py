@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 from importlib.metadata import version
 
 import sweep
@@ -16,3 +18,15 @@ def test_versions_name_python_sweep_and_what_is_not_installed() -> None:
         "optuna": version("optuna"),
         "no-such-package": "unknown",
     }
+
+
+def test_only_what_is_imported_is_left_out_of_the_search_for_garbage() -> None:
+    program = (
+        "import gc; from sweep.runtime import importing\n"
+        "with importing(): import colorsys\n"
+        "frozen = gc.get_freeze_count()\n"
+        "with importing(): import colorsys; kept = [[] for _ in range(1000)]\n"
+        "print(frozen > 0, gc.get_freeze_count() <= frozen, gc.isenabled())"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.stdout.split() == ["True"] * 3, told.stderr
