@@ -34,7 +34,7 @@ from sweep.spec.attributes import (
     WIDENINGS,
 )
 from sweep.spec.remarks import Remark, read_remarks
-from sweep.spec.stored import stored_spec
+from sweep.spec.stored import check_stored, stored_spec
 from sweep.spec.study import StudySpec
 from sweep.stats import (
     EDGE,
@@ -109,6 +109,7 @@ class Finished:
                 f"study: must be one of sweep's, got {study.study_name}, which has no spec."
                 " Name another study"
             )
+        check_stored(study.study_name, attrs)
         every = own_trials(study)
         complete = [trial for trial in every if trial.state == TrialState.COMPLETE]
         if not complete:
@@ -235,7 +236,7 @@ class Finished:
 
     def _paired(self, base: Point, other: Point) -> Gain:
         fresh_base, fresh_other = self.fresh(base), self.fresh(other)
-        if fresh_base and fresh_other:
+        if fresh_base and fresh_other and self.n_folds > 1:  # one split more shows no more
             return self._gain(fresh_base, fresh_other, fresh=True)
         return self._gain(base, other, fresh=False)
 

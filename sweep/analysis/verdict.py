@@ -36,10 +36,21 @@ def _constant(finished: Finished, best: Point) -> str:
     if best.attrs.get(OUTCOME) == COLLAPSED:
         gone = " Its weights have shrunk to less than 0.1 % of their size at the start."
     gain = finished.gain_over_constant(best)
-    if gain is None or finished.n_folds == 1 or not gain.fresh or gain.told == "better":
+    if gain is None or gain.told == "better":
         return gone
-    level = finished.constants[-1].value
-    return f"{gone} It is not shown to be better than predicting {what} ({level:.4f})."
+    if finished.n_folds == 1:
+        level = finished.constants[0].value
+        worse = best.value >= level
+        return gone + f" Predicting {what} does as well on this split ({level:.4f})." * worse
+    again, constant = finished.fresh(best), finished.constants[-1]
+    if not again:
+        return gone
+    return (
+        f"{gone} It is not shown to be better than predicting {what}, which has"
+        f" {constant.value:.4f} on {finished.n_folds} fresh folds against {again.value:.4f}"
+        f" (paired gain {plus_minus(gain.by, gain.se)}, less than {gain.reach:.3g} standard"
+        " errors)."
+    )
 
 
 def _unscored(finished: Finished, best: Point) -> str:

@@ -105,6 +105,7 @@ class Config:
                 the penalty is attached to already. A step raises it too, for what a group
                 brings that came later.
         """
+        _check_module(model)
         ratio, penalty = self.l1_ratio, self.spec.penalty
         attached = Attached(
             lambda: all_weights(model, penalty), model.parameters, self.alpha, ratio
@@ -116,6 +117,7 @@ class Config:
 
         For l2 and adamw it is in the groups' weight_decay; l1 and elastic are attached.
         """
+        _check_module(model)
         training, values = self.spec.training, self.spec.values(self.params)
         twin = TWINS[training.optimizer]
         options = {"lr": values["lr"], **twin.options(training, values)}
@@ -126,6 +128,7 @@ class Config:
         return made
 
     def _split(self, model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        _check_module(model)
         chosen = all_weights(model, self.spec.penalty)
         weights = [p for p in chosen if p.requires_grad]
         if not weights:
@@ -141,6 +144,14 @@ class Config:
     def _norm(self, weight: Tensor) -> Tensor:
         ratio = self.l1_ratio
         return ratio * weight.abs().sum() + (1 - ratio) * weight.square().sum()
+
+
+def _check_module(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise UsageError(
+            f"config: must be given a torch.nn.Module as the model, got {type(model).__name__}."
+            " Call .attach(optimizer, model), or .penalty, .param_groups or .optimizer(model)"
+        )
 
 
 def load_config(path: str | Path) -> Config:

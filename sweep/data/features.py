@@ -179,13 +179,14 @@ def _judged(texts: pd.Series, name: str, where: str) -> list[Note]:
     others = often.index[~quantities].tolist()
     mostly = 2 * often.to_numpy()[quantities].sum() > often.sum()
     # Numbers with a stray "tall" among them would otherwise become hundreds of categories.
-    if mostly and others and n_different > MANY:
+    too_many = max(FEW, n / 2)
+    if mostly and others and n_different > min(MANY, too_many):
         row = int(np.flatnonzero(texts.to_numpy() == others[0])[0])
         settled = key_for(name, missing_key(others[:1]))
         hint = "Mend or drop it" if own else f"Mend it, or have it read as missing: {settled}"
         rule = f"{what} must be all numbers or few texts"
         refuse(rule, f"{others[0]!r} in row {row}", where, hint)
-    if n_different > max(FEW, n / 2):
+    if n_different > too_many:
         got = f"{n_different} different texts in {n} rows, such as {often.index[0]!r}"
         hint = f"Set {key_for(name, 'drop')}, or categorical to have a feature for each"
         own_hint = "Drop it, or convert it to numbers or to pandas' category"

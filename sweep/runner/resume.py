@@ -29,7 +29,7 @@ from sweep.spec.attributes import (
 )
 from sweep.spec.remarks import stored_remarks
 from sweep.spec.resolved import Outline, Range
-from sweep.spec.stored import stored_spec
+from sweep.spec.stored import check_stored, stored_spec
 from sweep.storage.mirror import MirroredStorage
 
 
@@ -42,6 +42,7 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
     attrs, spec = study.user_attrs, plan.spec
     where = hide_passwords(spec.storage)
     if SPEC in attrs:
+        check_stored(study.study_name, attrs)
         if missing := {ALPHA_RANGE, ALPHA_MAX, DATA_HASH, PROBLEM} - attrs.keys():
             raise UsageError(
                 f"study_name: must be a whole study, got {spec.study_name} without its "

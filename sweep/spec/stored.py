@@ -6,7 +6,7 @@ import json
 from copy import deepcopy
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sweep.errors import UsageError
 from sweep.spec.study import StudySpec, hash_of, identity_of, without_nulls
@@ -19,6 +19,47 @@ _NULLS = {
 }
 
 
+class _Trained(BaseModel):
+    """What was trained beside the trials."""
+
+    params: dict[str, float] = {}
+    value: float = 0.0
+    replicate_values: list[float] = []
+
+
+class _Attributes(BaseModel):
+    """The attributes of a study that readers rely on, named as in `spec.attributes`."""
+
+    alpha_range: tuple[float, float] = (0.0, 1.0)
+    alpha_max: float | None = None
+    alpha_cap: float | None = None
+    widenings: list[dict[str, Any]] = []
+    baseline: _Trained | None = None
+    confirmation: dict[str, _Trained] = {}
+    controls: dict[str, Any] = {}
+    line: dict[str, Any] = {}
+    problem: dict[str, Any] = {}
+    remarks: list[dict[str, Any]] = []
+
+
+def check_stored(study: str, attrs: dict[str, Any]) -> None:
+    """Refuse a study whose attributes another program has overwritten.
+
+    Raises:
+        UsageError: in one line, naming the attribute.
+    """
+    try:
+        _Attributes.model_validate(attrs)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, why = str(first["loc"][0]), first["msg"].lower().partition(" or instance")[0]
+        raise UsageError(
+            f"study {study}: its attribute {name} must be as sweep stored it, got"
+            f" {attrs[name]!r:.60} ({why})."
+            " Restore a backup, or run it with --fresh"
+        ) from None
+
+
 def stored_spec(tree: dict[str, Any]) -> StudySpec:
     """Read a spec as a study stores it.
 
@@ -29,8 +70,9 @@ def stored_spec(tree: dict[str, Any]) -> StudySpec:
         return StudySpec.model_validate_json(json.dumps(upgraded(tree)))
     except ValidationError as error:
         first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or f"{tree!r:.60}"
         raise UsageError(
-            f"study: must be of this version of sweep, got {'.'.join(map(str, first['loc']))}:"
+            f"study: must be of this version of sweep, got {where}:"
             f" {first['msg'].lower()}. Use the version that made it, or --fresh"
         ) from None
 

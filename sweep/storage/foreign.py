@@ -137,7 +137,8 @@ def left_out(trials: Sequence[FrozenTrial]) -> str:
 
 def waits(trials: Sequence[FrozenTrial]) -> str:
     """Say that enqueued trials are there to be trained."""
-    return f"{counted(trials)} enqueued, to be trained by the next `sweep run`"
+    room = "`sweep run` trains as many as search.n_trials leaves room for"
+    return f"{counted(trials)} enqueued; {room}"
 
 
 def counted(trials: Sequence[FrozenTrial]) -> str:

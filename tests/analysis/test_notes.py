@@ -23,7 +23,7 @@ def test_each_kind_has_its_line() -> None:
     study.set_user_attr("other_programs", {"study": "made (other programs)", "trials": 1})
     assert trial_notes(study) == [
         "trial #2 was enqueued by hand, not chosen by the search",
-        "trial #3 was enqueued, to be trained by the next `sweep run`",
+        "trial #3 was enqueued; `sweep run` trains as many as search.n_trials leaves room for",
         "2 trials (#4, #5) were written by another program and left out. `sweep run` and"
         " `sweep doctor --repair` move them",
         "1 trial of other programs moved to the study 'made (other programs)'",

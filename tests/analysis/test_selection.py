@@ -317,3 +317,19 @@ def test_without_a_control_there_is_no_gain() -> None:
 def test_an_end_is_a_quarter_of_a_decade_wide(alpha: float, edge: str | None) -> None:
     finished = made({alpha: _around(1.0)}, _around(1.0))
     assert finished.at_edge(finished.choose("best")) == edge
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("baseline", 7), ("baseline", {"params": {"alpha": 0.0}, "value": "x"}),
+        ("confirmation", {"best": 1}), ("alpha_range", "x"), ("alpha_range", [1.0]),
+        ("alpha_max", "x"), ("widenings", 3), ("line", 1), ("problem", []), ("remarks", "x"),
+        ("remarks", [1]), ("controls", 5),
+    ],
+)  # fmt: skip
+def test_an_attribute_that_another_program_overwrote_is_named(name: str, value: Any) -> None:
+    study = made_study({1e-2: [1.0, 2.0, 3.0]}, [2.0, 3.0, 4.0])
+    study.set_user_attr(name, value)
+    with pytest.raises(UsageError, match=f"its attribute {name} must be as sweep stored it, got"):
+        Finished.read(study)

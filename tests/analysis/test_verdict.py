@@ -36,7 +36,10 @@ def test_verdict_beside_a_constant(constant: list[float], shown: bool) -> None:
         {1e-2: [4.0, 7.0, 1.0]}, [8.0, 11.0, 5.5], confirmed=True,
         attrs={"problem": {"constant": [[9.0] * 3, constant]}},
     )  # fmt: skip
-    told = " It is not shown to be better than predicting the shares of the classes (4.1667)."
+    told = (
+        " It is not shown to be better than predicting the shares of the classes, which has 4.1667"
+        " on 3 fresh folds against "
+    )
     assert (told in said) is not shown
 
 
@@ -222,3 +225,21 @@ def test_verdict_of_a_network_that_has_remarks() -> None:
         " The network's outputs are probabilities, and the loss takes their softmax once more:"
         " leave the softmax out of the network."
     )
+
+
+ONE_SPLIT = {"replicates": {"n_folds": 1, "n_seeds": 3}}
+
+
+def test_one_split_tells_the_differences_of_its_own_levels() -> None:
+    said = _said({1e-2: [0.71, 0.72, 0.73]}, [0.72, 0.73, 0.74], confirmed=True, spec=ONE_SPLIT)
+    assert "alpha = 0 has 0.7300, 0.0100" in said and "more on this one split" in said
+
+
+@pytest.mark.parametrize(("level", "told"), [(0.69, True), (0.75, False)])
+def test_one_split_on_which_a_constant_does_as_well_says_so(level: float, told: bool) -> None:
+    said = _said(
+        {1e-2: [0.71, 0.72, 0.73]}, [0.72, 0.73, 0.74], spec=ONE_SPLIT,
+        attrs={"problem": {"constant": [[level] * 3, [level] * 3]}},
+    )  # fmt: skip
+    words = f" Predicting the shares of the classes does as well on this split ({level:.4f})."
+    assert (words in said) == told

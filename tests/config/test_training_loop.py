@@ -411,7 +411,7 @@ def _adam(model: nn.Module, **options: Any) -> torch.optim.Optimizer:
         (
             lambda m: sweep.load_config("none.yaml"),
             "must be a readable file",
-            "Export it anew",
+            "writes one",
         ),
     ],
 )
@@ -423,3 +423,17 @@ def test_misuse_names_the_next_step(
     message = str(error.value)
     assert message.startswith("config")
     assert got in message and next_step in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda made, model: made.attach(model, torch.optim.Adam(model.parameters())),
+        lambda made, model: made.penalty(model.parameters()),
+        lambda made, model: made.param_groups(model.state_dict()),
+        lambda made, model: made.optimizer(None),
+    ],
+)
+def test_what_is_no_model_is_refused(call: Callable[[Config, nn.Module], object]) -> None:
+    with pytest.raises(UsageError, match=r"^config: must be given a torch\.nn\.Module as the"):
+        call(config(TRAININGS[0]), network())

@@ -227,7 +227,8 @@ def test_a_strength_enqueued_between_runs_is_trained_as_the_users_own(
     write(spec.storage, ENQUEUED[how])
     waiting = StudyResult(load_study(spec.storage, "tiny"))
     number = f"trial #{n_before}"
-    assert waiting.trial_notes == [f"{number} was enqueued, to be trained by the next `sweep run`"]
+    room = "`sweep run` trains as many as search.n_trials leaves room for"
+    assert waiting.trial_notes == [f"{number} was enqueued; {room}"]
     assert len(waiting.trials) == n_before
     assert kinds_found(spec.storage) == {"enqueued"}
     result = sweep.run(spec)
