@@ -51,7 +51,10 @@ def test_every_command_leaves_them_out_and_says_so(tiny: Path, command: Command)
 
 def test_what_a_user_enqueued_is_told(tiny: Path, command: Command) -> None:
     write("sqlite:///tiny.db", lambda study: study.enqueue_trial({"alpha": 0.03}))
-    assert "trial #6 was enqueued, to be trained" in command("export", "tiny.yaml").out
+    assert (
+        "trial #6 was enqueued; `sweep run` trains as many as"
+        in command("export", "tiny.yaml").out
+    )
     assert "enqueued" in command("doctor", "--storage", "sqlite:///tiny.db").out
     ran = command("run", "tiny.yaml", "--n-trials", "7").out
     assert "note: trial #6 was enqueued by hand, not chosen by the search" in ran

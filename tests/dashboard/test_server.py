@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,6 +85,15 @@ class Served(NamedTuple):
 
     def trials(self, study_id: int) -> list[Any]:
         return list(self.ask(f"/api/studies/{study_id}").json["trials"])
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for something that must happen within ten seconds."""
+    for _ in range(100):
+        if happened():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen")
 
 
 @contextmanager
@@ -667,9 +676,9 @@ def test_a_page_stands_what_other_programs_write_and_forgets_what_is_put_aside(
 ) -> None:
     assert len(page.trials(1)) == 6
     write(URL, everything)
-    assert len(page.trials(1)) > 25
+    until(lambda: len(page.trials(1)) > 25)  # what is served lags a little behind
     sweep.run(sweep.load_spec("tiny.yaml"))
-    assert len(page.trials(1)) == 6
+    until(lambda: len(page.trials(1)) == 6)
     names = [study["study_name"] for study in page.ask("/api/studies").json["study_summaries"]]
     assert names == ["tiny", "tiny (other programs)"]
     assert len(page.trials(2)) > 20

@@ -82,8 +82,11 @@ def test_another_seed_gives_another_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sampler", "pruner"),
     [
-        ("tpe", "none"), ("random", "none"), ("qmc", "none"), ("grid", "none"), ("gp", "none"),
-        ("tpe", "median"), ("random", "hyperband"),
+        ("tpe", "none"), ("tpe", "median"),
+        *(pytest.param(sampler, pruner, marks=pytest.mark.slow) for sampler, pruner in (
+            ("random", "none"), ("qmc", "none"), ("grid", "none"), ("gp", "none"),
+            ("random", "hyperband"),
+        )),
     ],
 )  # fmt: skip
 def test_the_width_changes_neither_asks_nor_results(
@@ -125,12 +128,14 @@ def test_running_a_finished_study_again_trains_nothing(
 @pytest.mark.parametrize(
     ("epochs", "search"),
     [
-        (0, {}), (1, {}), (5, {}), (9, {}),
-        (7, {"sampler": {"type": "gp"}}),
-        (9, {"sampler": {"type": "gp"}}),
-        (7, {"pruner": {"type": "median"}}),
-        (7, {"pruner": {"type": "hyperband"}}),
-        (7, {"sampler": {"type": "random"}, "pruner": {"type": "hyperband"}}),
+        (0, {}), (5, {}), (7, {"pruner": {"type": "median"}}),
+        *(pytest.param(epochs, search, marks=pytest.mark.slow) for epochs, search in (
+            (1, {}), (9, {}),
+            (7, {"sampler": {"type": "gp"}}),
+            (9, {"sampler": {"type": "gp"}}),
+            (7, {"pruner": {"type": "hyperband"}}),
+            (7, {"sampler": {"type": "random"}, "pruner": {"type": "hyperband"}}),
+        )),
     ],
 )  # fmt: skip
 def test_an_interrupted_study_resumes_to_the_table_of_an_uninterrupted_one(
@@ -147,7 +152,11 @@ def test_an_interrupted_study_resumes_to_the_table_of_an_uninterrupted_one(
     assert "attempts" not in resumed.trials  # a clean stop is nobody's failure
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "qmc", "random", "grid", "design"])
+@pytest.mark.parametrize(
+    "sampler",
+    ["tpe", "design", *(pytest.param(name, marks=pytest.mark.slow)
+                        for name in ("gp", "qmc", "random", "grid"))],
+)  # fmt: skip
 def test_an_ask_that_is_cut_off_half_way_costs_the_sampler_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:

@@ -222,7 +222,13 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("point", MOMENTS)
+FAST = ("asked", "told", "tell half flushed", "committed")
+
+
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param(p, marks=() if p in FAST else (pytest.mark.slow,)) for p in MOMENTS],
+)
 def test_a_kill_at_any_point_of_a_run_loses_nothing(
     crew: Crew, whole: Whole, tmp_path: Path, point: str
 ) -> None:

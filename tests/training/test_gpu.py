@@ -60,8 +60,11 @@ def on_both(
     return want, got
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-@pytest.mark.parametrize("norm", ["l2", "l1", "elastic"])
+SLOW = pytest.mark.slow  # of many alike; some of each stay among the fast ones
+
+
+@pytest.mark.parametrize("schedule", ["constant", pytest.param("cosine", marks=SLOW)])
+@pytest.mark.parametrize("norm", ["l2", "l1", pytest.param("elastic", marks=SLOW)])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "momentum", "nesterov"])
 def test_every_optimiser_trains_on_a_gpu(
     gpu: SimulatedGpu, optimizer: str, norm: str, schedule: Any
@@ -74,7 +77,9 @@ def test_every_optimiser_trains_on_a_gpu(
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("batch_size", [None, 10])
 @pytest.mark.parametrize("hidden", [[], [9, 5]])
-@pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "elu"])
+@pytest.mark.parametrize(
+    "activation", ["relu", *(pytest.param(name, marks=SLOW) for name in ("gelu", "silu", "elu"))]
+)
 def test_every_mlp_trains_on_a_gpu(
     gpu: SimulatedGpu, task: str, batch_size: int | None, hidden: list[int], activation: str
 ) -> None:
@@ -83,6 +88,7 @@ def test_every_mlp_trains_on_a_gpu(
     assert_close(*on_both(gpu, factory, recipe, task), ROUNDING)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_that_autograd_differentiates_train_on_a_gpu(
     gpu: SimulatedGpu, name: str
@@ -131,6 +137,7 @@ def test_a_study_does_not_wait_for_a_gpu_once_it_trains(gpu: SimulatedGpu, tmp_p
     assert waits[0] == waits[1] > 0
 
 
+@pytest.mark.slow
 def test_where_a_study_searches_does_not_depend_on_the_device(
     gpu: SimulatedGpu, tmp_path: Path
 ) -> None:
@@ -153,6 +160,7 @@ def test_what_a_study_on_a_gpu_found_is_refitted_there(gpu: SimulatedGpu, tmp_pa
         np.testing.assert_allclose(there.chosen.values[name], values, rtol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_a_study_on_a_gpu_convolves_in_full_precision(
     gpu: SimulatedGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
