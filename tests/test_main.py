@@ -151,6 +151,7 @@ def test_an_interrupt_amid_code_run_by_exec_is_130(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "told\n", "")
 
 
+@pytest.mark.slow
 def test_sigquit_keeps_its_meaning_and_leaves_no_worker(tiny: Path) -> None:
     process = start(*COMMANDS["workers"])
     wait_for(lambda: len(of(process.pid)) == 2)
@@ -173,7 +174,8 @@ def slow():
 """
 
 
-@pytest.mark.parametrize("moment", [pytest.param("planning", marks=pytest.mark.slow), "training"])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["planning", "training"])
 def test_workers_whose_owner_is_killed_end_at_once_without_a_word(tiny: Path, moment: str) -> None:
     (tiny / "own.py").write_text(DATA)
     process = start(*COMMANDS["workers"], "--set", "data.source=python:own:slow")

@@ -644,6 +644,7 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
     assert ended.stdout.splitlines()[-1] == "0 []"
 
 
+@pytest.mark.slow
 def test_a_run_on_arrays_does_not_wait_for_what_tables_need(folder: Path) -> None:
     data = "{source: 'sklearn:digits', scale: none, train_rows: 60}"
     text = BASE.replace("{source: table.csv, target: y, test_fraction: 0}", data)

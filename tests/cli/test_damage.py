@@ -59,6 +59,7 @@ def test_a_table_that_is_gone_is_one_line_for_every_command(
 LOGS = ("tiny.db-wal", "tiny.db-shm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", OTHERS)
 @pytest.mark.parametrize("verb", sorted(VERBS.keys() - {"dashboard"}))
 def test_a_table_without_results_harms_no_run(

@@ -447,7 +447,8 @@ def assert_log_can_be_emptied(url: str) -> None:
         assert not busy
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_study_runs_undisturbed_while_the_dashboard_is_polled(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -593,6 +594,7 @@ def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
         dashboard.serve(f"sqlite:///{tmp_path}/x.db", 0, announce=pytest.fail)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_without_a_word(tiny: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "sweep", "dashboard", "--storage", URL, "--port", "0"]

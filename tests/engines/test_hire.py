@@ -269,6 +269,7 @@ def test_who_trains_is_said_as_it_comes_to_be(
             assert engine.resolve().workers == int(said[0])
 
 
+@pytest.mark.slow
 def test_the_owner_of_workers_imports_no_torch_and_plans_nothing(tmp_path: Path) -> None:
     tiny(tmp_path)
     code = (

@@ -170,6 +170,7 @@ def test_a_hidden_relu_layer_collapses_just_above_and_not_just_below_under_l2(na
     assert measures.norm[1] > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["diabetes", "iris"])
 def test_every_replicate_collapses_just_above_and_not_all_just_below(name: str) -> None:
     problem = folded(real(name, 4), 5)

@@ -21,6 +21,7 @@ from tests.support.studies import tiny
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "pruner"), [("tpe", "none"), ("tpe", "median"), ("random", "median")]
 )
@@ -55,6 +56,7 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "qmc", "grid", "tpe"])
 def test_trials_are_asked_for_before_they_have_a_slot(
     tmp_path: Path, ahead: list[int], sampler: str

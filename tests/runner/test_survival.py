@@ -222,7 +222,7 @@ MOMENTS = {
 }
 
 
-FAST = ("asked", "told", "tell half flushed", "committed")
+FAST = ("told",)
 
 
 @pytest.mark.parametrize(
@@ -237,6 +237,7 @@ def test_a_kill_at_any_point_of_a_run_loses_nothing(
     survive(Study(crew, tmp_path, kind), whole(kind), *killings)
 
 
+@pytest.mark.slow
 def test_kills_at_the_ends_of_the_design_s_waves_lose_nothing(
     crew: Crew, whole: Whole, tmp_path: Path
 ) -> None:
@@ -269,6 +270,7 @@ AT_THE_END = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", IN_RESTART)
 def test_a_kill_while_a_killed_run_is_taken_up_loses_nothing(
     crew: Crew, whole: Whole, tmp_path: Path, moment: str
@@ -277,6 +279,7 @@ def test_a_kill_while_a_killed_run_is_taken_up_loses_nothing(
     survive(Study(crew, tmp_path, "random"), whole("random"), killed, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", AT_THE_END)
 def test_a_kill_while_an_interrupted_run_ends_loses_nothing(
     crew: Crew, whole: Whole, tmp_path: Path, moment: str
@@ -422,6 +425,7 @@ def test_a_run_that_is_interrupted_at_once_at_any_point_loses_nothing(
     survive(study, table)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_at_once_while_it_describes_its_study_can_be_repeated(
     crew: Crew, whole: Whole, tmp_path: Path
 ) -> None:

@@ -257,6 +257,7 @@ def test_the_first_thirteen_stay_when_trials_are_raised(
     pd.testing.assert_frame_equal(raised, whole, check_exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [0, 3, 12, 17, 20, 29])
 def test_a_stopped_study_resumes_to_the_same_table(
     tmp_path: Path, whole: pd.DataFrame, epochs: int
@@ -302,6 +303,7 @@ MOVES: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [9, 10, 19, 25, 31])
 def test_a_widened_study_resumes_to_the_same_table(
     tmp_path: Path, widened: pd.DataFrame, epochs: int

@@ -158,6 +158,7 @@ def test_proposals_are_those_of_optuna(tmp_path: Path, seed: int) -> None:
     assert n_own + sampler.n_own > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("space", "trials"), [("one", 1975), ("four", 480), ("two", 960)])
 def test_proposals_stay_where_optuna_computes_in_another_way(
     tmp_path: Path, space: str, trials: int

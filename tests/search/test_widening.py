@@ -221,6 +221,7 @@ def test_no_end_moves_before_a_wave_of_results_is_known(tmp_path: Path) -> None:
     assert 0 < moves < 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [35, 95, 98, 130])
 def test_a_widened_study_resumes_to_the_table_of_an_uninterrupted_one(
     tmp_path: Path, epochs: int

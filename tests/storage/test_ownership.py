@@ -365,6 +365,7 @@ def test_a_database_that_stays_away_is_waited_for_once(
     assert time.monotonic() - began < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked_before", [True, False])
 @pytest.mark.parametrize("who_waits", ["this thread", "another thread"])
 def test_an_interrupt_ends_the_wait_for_a_database(

@@ -160,6 +160,7 @@ def test_every_activation_replays(replays: list[int], activation: str) -> None:
     assert replayed_is_eager(problem, mlp(problem, [9, 5], activation), recipe_of())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_that_autograd_differentiates_replay(replays: list[int], name: str) -> None:
     factory, shape = NETWORKS[name]
@@ -188,6 +189,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_on_a_gpu")
 @pytest.mark.parametrize("name", ["mlp", *NETS])
 def test_a_trial_reports_the_same_bits_replayed_in_any_slot_and_company(

@@ -64,7 +64,9 @@ SLOW = pytest.mark.slow  # of many alike; some of each stay among the fast ones
 
 
 @pytest.mark.parametrize("schedule", ["constant", pytest.param("cosine", marks=SLOW)])
-@pytest.mark.parametrize("norm", ["l2", "l1", pytest.param("elastic", marks=SLOW)])
+@pytest.mark.parametrize(
+    "norm", ["l2", *(pytest.param(name, marks=SLOW) for name in ("l1", "elastic"))]
+)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "momentum", "nesterov"])
 def test_every_optimiser_trains_on_a_gpu(
     gpu: SimulatedGpu, optimizer: str, norm: str, schedule: Any
