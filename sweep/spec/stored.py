@@ -49,7 +49,7 @@ def check_stored(study: str, attrs: dict[str, Any]) -> None:
         UsageError: in one line, naming the attribute.
     """
     try:
-        _Attributes.model_validate(attrs)
+        _Attributes.model_validate_json(json.dumps(attrs), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         name, why = str(first["loc"][0]), first["msg"].lower().partition(" or instance")[0]

@@ -323,6 +323,7 @@ def test_an_end_is_a_quarter_of_a_decade_wide(alpha: float, edge: str | None) ->
     ("name", "value"),
     [
         ("baseline", 7), ("baseline", {"params": {"alpha": 0.0}, "value": "x"}),
+        ("baseline", {"params": {"alpha": 0.0}, "value": "0.5"}),
         ("confirmation", {"best": 1}), ("alpha_range", "x"), ("alpha_range", [1.0]),
         ("alpha_max", "x"), ("widenings", 3), ("line", 1), ("problem", []), ("remarks", "x"),
         ("remarks", [1]), ("controls", 5),
