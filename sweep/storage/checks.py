@@ -5,13 +5,19 @@ few, whatever the number of trials. A repair is data: the statements to execute 
 in which the check has just read. `contents` has the checks of what the rows hold.
 """
 
+import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
 
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
 from sqlalchemy.exc import DatabaseError
 
+from sweep.errors import UsageError
+from sweep.spec.stored import check_stored
 from sweep.storage import contents, lease, reading
 from sweep.storage.aside import putting_aside
 from sweep.storage.errors import UNREADABLE
@@ -193,11 +199,26 @@ def _running(connection: Connection) -> Defects:
             yield Defect.of("running", study, message, severity="note")
 
 
+def _overwritten(connection: Connection) -> Defects:
+    """Find attributes of sweep's studies that are not what sweep stored."""
+    ours, attrs = _sweep_studies(connection), defaultdict[StudyKey, dict[str, Any]](dict)
+    query = of_studies(STUDY_USER_ATTRS.c.key, STUDY_USER_ATTRS.c.value_json)
+    for study_id, name, key, text in connection.execute(query.join(STUDY_USER_ATTRS)):
+        with suppress(TypeError, ValueError):  # no JSON: `contents` says so
+            if study_id in ours:
+                attrs[StudyKey(study_id, name)][key] = json.loads(text)
+    for study, found in attrs.items():
+        try:
+            check_stored(study.name or "", found)
+        except UsageError as error:
+            yield Defect.of("attribute", study, str(error).partition(": ")[2])
+
+
 # Notes on owners come first: to repair a study its lease is taken. What belongs to nobody goes
 # next, and contents before what counts rows; trials of other programs before numbers.
 CHECKS: tuple[Callable[[Connection], Defects], ...] = (
     _leases, _placeholders, _lost_trials, _orphans, *contents.CHECKS, _foreign, _numbers,
-    _directions, _running,
+    _directions, _running, _overwritten,
 )  # fmt: skip
 
 

@@ -482,6 +482,17 @@ def test_messages_name_the_rule_the_count_and_the_first_few(sqlite_url: str) -> 
     ]
 
 
+def test_an_attribute_that_is_not_what_sweep_stored_is_named(sqlite_url: str) -> None:
+    insert = "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES"
+    execute(sqlite_url, f"{insert} (1, 'baseline', '7')")  # of a study that is not sweep's
+    assert examine(sqlite_url) == []
+    execute(sqlite_url, f"{insert} (2, 'baseline', '7')")
+    (found,) = examine(sqlite_url)
+    assert (found.kind, found.study, found.mendable) == ("attribute", "digits", False)
+    assert found.message.startswith("its attribute baseline must be as sweep stored it, got 7 (")
+    assert repair(sqlite_url).left == [found]
+
+
 def test_a_message_stays_one_short_line_whatever_the_keys(sqlite_url: str) -> None:
     insert = "INSERT INTO study_user_attributes (study_id, key, value_json) VALUES"
     execute(sqlite_url, *(f"{insert} (1, 'a\n{i}', '{{')" for i in range(9)))
