@@ -40,8 +40,9 @@ def _constant(finished: Finished, best: Point) -> str:
         return gone
     if finished.n_folds == 1:
         level = finished.constants[0].value
-        worse = best.value >= level
-        return gone + f" Predicting {what} does as well on this split ({level:.4f})." * worse
+        if best.value < level:
+            return gone
+        return f"{gone} Predicting {what} does as well on this split ({level:.4f})."
     again, constant = finished.fresh(best), finished.constants[-1]
     if not again:
         return gone
