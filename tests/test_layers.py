@@ -32,11 +32,23 @@ ROOMS: Mapping[str, set[str]] = {
     "reporting": {"config", "training.messages"} | READING,
     "dashboard": {"reporting"} | READING,
     "result": {"config", "dashboard", "engines", "reporting", "runner"} | READING,
-    "cli": {"result", "config", "dashboard", "engines", "plan", "reporting", "runner"} | READING,
+    "service": {"config", "dashboard", "reporting"} | READING,
+    "cli": {"result", "config", "dashboard", "engines", "plan", "reporting", "runner", "service"}
+    | READING,
     "__main__": {"cli", "engines", "errors", "runtime", "spec.tree"},
 }
 # Top-level packages that a room does without.
-NO_TORCH = ("spec", "storage", "search", "analysis", "runner", "dashboard", "result", "cli")
+NO_TORCH = (
+    "spec",
+    "storage",
+    "search",
+    "analysis",
+    "runner",
+    "dashboard",
+    "result",
+    "service",
+    "cli",
+)
 FOREIGN = {
     **dict.fromkeys(NO_TORCH, ("torch",)),
     "spec": ("torch", "optuna"),
