@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
+from sweep.cli.lines import one_line, print_table
+from sweep.cli.plan import stored_notes
 from sweep.cli.progress import curve_line, pm
 from sweep.cli.trials import n_trials, print_trial_notes
-from sweep.errors import hide_passwords
-from sweep.spec.attributes import NORM, NOTES, PROBLEM, REMARKS, SPARSITY, SPEC
+from sweep.spec.attributes import NORM, SPARSITY
 
 if TYPE_CHECKING:
     import optuna
@@ -21,34 +21,9 @@ if TYPE_CHECKING:
     from sweep.analysis.selection import Finished
     from sweep.config.fitted import Fit
     from sweep.errors import OwnedElsewhereError
-    from sweep.plan.plan import Plan
     from sweep.result import StudyResult
     from sweep.search.point import Point
-    from sweep.spec.resolved import Outline
     from sweep.storage.doctor import Finding, Repair
-
-MOST_CHARACTERS = 300  # of a message
-
-
-def one_line(message: str) -> str:
-    """Return a message as one line that the terminal can show: the only way out for mistakes.
-
-    Passwords are hidden, control characters become spaces or escapes, and of a long message the
-    middle is left out: its start names the key, its end says what to do.
-    """
-    text = " ".join(hide_passwords(message).split())
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    if len(text) <= MOST_CHARACTERS:
-        return text
-    half = (MOST_CHARACTERS - 3) // 2
-    return f"{text[: half + 1].rstrip()} … {text[-half:].lstrip()}"
-
-
-def escape_what_cannot_be_shown() -> None:
-    """Let half a character, or one that the terminal lacks, be printed as its number."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
@@ -72,7 +47,7 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
     from sweep.analysis.verdict import verdict
 
     finished = outcome.finished
-    _print_table(*_choices_table(finished))
+    print_table(*_choices_table(finished))
     points = [(point.at, point.value) for point in finished.curve]
     if points:
         print(f"{curve_line(finished.spec.strength, finished.alpha_range, points)}\n")
@@ -116,7 +91,7 @@ def print_fit(fit: Fit) -> None:
         for metric, label in METRICS.items()
         if metric in fit.chosen.estimates
     ]
-    _print_table(header, rows)
+    print_table(header, rows)
     by_rows = " and ".join(of_rows(fit.errors_over))
     print(
         f"mean ± SE over {fit.n_seeds} seeds, of {by_rows} over the test rows too:"
@@ -155,7 +130,7 @@ def print_diagnosis(url: str, found: Sequence[Finding], mended: Repair | None) -
 def print_studies(rows: list[dict[str, Any]]) -> None:
     """Print what a storage holds, as `overview` tells it."""
     columns = ("study", "results", "trials", "best", "owner", "rate", "ETA")
-    _print_table(columns, [tuple(_cell(row, column) for column in columns) for row in rows])
+    print_table(columns, [tuple(_cell(row, column) for column in columns) for row in rows])
     for name, n in ((row["study"], row["n_foreign"]) for row in rows if row["n_foreign"]):
         trials = f"{n} trial{'s' * (n != 1)} written by another program"
         print(f"note: {one_line(name)} has {trials}, left out above; see `sweep doctor`")
@@ -187,7 +162,7 @@ def summary(outcome: StudyResult) -> dict[str, Any]:
         "ending": outcome.ending,
         "n_trials": n_trials(outcome.study),
     }
-    if notes := [*_stored_notes(outcome.study.user_attrs), *outcome.trial_notes]:
+    if notes := [*stored_notes(outcome.study.user_attrs), *outcome.trial_notes]:
         summary["notes"] = notes
     if not n_trials(outcome.study, "COMPLETE"):
         return summary
@@ -223,95 +198,3 @@ def print_export(config: dict[str, Any], path: Path, study: optuna.Study) -> Non
 def say_stopping() -> None:
     """Answer the first Ctrl-C."""
     print("\nstopping after this epoch; once more to stop at once", file=sys.stderr)
-
-
-def template() -> str:
-    """Return the study file to start from; its first line names the schema for editors."""
-    from importlib.resources import files
-
-    text = files("sweep.cli").joinpath("template.yaml").read_text(encoding="utf-8")
-    _, _, study = text.partition("\n")  # which names the schema from where the template lies
-    schema = Path(str(files("sweep.spec").joinpath("study.schema.json"))).resolve().as_uri()
-    return f"# yaml-language-server: $schema={schema}\n{study}"
-
-
-def print_plan(tree: dict[str, Any], plan: Plan) -> None:
-    """Print a study, resolved, as YAML, and below it what it comes to."""
-    from sweep.files import to_yaml
-
-    print(to_yaml(tree, compact=True))
-    for name, value in plan_rows(plan):
-        print(f"{name:<22}{value}")
-    print_notes(plan)
-
-
-def planned(plan: Plan) -> dict[str, Any]:
-    """Return what `sweep validate --json` prints of a plan."""
-    return {"plan": dict(plan_rows(plan)), "notes": _notes(plan)}
-
-
-def print_notes(plan: Outline, file: TextIO | None = None) -> None:
-    """Print what a user should know of rows and network; to stdout, unless to a file."""
-    for note in _notes(plan):
-        print(f"note: {one_line(note)}", file=file)
-
-
-def _notes(plan: Outline) -> list[str]:
-    from sweep.spec.remarks import sentences
-
-    return [*plan.about.get(NOTES, ()), *sentences(plan.remarks, plan.spec.strength)]
-
-
-def _stored_notes(attrs: Mapping[str, Any]) -> list[str]:
-    """Return the notes of a stored study."""
-    from sweep.spec.remarks import read_remarks, sentences
-    from sweep.spec.stored import stored_spec
-
-    remarks = read_remarks(attrs.get(REMARKS, ()))
-    of_network = sentences(remarks, stored_spec(attrs[SPEC]).strength)
-    return [*attrs.get(PROBLEM, {}).get(NOTES, ()), *of_network]
-
-
-def plan_rows(plan: Plan) -> list[tuple[str, str]]:
-    """Return the plan as names and texts."""
-    from sweep.analysis.verdict import without_score
-    from sweep.engines.hire import who_trains
-    from sweep.spec.attributes import UNSCORED
-
-    unscored = without_score(plan.spec, plan.about.get(UNSCORED, ()))
-    spec, problem = plan.spec, plan.problem
-    slots = max(1, plan.width // spec.n_replicates)
-    rounds = -(-spec.n_replicates // min(plan.width, spec.n_replicates))
-    memory = plan.width * plan.lane_bytes / 2**20
-    return [
-        ("penalised", ", ".join(plan.layout.penalised)),
-        ("exempt", ", ".join(plan.layout.exempt) or "none"),
-        (f"range of {spec.strength}", f"{plan.span.low:.3g} .. {plan.span.high:.3g}"),
-        ("alpha_max", f"{plan.span.alpha_max:.4g}" if plan.span.alpha_max else "no formula"),
-        ("rows", f"{problem.train.shape[1]} to train on, {int(problem.val_size.min())}"
-                 f"..{int(problem.val_size.max())} to validate on,"
-                 f" {len(plan.dataset.y_test)} test"),
-        ("replicates", f"{spec.n_replicates} ({spec.replicates.n_folds} folds"
-                       f" x {spec.replicates.n_seeds} seeds)"),
-        *([("note", unscored)] if unscored else []),
-        ("lanes", f"{plan.width} ({slots} trials at once, in {rounds} round(s))"),
-        ("trained by", who_trains(plan)),
-        ("memory", f"about {memory:.0f} MiB on {problem.X.device}"),
-        ("parameters", f"{plan.layout.size} ({plan.layout.n_weights} penalised)"),
-        ("steps", f"{plan.steps} a training, {(spec.search.n_trials + 1) * spec.n_replicates}"
-                  " trainings"),
-    ]  # fmt: skip
-
-
-def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE)
-    for name in header:
-        table.add_column(name, overflow="fold")  # a name is there to be typed
-    for row in rows:
-        table.add_row(*map(Text, row))  # which is no markup
-    Console().print(table)

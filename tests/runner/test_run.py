@@ -17,7 +17,7 @@ import torch
 from optuna.trial import TrialState
 
 import sweep
-from sweep.cli.output import print_plan
+from sweep.cli.plan import print_plan
 from sweep.errors import SweepError, UsageError
 from sweep.plan.plan import make_plan
 from sweep.result import StudyResult

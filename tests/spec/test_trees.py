@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweep.cli.output import one_line
+from sweep.cli.lines import one_line
 from sweep.errors import SweepError
 from sweep.plan.plan import make_plan
 from sweep.search.samplers import check_search
