@@ -23,7 +23,7 @@ import torch
 
 import sweep
 from sweep.analysis.status import load_study
-from sweep.cli import app
+from sweep.cli import app, studies
 from sweep.config.export import read_config
 from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
@@ -736,7 +736,7 @@ def test_doctor_finds_and_mends_damage(tiny: Path, command: Command) -> None:
 def test_the_command_that_goes_on_keeps_the_options(
     tiny: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "asked_to_stop", lambda _: nullcontext(lambda: True))
+    monkeypatch.setattr(studies, "asked_to_stop", lambda _: nullcontext(lambda: True))
     options = ["--set", "study_name=other", "--n-trials", "9", "--storage", "sqlite:///b.db"]
     ended = command("run", "tiny.yaml", *options)
     assert ended.code == 130
