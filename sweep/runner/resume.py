@@ -29,7 +29,7 @@ from sweep.spec.attributes import (
 )
 from sweep.spec.remarks import stored_remarks
 from sweep.spec.resolved import Outline, Range
-from sweep.spec.stored import check_stored, stored_spec
+from sweep.spec.stored import check_stored, differences, stored_spec
 from sweep.storage.mirror import MirroredStorage
 
 
@@ -110,7 +110,7 @@ def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
     old = stored_spec(attrs[SPEC]).identity
     changes = [
         f"{key} was {before!r}, is {now!r}"
-        for key, before, now in _differences(old, plan.spec.identity)
+        for key, before, now in differences(old, plan.spec.identity)
     ]
     if attrs.get(DATA_HASH) != plan.data_hash:
         changes.append("the data are other rows")
@@ -125,17 +125,6 @@ def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
             f"{'; '.join(changes)} ({hide_passwords(plan.spec.storage)})."
             " Use another study_name, or --fresh"
         )
-
-
-def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]]:
-    """List the dotted keys at which two trees differ, with both values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            found
-            for name in dict.fromkeys([*old, *new])
-            for found in _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
-        ]
-    return [] if old == new else [(key, old, new)]
 
 
 def _give_up(storage: MirroredStorage, trial_id: int, reason: str) -> None:

@@ -96,6 +96,17 @@ def hashes(tree: dict[str, Any]) -> set[str]:
     return found
 
 
+def differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    """List the dotted keys at which two specs, as plain data, differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            found
+            for name in dict.fromkeys([*old, *new])
+            for found in differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
+        ]
+    return [] if old == new else [(key, old, new)]
+
+
 def _is_of_0_1(tree: Any) -> bool:
     search = tree.get("search") if isinstance(tree, dict) and "seed" not in tree else None
     sampler = search.get("sampler") if isinstance(search, dict) else None

@@ -5,12 +5,8 @@ finds means that another process took over, and the transaction writes nothing (
 All times are the database's clock, so the clocks of hosts need not agree.
 """
 
-import os
-import socket
-import subprocess
 import uuid
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
@@ -30,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from sweep.errors import OwnedElsewhereError
+from sweep.storage.process import Process
 
 LIFE_S = 60.0
 
@@ -66,11 +63,7 @@ class Lease:
     @property
     def alive(self) -> bool:
         """Say whether the owner still counts: not expired, and not known to be dead."""
-        return self.left_s > 0 and not self._died_here()
-
-    def _died_here(self) -> bool:
-        same_machine = self.host == _host() and _namespace(self.started) == _namespace(_started())
-        return same_machine and _started(self.pid) != self.started
+        return self.left_s > 0 and not Process(self.host, self.pid, self.started).died_here
 
 
 def create_table(connection: Connection) -> None:
@@ -85,7 +78,7 @@ def has_table(connection: Connection) -> bool:
 
 def find(connection: Connection, study_id: int) -> Lease | None:
     """Read the lease of a study, alive or not; None when nobody holds one."""
-    left_s = (LEASES.c.expires - _now(connection)).label("left_s")
+    left_s = (LEASES.c.expires - now(connection)).label("left_s")
     query = select(*_STORED, left_s).where(LEASES.c.study_id == study_id)
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else Lease(**row)
@@ -104,10 +97,10 @@ def acquire(connection: Connection, study_id: int, study_name: str) -> Lease:
         )
     if held is not None:
         connection.execute(_delete(held))
-    lease = Lease(study_id, uuid.uuid4().hex, 0, _host(), os.getpid(), _started(), LIFE_S)
+    lease = Lease(study_id, uuid.uuid4().hex, 0, *Process.of(), LIFE_S)
     row = {column.name: getattr(lease, column.name) for column in _STORED}
     try:
-        connection.execute(LEASES.insert().values(**row, expires=_now(connection) + LIFE_S))
+        connection.execute(LEASES.insert().values(**row, expires=now(connection) + LIFE_S))
     except IntegrityError as error:
         raise OwnedElsewhereError(
             f"study {study_name!r}: one process at a time may run it, and another one took it "
@@ -126,7 +119,7 @@ def renew(connection: Connection, lease: Lease, study_name: str) -> Lease:
     query = LEASES.update().where(LEASES.c.study_id == lease.study_id)
     tick = connection.execute(
         query.where(LEASES.c.token == lease.token)
-        .values(tick=LEASES.c.tick + 1, expires=_now(connection) + LIFE_S)
+        .values(tick=LEASES.c.tick + 1, expires=now(connection) + LIFE_S)
         .returning(LEASES.c.tick)
     ).scalar_one_or_none()
     if tick is None:
@@ -156,7 +149,7 @@ def owners(connection: Connection) -> dict[int, Lease]:
     """Say who runs which study now, by its id, in one statement."""
     if not has_table(connection):
         return {}
-    left_s = (LEASES.c.expires - _now(connection)).label("left_s")
+    left_s = (LEASES.c.expires - now(connection)).label("left_s")
     held = [Lease(**row) for row in connection.execute(select(*_STORED, left_s)).mappings()]
     return {lease.study_id: lease for lease in held if lease.alive}
 
@@ -167,54 +160,13 @@ def _delete(lease: Lease) -> Delete:
     )
 
 
-def _now(connection: Connection) -> ColumnElement[float]:
+def now(connection: Connection) -> ColumnElement[float]:
+    """Return the database's clock, in seconds since 1970, as a part of a statement."""
     if connection.dialect.name == "sqlite":
         return literal_column("(julianday('now') - 2440587.5) * 86400.0", Float)
     return literal_column("CAST(extract(epoch FROM clock_timestamp()) AS float8)", Float)
 
 
 def _who(lease: Lease) -> str:
-    ours = (lease.host, lease.pid, lease.started) == (_host(), os.getpid(), _started())
+    ours = (lease.host, lease.pid, lease.started) == Process.of()
     return f"pid {lease.pid} on {lease.host}" + (" (this very process)" if ours else "")
-
-
-def _host() -> str:
-    return socket.gethostname()
-
-
-def _namespace(started: str) -> str:
-    return started.rpartition("/")[0]
-
-
-def _started(pid: int | None = None) -> str:
-    """Name the machine's boot, the pid namespace and the start time of a process.
-
-    The start time is empty for a process that is gone or, without /proc and ps, unknown. Two
-    containers may share a host name, hence boot and namespace; a reused pid has another time.
-    """
-    pid = os.getpid() if pid is None else pid
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return "/" + _started_by_ps(pid)
-    return f"{boot}-{namespace}/{_started_by_proc(pid)}"
-
-
-def _started_by_proc(pid: int) -> str:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()  # the name in parentheses may hold anything
-    state, ticks = fields[0], fields[19]  # proc(5): fields 3 and 22
-    return "" if state in "ZX" else ticks
-
-
-def _started_by_ps(pid: int) -> str:
-    command = ["ps", "-o", "lstart=", "-p", str(pid)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, env={"LC_ALL": "C"})
-    except OSError:
-        return ""
-    return done.stdout.strip()
