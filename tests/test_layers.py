@@ -33,7 +33,17 @@ ROOMS: Mapping[str, set[str]] = {
     "dashboard": {"reporting"} | READING,
     "result": {"config", "dashboard", "engines", "reporting", "runner"} | READING,
     "service": {"config", "dashboard", "reporting"} | READING,
-    "cli": {"result", "config", "dashboard", "engines", "plan", "reporting", "runner", "service"}
+    "cli": {
+        "result",
+        "config",
+        "dashboard",
+        "data",
+        "engines",
+        "plan",
+        "reporting",
+        "runner",
+        "service",
+    }
     | READING,
     "__main__": {"cli", "engines", "errors", "runtime", "spec.tree"},
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sweep import __version__
-from sweep.cli import results, storages, studies
+from sweep.cli import init, results, storages, studies
 from sweep.cli.arguments import ArgumentError, Version, argument_problem
 from sweep.cli.lines import escape_what_cannot_be_shown, one_line
 from sweep.errors import INTERRUPTED, SweepError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # As `sweep --help` shows them: a command is a function, and its docstring is its help.
 # To add a panel: a module here whose functions import what they need when they are called.
 COMMANDS = {
-    "Studies": (studies.run, studies.validate, studies.init),
+    "Studies": (studies.run, studies.validate, init.init),
     "Results": (results.status, results.export, results.fit, results.report),
     "Storages": (storages.doctor, storages.dashboard),
 }

@@ -43,6 +43,19 @@ Sets = Annotated[
 ]
 Storage = Annotated[Optional[str], typer.Option(help="Optuna storage URL", callback=named)]  # noqa: UP045
 Device = Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N")]  # noqa: UP045
+Source = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--from",
+        metavar="DATA",
+        help="table.csv, table.parquet, arrays.npz or python:module:function",
+        callback=named,
+    ),
+]
+Target = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="the column to predict; without it one is chosen", callback=named),
+]
 Version = Annotated[bool, typer.Option("--version", help="show the version and end")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 Select = Annotated[Optional[str], typer.Option(help="best or 1se")]  # noqa: UP045

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -16,27 +15,14 @@ from sweep.cli.arguments import (
     Storage,
     StudyFile,
     load,
-    named,
     next_commands,
 )
 from sweep.cli.lines import one_line
 from sweep.cli.output import owned_elsewhere, print_outcome, say_stopping, summary
-from sweep.cli.plan import planned, print_notes, print_plan, template
+from sweep.cli.plan import planned, print_notes, print_plan
 from sweep.cli.progress import progress_bar
 from sweep.errors import INTERRUPTED, OwnedElsewhereError, hide_passwords
 from sweep.runtime import asked_to_stop, importing, stdout_to_stderr
-
-
-def init(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="the new study file", callback=named)
-    ] = Path("study.yaml"),
-) -> None:
-    """Write a commented study file to start from."""
-    from sweep.files import write_new
-
-    write_new(file, template())
-    print(f"wrote {file}; next: sweep validate {file}, sweep run {file}")
 
 
 def validate(

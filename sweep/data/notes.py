@@ -36,8 +36,13 @@ def lines(notes: Iterable[Note]) -> tuple[str, ...]:
 
 def key_for(column: str, value: str) -> str:
     """Write the key of the study file that settles a column."""
+    return f"data.columns: {{{as_key(column)}: {value}}}"
+
+
+def as_key(column: str) -> str:
+    """Write the name of a column as a key of YAML, in quotes where it needs them."""
     simple = _SIMPLE.fullmatch(column) and column.lower() not in _NO_NAMES
-    return f"data.columns: {{{column if simple else _quoted(column)}: {value}}}"
+    return column if simple else _quoted(column)
 
 
 def missing_key(texts: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from sweep.spec.sections import DataSpec
 MOST_ODD = 3  # rows that differ from all others in a column
 LEAST_ROWS = 10  # with fewer any column counts them by chance
 _BLOCK = 4096  # rows that are copied at once
-_ID = re.compile(r"(^|.*[^a-z])(id|idx|index|key|no|nr|number|row|rownum|unnamed: \d+)$", re.I)
+ID = re.compile(r"(^|.*[^a-z])(id|idx|index|key|no|nr|number|row|rownum|unnamed: \d+)$", re.I)
 
 
 def remarks(
@@ -44,7 +44,7 @@ def counting(X: Features) -> list[str]:
     if isinstance(X, np.ndarray) or len(X) < LEAST_ROWS:
         return []
     numbers = [str(name) for name, kind in X.dtypes.items() if kind == np.float64]
-    named = [name for name in numbers if name == X.columns[0] or _ID.fullmatch(name)]
+    named = [name for name in numbers if name == X.columns[0] or ID.fullmatch(name)]
     return [name for name in named if _counts(X[name].to_numpy())]
 
 

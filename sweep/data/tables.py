@@ -49,7 +49,7 @@ def settled(
 
     def column(name: str, reader: Reader) -> pd.Series:
         spec = specs.get(name, ColumnSpec())
-        columns[name] = _read(frame[name], spec, data.source, reader, in_texts)
+        columns[name] = read_column(frame[name], spec, data.source, reader, in_texts)
         return columns[name].values
 
     features = {
@@ -85,8 +85,21 @@ def _numbers(column: pd.Series, spec: ColumnSpec, where: str) -> Read:
     return read_number(column, spec, where) or Read(column.where(column != ""), [])
 
 
-def _read(column: pd.Series, spec: ColumnSpec, where: str, reader: Reader, in_texts: bool) -> Read:
-    """Read a column; one of a typed table as it is, unless the study file says otherwise."""
+def read_column(
+    column: pd.Series, spec: ColumnSpec, where: str, reader: Reader, in_texts: bool
+) -> Read:
+    """Read a column; one of a typed table as it is, unless the study file says otherwise.
+
+    Args:
+        column: (N,) cells.
+        spec: what the study file says of it.
+        where: the source.
+        reader: of columns of texts.
+        in_texts: whether the table has texts alone.
+
+    Raises:
+        UsageError: in one line, where it is in doubt.
+    """
     from pandas.api.types import is_numeric_dtype
 
     if in_texts and len(column):

@@ -1,0 +1,122 @@
+"""The study file that `sweep init --from` writes: a guess, with the reason beside each line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.data.notes import as_key
+
+if TYPE_CHECKING:
+    from sweep.data.guess import Guess
+    from sweep.data.odd_columns import Entry
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./][\w./:-]*")
+_COLUMN = 34  # where comments begin
+_WIDTH = 99
+_MOST = 6  # names in a comment
+
+
+def name_of(source: str) -> str:
+    """Make the study's name of its source."""
+    last = source.split(":")[-2] if source.startswith("python:") else source.split(":")[-1]
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(last).stem).strip("-_")
+    return name[:100] or "my-study"
+
+
+def first_study(guessed: Guess, name: str) -> str:
+    """Write the study file of a guess, with comments."""
+    return "\n".join(_lines(guessed, name)) + "\n"
+
+
+def _lines(guessed: Guess, name: str) -> Iterator[str]:
+    from sweep.cli.plan import template
+
+    yield template().partition("\n")[0]
+    size = f"{guessed.n_rows} rows, {guessed.n_features} features"
+    yield f"# A first study for {guessed.source}: {size}."
+    yield "# Guessed from its cells: look it over, then sweep validate, sweep run."
+    for remark in guessed.remarks:
+        yield f"# {remark}"
+    if guessed.problem is not None:
+        yield f"# NOT YET READY: {' '.join(guessed.problem.split())}"
+    study = guessed.study(name)
+    yield f"study_name: {as_value(name)}"
+    yield _said("seed: 0", "fixes splits, first weights, orders and proposals")
+    yield "data:"
+    yield from _data(guessed)
+    yield _said(f"model: {_flow(study['model'])}", "as large as that many rows bear")
+    yield _said(f"training: {_flow(study['training'])}", "")
+    yield _said(f"penalty: {_flow(study['penalty'])}", "l1 and elastic make exact zeros")
+    yield "search:"
+    yield _said(f"  n_trials: {study['search']['n_trials']}", "strengths tried")
+    yield "  space:"
+    yield _said("    alpha: {low: auto, high: auto}", "up to where the network collapses")
+    folds = study["replicates"]["n_folds"]
+    why = f"each strength is trained {folds} times: its value has an error bar"
+    yield _said(f"replicates: {_flow(study['replicates'])}", why)
+
+
+def _data(guessed: Guess) -> Iterator[str]:
+    yield f"  source: {as_value(guessed.source)}"
+    if guessed.target is not None:
+        others = [name for name in guessed.others if name != guessed.target][:_MOST]
+        more = f". Others: {', '.join(others)}" if others else ""
+        yield _said(f"  target: {as_key(guessed.target)}", guessed.why_target + more)
+    for entry in guessed.groups:
+        yield _said(f"  {'' if entry.sure else '# '}groups: {as_key(entry.name)}", entry.why)
+    yield from _columns(guessed.columns)
+    yield _said(f"  task: {guessed.task}", guessed.why_task)
+    yield _said("  scale: standard", "numbers get mean 0 and deviation 1, by the training rows")
+
+
+def _columns(entries: tuple[Entry, ...]) -> Iterator[str]:
+    """Write the entries of odd columns; those that are only proposed are comments."""
+    if not entries:
+        return
+    key = "  columns:" if any(entry.sure for entry in entries) else "  # columns:"
+    yield _said(key, "a # before a name: a proposal")
+    for entry in sorted(entries, key=lambda entry: not entry.sure):
+        mark = "    " if entry.sure else "    # " if key == "  columns:" else "  #   "
+        yield _said(f"{mark}{as_key(entry.name)}: {as_value(entry.value)}", entry.why)
+
+
+def _said(line: str, why: str) -> str:
+    """Put a comment beside a line, cut where it would grow too long."""
+    if not why:
+        return line
+    start = f"{line:<{_COLUMN - 2}}  # "
+    text = " ".join(why.split())
+    room = max(20, _WIDTH - len(start))
+    return start + (text if len(text) <= room else text[: room - 2].rstrip() + " …")
+
+
+def as_value(value: Any) -> str:
+    """Write plain data in one line of YAML."""
+    if isinstance(value, dict):
+        return _flow(value)
+    text = str(value)
+    plain = _PLAIN.fullmatch(text) and not text.endswith(":") and not _is_number(text)
+    return text if plain and text.lower() not in ("true", "false", "null") else json.dumps(text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _flow(tree: dict[str, Any]) -> str:
+    """Write plain data in one line of YAML."""
+    parts = [
+        f"{key}: {json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value}"
+        if not isinstance(value, str)
+        else f"{key}: {value if value.isalnum() else json.dumps(value)}"
+        for key, value in tree.items()
+    ]
+    return "{" + ", ".join(parts) + "}"

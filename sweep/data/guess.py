@@ -1,0 +1,273 @@
+"""A first study for data that nobody described: what to predict, from which columns, how long.
+
+Every choice comes with its reason. Rows are read by the study's own reader, so that a study of
+the guess reads; where it would not, `problem` has the line that says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sweep.data.dataset import load_dataset
+from sweep.data.features import MANY
+from sweep.data.odd_columns import (
+    GAPS,
+    Entry,
+    Settled,
+    group_candidates,
+    odd_columns,
+    settled_columns,
+)
+from sweep.data.remarks import ID
+from sweep.data.replicates import split_rows
+from sweep.data.sizes import of_counts, settings_for
+from sweep.data.sources import Table, is_table, read_source, read_table
+from sweep.errors import UsageError, did_you_mean
+from sweep.spec.files import parse_spec
+from sweep.spec.sections import DataSpec
+
+NAMES = (
+    "target", "targets", "label", "labels", "y", "outcome", "response", "survived", "diagnosis",
+    "churn", "class", "species", "price", "mpg", "quality", "salary", "income",
+)  # fmt: skip  # of targets, the plainest first
+FEW_NUMBERS = 20  # different whole numbers that may still be classes
+_PARTS = re.compile(r"(.*_)?(target|label|outcome)(_.*)?")
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A first study, and why it is so.
+
+    Attributes:
+        source: the value of `data.source`.
+        n_rows, n_features: rows, and columns that are left as features.
+        target: the column to predict; None where the source has no columns to name.
+        why_target: in words, after "target: NAME".
+        task: what is predicted.
+        why_task: in words, after "task: NAME".
+        others: further columns that could be predicted.
+        columns: entries for odd columns.
+        groups: columns that tell which rows belong together; the study takes one that is sure.
+        remarks: sentences on size, balance and the like.
+        settings: sections of a study file for this many rows.
+        problem: the line that refuses the study as it is; None where it can be run.
+    """
+
+    source: str
+    n_rows: int
+    n_features: int
+    target: str | None
+    why_target: str
+    task: Task
+    why_task: str
+    others: tuple[str, ...]
+    columns: tuple[Entry, ...]
+    groups: tuple[Entry, ...]
+    remarks: tuple[str, ...]
+    settings: dict[str, Any]
+    problem: str | None = None
+
+    def study(self, name: str) -> dict[str, Any]:
+        """Return the study file as plain data."""
+        columns = {entry.name: entry.value for entry in self.columns if entry.sure}
+        group = next((entry.name for entry in self.groups if entry.sure), None)
+        data = {
+            "source": self.source,
+            **({} if self.target is None else {"target": self.target}),
+            **({} if group is None else {"groups": group}),
+            **({"columns": columns} if columns else {}),
+            "task": self.task,
+        }
+        return {"study_name": name, "seed": 0, "data": data, **self.settings}
+
+
+def guess(source: str, folder: Path, target: str | None = None) -> Guess:
+    """Make a first study for a source.
+
+    Args:
+        source: a table, an .npz file or a function, as in a study file.
+        folder: where relative paths and the user's own modules start.
+        target: the column to predict; None chooses one.
+
+    Raises:
+        UsageError: in one line, when the source cannot be read, or there is nothing to predict
+            or to predict it from.
+    """
+    if is_table(source):
+        guessed = _of_table(read_table(source, folder, target), source, target)
+    elif target is not None:
+        raise UsageError(
+            f"--target: only a .csv or .parquet table has columns to name, got {target!r}"
+            f" ({source}). Remove it"
+        )
+    else:
+        guessed = _of_arrays(source, folder)
+    return _checked(guessed, folder)
+
+
+def _checked(guessed: Guess, folder: Path) -> Guess:
+    """Read the rows as the study would; groups that do not fit are only proposed."""
+    line = _refusal(guessed, folder)
+    if line is None or not any(entry.sure for entry in guessed.groups):
+        return replace(guessed, problem=line)
+    groups = tuple(entry._replace(sure=False) for entry in guessed.groups)
+    without = replace(guessed, groups=groups)
+    return replace(without, problem=_refusal(without, folder))
+
+
+def _refusal(guessed: Guess, folder: Path) -> str | None:
+    try:
+        spec = parse_spec(guessed.study("guess"), guessed.source, folder)
+        split_rows(spec, load_dataset(spec.data, folder, spec.seed))
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+# --- tables
+
+
+def _of_table(table: Table, source: str, asked: str | None) -> Guess:
+    n = len(table.frame)
+    if n == 0:
+        raise UsageError(f"data.source: must have rows, got none ({source}). Add some")
+    columns = settled_columns(table, source)
+    target, why = _target(columns, source, asked)
+    groups = group_candidates(columns, target.name)
+    odd = odd_columns(columns, target, next((g.name for g in groups if g.sure), None))
+    left = {c.name for c in columns} - {target.name} - {e.name for e in odd if _is_dropped(e)}
+    left -= {entry.name for entry in groups if entry.sure}
+    if not left:
+        raise UsageError(
+            f"data.source: must have a column to predict {target.name!r} from, got none that is"
+            f" of use ({source}). {_reasons(odd) or 'Add columns'}"
+        )
+    task, why_task = _task(target)
+    counts = _counts(target.values)
+    return Guess(
+        source, n, len(left), target.name, why, task, why_task,
+        tuple(c.name for c in columns if c.name in left and _usable(c)),
+        tuple(odd), tuple(groups), 
+        (*_gaps(target, n), *of_counts(counts, task, n, len(left))),
+        settings_for(n, _rarest(counts, task)),
+    )  # fmt: skip
+
+
+def _is_dropped(entry: Entry) -> bool:
+    return entry.sure and entry.value == "drop"
+
+
+def _reasons(odd: Sequence[Entry]) -> str:
+    return "; ".join(f"{entry.name} {entry.why}" for entry in odd[:3])
+
+
+def _target(columns: list[Settled], source: str, asked: str | None) -> tuple[Settled, str]:
+    """Choose the column to predict, and say why."""
+    names = [column.name for column in columns]
+    if asked is not None:
+        if asked not in names:
+            hint = did_you_mean(asked, names)
+            raise UsageError(f"--target: must name a column, got {asked!r} ({source}). {hint}")
+        chosen = columns[names.index(asked)]
+        if chosen.n_different < 2:
+            raise UsageError(
+                f"--target: must name a column that varies, got {asked!r}, which does not or"
+                f" cannot be read ({source}). Name another"
+            )
+        return chosen, "as asked for"
+    usable = [column for column in columns if _usable(column)]
+    if not usable:
+        raise UsageError(
+            f"data.target: must be a column that can be predicted, got none in {source}."
+            " Name one with --target"
+        )
+    return _by_name(usable) or (usable[-1], _last(usable[-1], columns))
+
+
+def _by_name(usable: list[Settled]) -> tuple[Settled, str] | None:
+    """Choose a column that is called as targets are."""
+    known = {column.name.strip().casefold(): column for column in usable}
+    if {"x", "z"} & {*known}:
+        known.pop("y", None)  # a length beside others
+    name = next((name for name in NAMES if name in known), None)
+    name = name or next((name for name in known if _PARTS.fullmatch(name)), None)
+    return None if name is None else (known[name], "columns of this name mostly are")
+
+
+def _last(chosen: Settled, columns: list[Settled]) -> str:
+    if chosen is columns[-1]:
+        return "the last column"
+    return f"the last column that can be predicted; {columns[-1].name} cannot"
+
+
+def _usable(column: Settled) -> bool:
+    """Tell a column that may be predicted: it varies, and is no name of rows and no date."""
+    n = column.n_different
+    if column.values is None or n < 2 or column.gaps > GAPS or column.is_date:
+        return False
+    if ID.fullmatch(column.name) and n > FEW_NUMBERS:
+        return False
+    return column.is_number or n <= min(MANY, len(column.values) / 2)
+
+
+def _task(target: Settled) -> tuple[Task, str]:
+    assert target.values is not None
+    n = target.n_different
+    if not target.is_number:
+        return "classification", f"{target.name} has {n} different texts"
+    return _of_numbers(target.values.dropna().to_numpy(dtype=np.float64), target.name)
+
+
+def _of_numbers(values: np.ndarray, name: str) -> tuple[Task, str]:
+    different, counts = np.unique(values, return_counts=True)
+    whole, n = bool((different % 1 == 0).all()), len(different)
+    if n == 2:
+        return "classification", f"{name} has 2 values"
+    if whole and n <= FEW_NUMBERS and counts.min() > 1 and len(values) >= 5 * n:
+        return "classification", f"{name} has {n} whole numbers; if they measure, say regression"
+    return "regression", f"{name} has {n} different numbers"
+
+
+# --- arrays
+
+
+def _of_arrays(source: str, folder: Path) -> Guess:
+    """Guess for an .npz file, a packaged data set or a function: only the task is open."""
+    raw = read_source(DataSpec(source=source), folder)
+    shape, y = np.shape(raw["X"]), np.asarray(raw["y"])
+    numbers = y.dtype.kind in "iuf"
+    task: tuple[Task, str] = (
+        _of_numbers(y.ravel(), "y") if numbers else ("classification", "y has texts")
+    )
+    n, n_features, counts = (shape[0] if shape else 0), int(np.prod(shape[1:])), _counts(y.ravel())
+    return Guess(
+        source, n, n_features, None, "the source names it y", *task,
+        (), (), (), tuple(of_counts(counts, task[0], n, n_features)),
+        settings_for(n, _rarest(counts, task[0])),
+    )  # fmt: skip
+
+
+def _counts(values: Any) -> dict[str, int]:
+    """Count the rows of each value (N,)."""
+    import pandas as pd
+
+    counts = pd.Series(values).value_counts()
+    return {f"{k:g}" if isinstance(k, float) else str(k): int(v) for k, v in counts.items()}
+
+
+def _rarest(counts: dict[str, int], task: Task) -> int | None:
+    return min(counts.values()) if task == "classification" and counts else None
+
+
+def _gaps(target: Settled, n: int) -> Iterator[str]:
+    empty = round(target.gaps * n)
+    if empty:
+        yield f"{empty} of {n} rows have no {target.name}: a study needs one in every row"

@@ -1,0 +1,74 @@
+"""`sweep init --from` writes a study file for data that nobody described."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sweep.cli.app import app
+from sweep.data.guess import guess
+from sweep.spec.files import load_spec, parse_spec
+from tests.data.test_guess import CASES
+
+ROWS = "size,colour,weird: name,label\n" + "".join(
+    f"{i * 7 % 31},{'red' if i % 3 else 'blue'},{i % 5},{'cat' if i % 2 else 'dog'}\n"
+    for i in range(80)
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text(ROWS)
+    return tmp_path
+
+
+def said(*arguments: str) -> str:
+    ended = CliRunner().invoke(app, ["init", *arguments], catch_exceptions=False)
+    assert ended.exit_code == 0
+    return ended.output
+
+
+def test_the_file_says_why_and_validates(folder: Path) -> None:
+    output = said("new.yaml", "--from", "rows.csv")
+    assert "target: label (columns of this name mostly are)" in output
+    assert output.endswith("next: sweep validate new.yaml, sweep run new.yaml\n")
+    text = (folder / "new.yaml").read_text()
+    assert "# label has 2 different texts" in text
+    assert max(map(len, text.splitlines()[1:])) <= 99
+    spec = load_spec("new.yaml")
+    assert (spec.study_name, spec.data.source, spec.data.target) == ("rows", "rows.csv", "label")
+    ended = CliRunner().invoke(app, ["validate", "new.yaml"], catch_exceptions=False)
+    assert ended.exit_code == 0
+
+
+def test_the_file_may_lie_elsewhere(folder: Path) -> None:
+    (folder / "studies").mkdir()
+    said("studies/new.yaml", "--from", "rows.csv")
+    assert load_spec("studies/new.yaml").data.source == "../rows.csv"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_text_is_the_guess(folder: Path, name: str) -> None:
+    CASES[name].make().to_csv("rows.csv", index=False)
+    said("new.yaml", "--from", "rows.csv")
+    study = guess("rows.csv", folder).study("rows")
+    assert load_spec("new.yaml") == parse_spec(study, "new.yaml", Path())
+    assert ("NOT YET READY" in (folder / "new.yaml").read_text()) == (name == "a target with gaps")
+
+
+def test_json_tells_the_guess_and_writes_nothing(folder: Path) -> None:
+    told = json.loads(said("new.yaml", "--from", "rows.csv", "--json", "--target", "colour"))
+    assert (told["target"], told["task"], told["problem"]) == ("colour", "classification", None)
+    assert told["study"]["data"]["target"] == "colour"
+    assert told["text"].startswith("# yaml-language-server")
+    assert told["others"] == ["size", "weird: name", "label"]
+    assert not (folder / "new.yaml").exists()
+
+
+def test_a_target_needs_data(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = CliRunner().invoke(app, ["init", "new.yaml", "--target", "label"])
+    assert "--target and --json go with --from" in str(ended.exception)
