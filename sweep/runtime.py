@@ -228,10 +228,17 @@ def total_memory_bytes() -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell an allocation that failed; on the CPU torch raises a plain RuntimeError."""
-    # torch's own kind by its name, since the owner of workers does without torch; CUDA's libraries
-    # raise others.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    # Kinds of other packages by their names, since the owner of workers does without torch, and
+    # most runs without Ray. What Ray raises tells of a process that is gone, perhaps killed since
+    # its host was short of memory: fewer lanes are no answer to that.
+    packages = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    if "ray" in packages:
+        return False
+    if isinstance(error, MemoryError):
         return True
+    if "torch" in packages and type(error).__name__ == "OutOfMemoryError":
+        return True
+    # CUDA's libraries raise others.
     return any(words in str(error) for words in ("t allocate", "out of memory", "ALLOC_FAILED"))
 
 

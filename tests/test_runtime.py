@@ -7,8 +7,10 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import pytest
+
 import sweep
-from sweep.runtime import versions
+from sweep.runtime import is_out_of_memory, versions
 
 
 def test_versions_name_python_sweep_and_what_is_not_installed() -> None:
@@ -30,3 +32,31 @@ def test_only_what_is_imported_is_left_out_of_the_search_for_garbage() -> None:
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert told.stdout.split() == ["True"] * 3, told.stderr
+
+
+def error_of(package: str, name: str, *bases: type[BaseException]) -> BaseException:
+    kind = type(name, bases or (Exception,), {"__module__": f"{package}.exceptions"})
+    error = kind("CUDA out of memory")
+    assert isinstance(error, BaseException)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "is_short"),
+    [
+        (MemoryError(), True),
+        (error_of("torch", "OutOfMemoryError", RuntimeError), True),
+        (RuntimeError("CUDA out of memory"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("shapes differ"), False),
+        (error_of("ray", "OutOfMemoryError"), False),
+        (error_of("ray", "RayTaskError(RuntimeError)", RuntimeError), False),
+        (error_of("ray", "RayTaskError(MemoryError)", MemoryError), False),
+    ],
+    ids=str,
+)
+def test_fewer_lanes_are_an_answer_to_memory_that_training_lacks(
+    error: BaseException, is_short: bool
+) -> None:
+    assert is_out_of_memory(error) == is_short

@@ -1,1 +1,1 @@
-"""The engines that train a study: this process alone, or worker processes that it forks."""
+"""The engines that train a study: this process alone, workers that it forks, or Ray actors."""

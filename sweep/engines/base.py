@@ -2,13 +2,13 @@
 
 The loop of a run uses these two classes only, so it is the same for every engine.
 To add an engine: a module here that keeps the protocol, a case in `hire`, and what a study file
-says of it in `spec/sections`.
+says of it in `spec/engine`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Protocol
+from typing import Any, Protocol
 
 from sweep.spec.resolved import Outline, Setting
 from sweep.training.messages import Report
@@ -43,6 +43,13 @@ class Engine(Protocol):
         Raises:
             MemoryError, RuntimeError: of which `is_out_of_memory` tells whether fewer lanes help.
             SweepError: a process that trains has ended.
+        """
+
+    def facts(self) -> dict[str, Any]:
+        """Say who trains at present, as plain data: what a study's attribute `engine` holds.
+
+        It is looked at after every epoch, so it must cost little. Empty where only this machine's
+        processes train.
         """
 
     def dismiss(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweep.engines.base import Cohort
 from sweep.runtime import importing
@@ -29,6 +29,10 @@ class ThisProcess:
         from sweep.engines.cohorts import make_cohort
 
         return make_cohort(self._planned(), width, partition)
+
+    def facts(self) -> dict[str, Any]:
+        """Say nothing: only this machine trains."""
+        return {}
 
     def dismiss(self) -> None:
         """Do nothing: no other process trains."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
+from typing import Any
 
 from sweep.engines.fork import Leader
 from sweep.engines.messages import Answer, Message
@@ -73,6 +74,10 @@ class Processes:
         """Make a team of all workers."""
         workers = [Worker(pipe) for pipe in self._pipes]
         return Team(workers, self._spec.n_replicates, width, partition)
+
+    def facts(self) -> dict[str, Any]:
+        """Say nothing: only this machine trains."""
+        return {}
 
     def dismiss(self) -> None:
         """Close the pipes, upon which the workers end; do not wait for them."""

@@ -8,11 +8,11 @@ number of lanes, so that a trial gives the same bits in any of them.
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from sweep.engines.messages import Answer, Epochs, Made, Make, Message, Start, Stop, Train
+from sweep.engines.roster import Roster
 from sweep.spec.resolved import Setting
 from sweep.training.messages import Report
 
@@ -61,9 +61,7 @@ class Team:
         self, members: Sequence[Member], n_replicates: int, width: int, partition: int = 0
     ):
         self._members, self._number = members, next(NUMBERS)
-        self._where: dict[Hashable, int] = {}  # trials in the order of their start: whose they are
-        self._resting = set(range(len(members)))
-        self._told: list[deque[list[Report]]] = [deque() for _ in members]  # yet to be taken
+        self._roster, self._resting = Roster(), set(range(len(members)))
         made = self._make(_lanes_each(width, len(members), n_replicates), partition)
         self.width: int = sum(one.width for one in made)
         self.n_slots: int = sum(one.n_slots for one in made)
@@ -71,33 +69,33 @@ class Team:
     @property
     def free(self) -> int:
         """Free slots, in all members together."""
-        return self.n_slots - len(self._where)
+        return self.n_slots - self._roster.n_trials
 
     def start(self, trial: Hashable, setting: Setting) -> None:
         """Put a trial into the member that has the fewest."""
-        held = list(self._where.values())
-        place = min(range(len(self._members)), key=held.count)
-        self._where[trial] = place
+        place = self._roster.fewest(range(len(self._members)))
+        self._roster.place(trial, place)
         self._members[place].send(Start(trial, setting))
 
     def stop(self, trial: Hashable) -> None:
         """Take a trial out of its slot."""
-        place = self._where.pop(trial)
+        place = self._roster.remove(trial)
+        assert place is not None, "a process that is gone ends the run"
         self._members[place].send(Stop(trial))
-        if place not in self._where.values():
+        if place not in self._roster.busy:
             self._resting.add(place)
 
     def launch(self) -> None:
         """Tell every member that has a trial to train."""
-        for place in self._resting.intersection(self._where.values()):
+        for place in self._resting.intersection(self._roster.busy):
             self._members[place].send(Train())
             self._resting.remove(place)
 
     def advance(self) -> list[Report]:
         """Collect an epoch's reports from all members, in the order in which trials started."""
         self.launch()
-        busy = sorted(set(self._where.values()))
-        answers = [(place, self._hear(place)) for place in busy]  # of all, before one is raised
+        # Of all, before one is raised.
+        answers = [(place, self._hear(place)) for place in self._roster.busy]
         reports: list[Report] = []
         for place, answer in answers:
             if isinstance(answer, Exception) or any(report.ended for report in answer):
@@ -105,13 +103,8 @@ class Team:
         for _, answer in answers:
             if isinstance(answer, Exception):
                 raise answer
-            # A member may have been ahead of the end that a trial was put to.
-            reports += [report for report in answer if report.trial in self._where]
-        order = {trial: i for i, trial in enumerate(self._where)}
-        for report in reports:
-            if report.ended:
-                del self._where[report.trial]
-        return sorted(reports, key=lambda report: order[report.trial])
+            reports += answer
+        return self._roster.settle(reports)
 
     def _make(self, width: int, partition: int) -> list[Made]:
         """Let each member make a cohort."""
@@ -125,14 +118,13 @@ class Team:
 
     def _hear(self, place: int) -> list[Report] | Exception:
         """Receive a member's next epoch; several may arrive at once."""
-        told = self._told[place]
-        if not told:
+        while (epoch := self._roster.take(place)) is None:
             answer = self._receive(place)
             if isinstance(answer, Exception):
                 return answer
             assert not isinstance(answer, Made)
-            told.extend(answer)
-        return told.popleft()
+            self._roster.tell(place, answer)
+        return epoch
 
     def _receive(self, place: int) -> Made | Epochs | Exception:
         while True:

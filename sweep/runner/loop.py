@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import optuna
 
@@ -19,7 +19,7 @@ from sweep.search.confirmation import PARTITION, Confirmation
 from sweep.search.controls import Controls
 from sweep.search.samplers import make_space
 from sweep.search.widening import Widening
-from sweep.spec.attributes import MEMORY_WAS_SHORT, WIDTH
+from sweep.spec.attributes import ENGINE, MEMORY_WAS_SHORT, WIDTH
 from sweep.spec.resolved import Outline
 from sweep.storage.mirror import MirroredStorage
 from sweep.training.messages import Report
@@ -45,6 +45,7 @@ class Loop:
         self.standing = Standing(study, plan.spec.strength)
         self.confirmation = Confirmation(study, plan.spec, len(space))
         self.running: dict[Hashable, Work] = {}  # trials by number, others by what is due
+        self._facts: dict[str, Any] = {}  # of the engine, as they are stored
         self._partition = 0  # of the rows into folds, that the cohort trains on
         self._make_cohort(plan.width)
         self._flushed = time.monotonic()
@@ -63,6 +64,7 @@ class Loop:
             self._fill(asking=time.monotonic() <= deadline)
             if self.running and not self._launch():
                 continue
+            self._note_engine()
             if ended is not None:  # a GPU, or the workers, train meanwhile
                 self._store(any(ended), publish)
                 on_progress(self._progress())
@@ -193,13 +195,20 @@ class Loop:
             self.storage.flush(durable=told)
             self._flushed = time.monotonic()
 
+    def _note_engine(self) -> None:
+        """Store who trains, where that has changed."""
+        facts = self.engine.facts()
+        if facts != self._facts:
+            self._facts = facts
+            self.study.set_user_attr(ENGINE, facts)
+
     def _progress(self) -> Progress:
         spec, done, span = self.plan.spec, self.search.n_results, self.widening.span
         epochs = sum(work.epoch for work in self.running.values() if work.counts)
         fraction = (done + epochs / spec.training.epochs) / spec.search.n_trials
         return Progress(
             done, spec.search.n_trials, min(1.0, fraction), self.standing.best, spec.strength,
-            (span.low, span.high), self.standing.curve,
+            (span.low, span.high), self.standing.curve, self._facts,
         )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState
@@ -22,6 +23,7 @@ class Progress:
     strength: str
     span: tuple[float, float]  # the range searched at present
     curve: Sequence[tuple[float, float]]  # strength and value of every COMPLETE trial
+    engine: Mapping[str, Any] = field(default_factory=dict)  # who trains: see `Engine.facts`
 
 
 class Standing:

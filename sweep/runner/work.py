@@ -12,7 +12,7 @@ from sweep.runner.valuation import valued
 from sweep.search.ask_tell import Search
 from sweep.search.point import Point
 from sweep.search.samplers import Params
-from sweep.spec.attributes import DIVERGED, OK, OUTCOME, REASON
+from sweep.spec.attributes import DIVERGED, FAILED, OK, OUTCOME, REASON
 from sweep.spec.resolved import Outline
 from sweep.training.messages import Report
 
@@ -65,6 +65,8 @@ class SearchedTrial:
             self._standing.add(Point(self._number, at, self.params, value, attrs))
         elif report.diverged is not None:
             self._search.tell_diverged(self._number, report.diverged)
+        elif report.failed is not None:
+            self._search.tell_failed(self._number, report.failed)
         else:
             self._search.tell(self._number, TrialState.PRUNED, None, {OUTCOME: OK})
 
@@ -90,7 +92,8 @@ class Control:
     def end(self, report: Report) -> None:
         """Store it with the study."""
         if report.result is None:
-            content: dict[str, Any] = {OUTCOME: DIVERGED, REASON: report.diverged}
+            outcome = DIVERGED if report.failed is None else FAILED
+            content: dict[str, Any] = {OUTCOME: outcome, REASON: report.failed or report.diverged}
         else:
             value, attrs = valued(self._plan, self.params, report.result)
             content = {"value": value, **attrs}

@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from sweep.search.samplers import QMC, Params, Space, make_design, make_sampler, reseed
-from sweep.spec.attributes import DIVERGED, ENQUEUED, OUTCOME, REASON
+from sweep.spec.attributes import DIVERGED, ENQUEUED, FAILED, OUTCOME, REASON
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
 from sweep.storage.foreign import ASKED, FIXED, given
@@ -176,7 +176,7 @@ class Search:
         self._storage.set_trial_user_attrs(trial._trial_id, attrs)
         self.study.tell(number, value, state)
         self._finished.add(number)
-        self.n_results += 1
+        self.n_results += attrs.get(OUTCOME) != FAILED
 
     def give_back(self, number: int) -> None:
         """Put a trial back in the queue; the next ask returns it under its own number."""
@@ -189,6 +189,10 @@ class Search:
         curve = self._all()[number].intermediate_values
         state = TrialState.PRUNED if curve else TrialState.FAIL
         self.tell(number, state, None, {OUTCOME: DIVERGED, REASON: reason})
+
+    def tell_failed(self, number: int, reason: str) -> None:
+        """End a trial that cannot be trained; it is no result, and another one is asked for."""
+        self.tell(number, TrialState.FAIL, None, {OUTCOME: FAILED, REASON: reason})
 
 
 def is_result(trial: FrozenTrial) -> bool:

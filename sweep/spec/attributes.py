@@ -24,6 +24,7 @@ ALPHA_CAP = "alpha_cap"  # above it SGD's own step is not stable
 WIDENINGS = "widenings"  # moves of the range: at which ask, from what, to what
 WIDTH = "width"  # lanes
 MEMORY_WAS_SHORT = "memory_was_short"
+ENGINE = "engine"  # of the last run by an engine of many hosts: who trains, see `Engine.facts`
 RUN = "run"  # when the present run began, and with how many results
 BASELINE = "baseline"  # the α = 0 control: params, value, and the attributes of a trial
 CONTROLS = "controls"  # α = 0 at the other params of the best trials, by number

@@ -98,12 +98,15 @@ def _one_line(error: ValidationError, where: str) -> str:
 _KINDS: dict[str, type[BaseModel]] = {**OPTIMIZERS}
 _MODELS: dict[str, type[BaseModel]] = {"mlp": MlpSpec, "own": OwnModelSpec}
 _BRANCHES = {*_KINDS, *_MODELS, "constrained-int", "constrained-float", "literal['auto']",
-             "literal['full']",
+             "literal['full']", "so-many", "from-to", "tuple[str, ...]",
              "function-after[_in_float32(), constrained-float]"}  # fmt: skip
 _WORDS = {
     "study_name": "letters, digits, '.', '_' or '-', starting with a letter or digit",
     "device": "auto, cpu, cuda or cuda:N",
     "model.source": "python:module:function",
+    "engine.address": "local, auto or HOST:PORT",
+    "engine.actors": "a number, auto, or min and max",
+    "engine.ship": "a list of files, or auto",
 }
 _LOG_HINT = {
     "low": ". Use auto, or a number > 0 such as 1e-6: the scale is logarithmic",

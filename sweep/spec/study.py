@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from sweep.spec.base import Section
+from sweep.spec.engine import EngineSpec
 from sweep.spec.search import DESIGN_GRID, DESIGN_REFINED, SearchSpec
 from sweep.spec.sections import (
     OPTIMIZERS,
@@ -30,7 +31,7 @@ from sweep.spec.tasks import TASKS, Task
 DEFAULT_STORAGE = "sqlite:///studies/out/studies.db"
 OPEN_ENDED = ("random", "qmc", "grid")  # samplers that do not learn from results
 _CHANGEABLE = (
-    "storage", "device", "selection", "search.n_trials", "search.timeout_s",
+    "storage", "device", "engine", "selection", "search.n_trials", "search.timeout_s",
     "training.workers", "training.cuda_graph",  # they belong to the device, which may change
 )  # fmt: skip
 
@@ -63,6 +64,7 @@ class StudySpec(Section):
     device: Device = Field(
         "auto", description="What trains: auto (a GPU if there is one), cpu, cuda, cuda:1."
     )
+    engine: EngineSpec = Field(EngineSpec(), description="Who trains, and where.")
     data: DataSpec = Field(DataSpec(), description="The rows, their split and their scale.")
     model: Annotated[
         Annotated[MlpSpec, Tag("mlp")] | Annotated[OwnModelSpec, Tag("own")],
@@ -254,7 +256,29 @@ def _error_needs_classes(spec: StudySpec) -> str | None:
     return None
 
 
+def _one_engine_trains(spec: StudySpec) -> str | None:
+    if spec.engine.kind != "ray":
+        return None
+    device, gpus, workers = spec.device, spec.engine.gpus, spec.training.workers
+    if workers != 1:
+        return (
+            f"training.workers: must be 1 with engine.kind ray, whose actors train, got {workers}."
+            " Set it to 1, and engine.actors"
+        )
+    if ":" in device:
+        return (
+            f"device: must be auto, cpu or cuda with engine.kind ray, got {device}: Ray chooses"
+            " each actor's GPU. Use cuda"
+        )
+    if device == "cpu" and gpus not in ("auto", 0):
+        return f"engine.gpus: must be 0 with device cpu, got {gpus:g}. Remove it, or use cuda"
+    if device == "cuda" and gpus == 0:
+        return "engine.gpus: must be more than 0 with device cuda, got 0. Remove it"
+    return None
+
+
 _RULES = (
+    _one_engine_trains,
     _decay_is_of_l2,
     _strength_has_its_name,
     _hyperparameters_exist,

@@ -53,8 +53,9 @@ class Report:
     loss: float | None  # mean validation loss over the replicates, where all are finite
     diverged: str | None = None  # why the trial was given up
     result: Measures | None = None  # at the end of training: (R,) each
+    failed: str | None = None  # why it cannot be trained, which says nothing of its setting
 
     @property
     def ended(self) -> bool:
         """Whether the trial has left its lanes."""
-        return self.diverged is not None or self.result is not None
+        return any(end is not None for end in (self.diverged, self.result, self.failed))

@@ -174,7 +174,7 @@ def test_where_a_pruner_waits_each_epoch_is_told_at_once(
         team.start("a", setting_of(1e-3, 2e-2))
         (first,) = team.advance()
         assert (first.epoch, first.ended) == (1, False)  # not after all 400
-        assert not any(team._told)
+        assert not any(team._roster._told.values())
 
 
 def test_a_default_timeout_for_sockets_does_no_harm(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_name_that_looks_like_a_word_of_yaml_1_1_is_a_name(tmp_path: Path) -> 
         ("search: {space: {lr: {logg: true}}}", "search.space.lr.logg", "Did you mean log?"),
         ("replicates: {folds: 3}", "replicates.folds", "Did you mean n_folds?"),
         ("objective: {metrics: val_loss}", "objective.metrics", "Did you mean metric?"),
-        ("zzz: 1", "zzz", "Valid: data, device, model,"),
+        ("zzz: 1", "zzz", "Valid: data, device, engine, model,"),
         ("1: 2", "1", "Valid:"),
     ],
 )  # fmt: skip

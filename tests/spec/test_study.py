@@ -109,6 +109,7 @@ NOT_ITS_IDENTITY: list[Tree] = [
     {"search": {"timeout_s": 9.0}},
     {"storage": "sqlite:///other.db"},
     {"device": "cpu"},
+    {"engine": {"kind": "ray", "actors": 3}},
     {"training": {"workers": 2}},
     {"training": {"cuda_graph": True}},
     {"selection": "1se"},

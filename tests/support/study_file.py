@@ -139,8 +139,8 @@ def changeable() -> str:
     kept = identity_of(whole)
     found = []
     for name, part in whole.items():
-        if isinstance(part, dict):
+        if isinstance(part, dict) and name in kept:
             found += [f"{name}.{key}" for key in part if key not in kept[name]]
-        elif name not in kept and name != "study_name":  # another name is another study
+        elif name not in kept | {"study_name": ""}:  # another name is another study
             found.append(name)
     return ", ".join(f"`{key}`" for key in found)
