@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 MANY = 20  # more names than this are not listed
+LONGEST = 2_000  # letters of a message
 INTERRUPTED = 130  # the exit code of a command that SIGINT or SIGTERM ended
 
 # Where a URL may tell a password, also one that nothing can parse: u:PASSWORD@ up to the last @ of
@@ -16,7 +17,7 @@ _PASSWORDS = (
     (re.compile(r"(://[^:/\s]*):(?:(?:(?!://).)*@|.*@)", re.DOTALL), r"\1:***@"),
     (re.compile(r":[^\s/]\S*@"), ":***@"),
     (re.compile(r"(://[^:/\s@]*):(?!\*\*\*@|\d*(?:[/?#'\",.)\s]|$))[^\s'\"]*"), r"\1:***"),
-    (re.compile(r"(\w*(?:password|passwd|passphrase)=)[^&\s]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"((?:password|passwd|passphrase)=)[^&\s]+", re.IGNORECASE), r"\1***"),
 )
 
 
@@ -29,13 +30,22 @@ def hide_passwords(text: str) -> str:
     return text
 
 
+def _shortened(message: str) -> str:
+    """Leave out the middle of a message that quotes a whole file; no word is cut."""
+    if len(message) <= LONGEST:
+        return message
+    half = LONGEST // 2
+    head, tail = message[:half].rpartition(" ")[0], message[-half:].partition(" ")[2]
+    return f"{head} … {tail}"
+
+
 class SweepError(Exception):
     """End a command with one line and exit code 1: the work itself failed."""
 
     exit_code = 1
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(hide_passwords(message))
+        super().__init__(hide_passwords(_shortened(message)))
 
 
 class UsageError(SweepError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import time
 from pathlib import Path
 
 import pytest
 
 import sweep
 from sweep import errors
-from sweep.errors import did_you_mean
+from sweep.errors import LONGEST, UsageError, did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -82,3 +83,20 @@ def test_no_refusal_ends_with_a_full_stop() -> None:
     ]
     assert len(found) > 200
     assert {text for text in found if text.endswith(".")} == OPTUNAS
+
+
+def test_a_message_that_quotes_a_file_is_short_and_soon_made() -> None:
+    began = time.process_time()
+    for part in ("x", ":a", "://a:", "password", "a: "):
+        message = str(UsageError(f"key: must be short, got {part * 100_000}. Mend it"))
+        assert len(message) < 1.5 * LONGEST
+        assert message.startswith("key: must be short, got") and message.endswith(" Mend it")
+    assert time.process_time() - began < 5
+
+
+def test_a_password_in_a_long_message_is_hidden_whole() -> None:
+    url = "postgresql://u:secret@host/x"
+    for room in range(LONGEST // 2 - 40, LONGEST // 2 + 5):
+        for text in (f"{'x ' * (room // 2)}{url} {'y ' * LONGEST}",
+                     f"{'x ' * LONGEST}{url} {'y ' * (room // 2)}"):  # fmt: skip
+            assert "ecre" not in str(UsageError(text)), room

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 MOST_BYTES = 1_000_000  # of a text, as it is and with every alias written out
-MOST_VALUES = 5_000  # reading them takes a second, or some on a busy machine
-MOST_DEPTH = 20
 MOST_BITS = 1000  # of a number; Python itself does not print one of 15,000
+
+
+class Limits(NamedTuple):
+    """How large a text may be, as it is and with every alias written out.
+
+    Attributes:
+        size: characters.
+        values: reading 5,000 takes a second, or some on a busy machine.
+        depth: levels.
+        plain: whether anchors, aliases and directives are refused.
+    """
+
+    size: int = MOST_BYTES
+    values: int = 5_000
+    depth: int = 20
+    plain: bool = False
+
+
+FILE = Limits()  # of a file that the user has written or chosen
 
 
 class YamlError(ValueError):
@@ -29,31 +46,31 @@ def read_text(path: Path) -> str:
     return content.decode("utf-8")
 
 
-def read_yaml(text: str) -> Any:
+def read_yaml(text: str, limits: Limits = FILE) -> Any:
     """Read YAML 1.2 as plain data: lists, mappings, texts, numbers, booleans, null.
 
-    A date stays a text. Anchors and aliases may be used.
+    A date stays a text. The limits hold while the text is read: no text costs more than they say.
 
     Raises:
         YamlError: the text is no YAML, has a tag or a duplicate key, or breaks a limit.
     """
     from ruamel.yaml.error import YAMLError
 
-    if len(text) > MOST_BYTES:
-        raise YamlError(f"at most {MOST_BYTES} characters of YAML, got {len(text)}")
+    if len(text) > limits.size:
+        raise YamlError(f"at most {limits.size} characters of YAML, got {len(text)}")
     try:
-        tree = _loader().load(text)
+        tree = _loader(limits).load(text)
     except YAMLError as error:
         raise YamlError(_problem(error)) from None
     except (ValueError, TypeError, ArithmeticError) as error:  # 5,000 digits; a list as a key
         if isinstance(error, YamlError):
             raise
         raise YamlError(f"valid YAML, got {str(error).splitlines()[0]}") from None
-    check_limits(tree)  # aliases may nest deeper than the text
+    check_limits(tree, limits)  # aliases may nest deeper than the text
     return tree
 
 
-def check_limits(tree: Any) -> None:
+def check_limits(tree: Any, limits: Limits = FILE) -> None:
     """Refuse plain data of JSON or TOML that breaks the limits.
 
     Raises:
@@ -61,16 +78,16 @@ def check_limits(tree: Any) -> None:
     """
     values: int = 0
     level: list[Any] = [[tree]]
-    for _ in range(MOST_DEPTH + 1):
+    for _ in range(limits.depth + 1):
         parts = [p.values() if isinstance(p, dict) else p for p in level if _has_parts(p)]
         level = [value for part in parts for value in part]
         values += len(level)
         if any(isinstance(value, int) and value.bit_length() > MOST_BITS for value in level):
             raise YamlError(f"numbers of at most {MOST_BITS} bits, got a larger one")
     if any(map(_has_parts, level)):
-        raise YamlError(f"at most {MOST_DEPTH} levels deep, got more")
-    if values > MOST_VALUES:
-        raise YamlError(f"at most {MOST_VALUES} values, got {values}")
+        raise YamlError(f"at most {limits.depth} levels deep, got more")
+    if values > limits.values:
+        raise YamlError(f"at most {limits.values} values, got {values}")
 
 
 def _has_parts(value: Any) -> bool:
@@ -84,16 +101,16 @@ def _problem(error: Exception) -> str:
     return f"valid YAML without duplicate keys, got {problem}{place}"
 
 
-def _loader() -> Any:
+def _loader(limits: Limits) -> Any:
     from ruamel.yaml import YAML
 
     loader: Any = YAML(typ="safe", pure=True)
-    loader.Composer = _composer()
+    loader.Composer = _composer(limits)
     return loader
 
 
 @cache
-def _composer() -> Any:
+def _composer(limits: Limits) -> Any:
     """Make the class that composes within limits; ruamel is imported when a text is read."""
     from ruamel.yaml.composer import Composer
     from ruamel.yaml.events import AliasEvent, ScalarEvent
@@ -107,9 +124,17 @@ def _composer() -> Any:
             self.level, self.size = 0, (0, 0)  # values, characters
             self.sizes: dict[str, tuple[int, int]] = {}  # of what an anchor stands for
 
+        def compose_document(self) -> Any:
+            event = self.parser.peek_event()
+            if limits.plain and (event.version or event.tags):
+                raise YamlError("YAML 1.2 without directives, got one that begins with %")
+            return super().compose_document()
+
         def compose_node(self, parent: Any, index: Any) -> Any:
             event = self.parser.peek_event()
             line, anchor, before = event.start_mark.line + 1, event.anchor, self.size
+            if limits.plain and anchor is not None:
+                raise YamlError(f"plain values without anchors, got {anchor!r}, line {line}")
             if isinstance(event, AliasEvent):
                 if anchor in self.anchors and anchor not in self.sizes:
                     raise YamlError(f"finite, got an alias inside its own anchor, line {line}")
@@ -117,8 +142,8 @@ def _composer() -> Any:
                 return super().compose_node(parent, index)
             if event.tag is not None:
                 raise YamlError(f"plain values without tags, got {event.tag}, line {line}")
-            if self.level >= MOST_DEPTH and not isinstance(event, ScalarEvent):
-                raise YamlError(f"at most {MOST_DEPTH} levels deep, got more, line {line}")
+            if self.level >= limits.depth and not isinstance(event, ScalarEvent):
+                raise YamlError(f"at most {limits.depth} levels deep, got more, line {line}")
             self.sizes.pop(anchor, None)
             self._grow(1, len(getattr(event, "value", "")), line)
             self.level += 1
@@ -133,7 +158,7 @@ def _composer() -> Any:
         def _grow(self, values: int, characters: int, line: int) -> None:
             self.size = self.size[0] + values, self.size[1] + characters
             for most, now, what in (
-                (MOST_VALUES, self.size[0], "values"), (MOST_BYTES, self.size[1], "characters"),
+                (limits.values, self.size[0], "values"), (limits.size, self.size[1], "characters"),
             ):  # fmt: skip
                 if now > most:
                     raise YamlError(
