@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import optuna
 
 from sweep.analysis.notes import trial_notes
+from sweep.analysis.rows import trial_row
 from sweep.analysis.selection import Finished, Selection, compared
 from sweep.analysis.status import load_study
 from sweep.analysis.verdict import verdict
@@ -22,7 +23,6 @@ from sweep.runner.loop import Ending
 from sweep.runner.progress import Progress
 from sweep.runner.run import run_study
 from sweep.search.point import Point
-from sweep.spec.attributes import REPLICATE_VALUES, VALUE_SE
 from sweep.spec.files import locate
 from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
@@ -61,18 +61,7 @@ class StudyResult:
         """
         import pandas as pd
 
-        rows = [
-            {
-                "number": trial.number,
-                "state": trial.state.name,
-                "value": trial.value,
-                "value_se": trial.user_attrs.get(VALUE_SE),
-                **trial.params,
-                **{k: v for k, v in trial.user_attrs.items() if not isinstance(v, list)},
-                "replicate_values": trial.user_attrs.get(REPLICATE_VALUES),
-            }
-            for trial in own_trials(self.study)
-        ]
+        rows = [trial_row(trial) for trial in own_trials(self.study)]
         columns = None if rows else ["number", "state", "value", "value_se", "replicate_values"]
         frame = pd.DataFrame(rows, columns=columns)
         last = frame.pop("replicate_values")  # a trial's own attributes may add columns later

@@ -14,6 +14,7 @@ from sweep import __version__
 from sweep.cli import init, results, storages, studies
 from sweep.cli.arguments import ArgumentError, Version, argument_problem
 from sweep.cli.lines import escape_what_cannot_be_shown, one_line
+from sweep.cli.serve import serve
 from sweep.errors import INTERRUPTED, SweepError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ app = typer.Typer(
 for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(serve, name="serve", rich_help_panel="Service")
 
 
 @app.callback(invoke_without_command=True)

@@ -102,17 +102,16 @@ def write_config(config: dict[str, Any], path: Path) -> None:
     Raises:
         UsageError: another suffix, or a folder that cannot be written.
     """
-    writers: dict[str, Callable[[dict[str, Any]], str]] = {
-        ".yaml": to_yaml,
-        ".yml": to_yaml,
-        ".json": _json,
-        ".toml": _toml,
-    }
-    if path.suffix not in writers:
+    if path.suffix not in WRITERS:
         raise UsageError(
             f"--output: must end in .yaml, .toml or .json, got {path}. Change the suffix"
         )
-    write_whole(path, writers[path.suffix](_from(path.resolve().parent, config)))
+    write_whole(path, config_text(_from(path.resolve().parent, config), path.suffix))
+
+
+def config_text(config: dict[str, Any], suffix: str) -> str:
+    """Return a config as the text of a file with this suffix: .yaml, .yml, .json or .toml."""
+    return WRITERS[suffix](config)
 
 
 def _from(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +144,11 @@ def _table(tree: dict[str, Any], prefix: str = "") -> list[str]:
 def _toml_value(value: Any) -> str:
     """Write a value as JSON does, but for what TOML reads differently: surrogates and DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+WRITERS: dict[str, Callable[[dict[str, Any]], str]] = {
+    ".yaml": to_yaml, ".yml": to_yaml, ".json": _json, ".toml": _toml,
+}  # fmt: skip
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -125,11 +125,15 @@ class Dashboard:
         return wsgi(cached, artifact_store=store)  # type: ignore[no-any-return]
 
 
-def guarded(app: App) -> App:
+def guarded(app: App, *, any_host: bool = False) -> App:
     """Let only GET and HEAD pass, and only under a loopback host name.
 
     The dashboard has no authentication. Without this check another site's page in the same
     browser could reach it, through a host name that points to this machine (DNS rebinding).
+
+    Args:
+        app: the dashboard's.
+        any_host: leave the host name to whoever stands in front, as `sweep serve` does.
     """
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -140,7 +144,7 @@ def guarded(app: App) -> App:
         host = re.sub(r":\d*$", "", environ.get("HTTP_HOST", "")).lower()
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _refused(start, "405 Method Not Allowed", b"read-only")
-        if host not in ("127.0.0.1", "localhost", "[::1]"):
+        if not any_host and host not in ("127.0.0.1", "localhost", "[::1]"):
             refused = _refused(start, "403 Forbidden", b"unknown host")
             return refused if environ["REQUEST_METHOD"] == "GET" else []
         return app(environ, start)

@@ -63,23 +63,32 @@ def parse_spec(tree: dict[str, Any], where: str, folder: Path) -> StudySpec:
     try:
         spec = StudySpec.model_validate_json(text)
     except ValidationError as error:
-        raise UsageError(_one_line(error, where)) from None
+        raise UsageError(one_line(error, where)) from None
     spec._folder = folder
     return spec
 
 
-def _one_line(error: ValidationError, where: str) -> str:
-    """Return one problem as a line: rule, got, where, what to do. An unknown key comes first."""
+def one_line(
+    error: ValidationError, where: str, root: type[BaseModel] = StudySpec, what: str = "study file"
+) -> str:
+    """Return one problem as a line: rule, got, where, what to do. An unknown key comes first.
+
+    Args:
+        error: of pydantic, on a tree that was checked against `root`.
+        where: the file or whatever the tree came from.
+        root: the model.
+        what: what messages call the whole tree.
+    """
     problems: list[Any] = list(error.errors(include_url=False))
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     path = [str(part) for part in problem["loc"] if str(part) not in _BRANCHES]
-    key = ".".join(path) or "study file"
+    key = ".".join(path) or what
     if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key ({where}). {_suggest(problem['loc'])}"
+        return f"{key}: unknown key ({where}). {_suggest(problem['loc'], root)}"
     if problem["type"] == "missing":
         return f"{key}: must be given ({where}). Add it"
     if problem["type"] == "json_invalid":  # we wrote this JSON: only a surrogate breaks it
-        return f"study file: must be text that can be written as UTF-8 ({where}). Mend that part"
+        return f"{what}: must be text that can be written as UTF-8 ({where}). Mend that part"
     if problem["type"] == "value_error":  # our own rules, which name the key that is wrong
         return f"{'.'.join([*path, str(problem['ctx']['error'])])} ({where})"
     if problem["type"] == "union_tag_invalid":
@@ -122,10 +131,10 @@ def _expected(problem: Any, rule: str, where: str) -> str:
     return f"{text}. {hint}" if hint else text
 
 
-def _suggest(loc: tuple[int | str, ...]) -> str:
+def _suggest(loc: tuple[int | str, ...], root: type[BaseModel]) -> str:
     """Suggest the valid key that is nearest to the unknown one at `loc`."""
     *parents, wrong = map(str, loc)
-    keys = sorted(_keys_at(parents))
+    keys = sorted(_keys_at(parents, root))
     siblings = next((kinds for kinds in (_KINDS, _MODELS) if parents and parents[-1] in kinds), {})
     owners = [kind for kind, model in siblings.items() if wrong in model.model_fields]
     if owners:
@@ -134,8 +143,8 @@ def _suggest(loc: tuple[int | str, ...]) -> str:
     return did_you_mean(wrong, keys)
 
 
-def _keys_at(parents: list[str]) -> set[str]:
-    models: list[type[BaseModel]] = [StudySpec]
+def _keys_at(parents: list[str], root: type[BaseModel]) -> set[str]:
+    models: list[type[BaseModel]] = [root]
     for name in parents:
         branch = {**_KINDS, **_MODELS}.get(name)
         fields = [m.model_fields[name].annotation for m in models if name in m.model_fields]

@@ -7,6 +7,7 @@ import pytest
 
 from sweep.service.database import Database
 from tests.support import postgres
+from tests.support.served import Served, served
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -33,3 +34,10 @@ def sqlite_database(tmp_path: Path) -> Iterator[Database]:
     database = Database.open(f"sqlite:///{tmp_path}/service.db")
     yield database
     database.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    """The service in a thread, on SQLite, with the projects vision and speech."""
+    with served(tmp_path) as running:
+        yield running

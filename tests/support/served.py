@@ -1,0 +1,114 @@
+"""The service in a thread of the test, on a free port of this machine, and requests to it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweep.service.serve_config import ServeConfig, parse_config
+from sweep.service.server import Server, listen
+from sweep.service.service import Service
+
+PATIENCE_S = 30.0
+STUDY = """\
+study_name: {name}
+data: {{source: "sklearn:iris", train_rows: 60}}
+model: {{hidden: [4]}}
+training: {{epochs: 3, batch_size: 20}}
+search: {{n_trials: 6, timeout_s: 600, space: {{alpha: {{low: 1e-4, high: 1e-1}}}}}}
+replicates: {{n_folds: 3}}
+"""
+YAML = {"Content-Type": "application/yaml"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Served:
+    """A running service and tokens for it."""
+
+    service: Service
+    port: int
+    tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def token(self, role: str = "submit", project: str = "vision") -> str:
+        """Return a token; the same one for the same words."""
+        if (role, project) not in self.tokens:
+            made = self.service.door.tokens.add("alice", project, role)
+            self.tokens[role, project] = made
+        return self.tokens[role, project]
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        headers: Mapping[str, str] = {},
+        token: str | None = "submit",
+    ) -> Answer:
+        """Send a request; `token`: a role, a whole token, or None."""
+        if token is not None:
+            known = token if token.startswith("swp_") else self.token(token)
+            headers = {"Authorization": f"Bearer {known}", **headers}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        try:
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
+            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()},
+                          answer.read())  # fmt: skip
+        finally:
+            connection.close()
+
+    def get(self, path: str, token: str | None = "submit", **headers: str) -> Answer:
+        return self.ask("GET", path, headers=headers, token=token)
+
+    def submit(self, name: str = "one", token: str = "submit", **headers: str) -> Answer:
+        """Hand in a small study."""
+        body = STUDY.format(name=name)
+        return self.ask("POST", "/v1/studies", body, {**YAML, **headers}, token)
+
+
+@contextmanager
+def served(folder: Path, **keys: Any) -> Iterator[Served]:
+    """Run the service; `keys`: of its config."""
+    given = {
+        "port": 0, "database": f"sqlite:///{folder}/service.db", "folder": str(folder / "own"),
+        "projects": {name: f"sqlite:///{folder}/{name}.db" for name in ("vision", "speech")},
+    }  # fmt: skip
+    config: ServeConfig = parse_config({**given, **keys}, "test")
+    listener = listen(config)
+    port = listener.getsockname()[1]
+    service = Service.open(config, port)
+    up = threading.Event()
+    server = Server(service, lambda _: up.set())
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        assert up.wait(PATIENCE_S)
+        yield Served(service, port)
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE_S)
+        service.close()
+        listener.close()
