@@ -32,7 +32,7 @@ ROOMS: Mapping[str, set[str]] = {
     "reporting": {"config", "training.messages"} | READING,
     "dashboard": {"reporting"} | READING,
     "result": {"config", "dashboard", "engines", "reporting", "runner"} | READING,
-    "service": {"config", "dashboard", "reporting"} | READING,
+    "service": {"config", "dashboard", "reporting", "runner"} | READING,
     "cli": {
         "result",
         "config",

@@ -36,19 +36,13 @@ def print_plan(tree: dict[str, Any], plan: Plan) -> None:
 
 def planned(plan: Plan) -> dict[str, Any]:
     """Return what `sweep validate --json` prints of a plan."""
-    return {"plan": dict(plan_rows(plan)), "notes": _notes(plan)}
+    return {"plan": dict(plan_rows(plan)), "notes": plan.notes}
 
 
 def print_notes(plan: Outline, file: TextIO | None = None) -> None:
     """Print what a user should know of rows and network; to stdout, unless to a file."""
-    for note in _notes(plan):
+    for note in plan.notes:
         print(f"note: {one_line(note)}", file=file)
-
-
-def _notes(plan: Outline) -> list[str]:
-    from sweep.spec.remarks import sentences
-
-    return [*plan.about.get(NOTES, ()), *sentences(plan.remarks, plan.spec.strength)]
 
 
 def stored_notes(attrs: Mapping[str, Any]) -> list[str]:

@@ -61,7 +61,7 @@ JOBS = Table(
     Column("idem_key", String(255)),
     Column("idem_hash", String(64), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("want", String(16), nullable=False),  # "" or "cancel"
+    Column("want", String(16), nullable=False),  # "", "cancel" or "fail"
     Column("wanted", Float(53)),  # when that was asked for
     Column("priority", Integer, nullable=False),
     Column("token", String(32)),  # of the lease: who may write about the run

@@ -132,7 +132,8 @@ class Job:
         changes: dotted keys of the study file that were changed since.
         n_trials, timeout_s: what holds now, with `changes`.
         state: see `STATES`.
-        want: `cancel` while a run is being stopped for good, else empty.
+        want: while a run is being stopped for good, what it is to be then: `cancel`, or `fail`
+            after too long a time; else empty.
         wanted: when that was asked for.
         priority: larger ones go first.
         host, pid, started: the process that runs it, or that ran it last.
@@ -191,7 +192,7 @@ class Job:
     @property
     def stopping(self) -> bool:
         """Whether its run is being stopped for good."""
-        return self.want == "cancel" and self.state in LIVES
+        return bool(self.want) and self.state in LIVES
 
     @property
     def spec(self) -> StudySpec:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.spec.remarks import Remark
+from sweep.spec.attributes import NOTES
+from sweep.spec.remarks import Remark, sentences
 from sweep.spec.study import StudySpec
 
 Setting = dict[str, float]  # a trial's value of each of COLUMNS, for all its lanes
@@ -44,6 +45,11 @@ class Outline:
     data_hash: str  # of the rows
     about: dict[str, Any]  # facts of the problem for the exported config
     remarks: tuple[Remark, ...] = field(default=(), kw_only=True)  # on the network
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of rows and network, a sentence each without its full stop."""
+        return [*self.about.get(NOTES, ()), *sentences(self.remarks, self.spec.strength)]
 
     def setting(self, params: Mapping[str, float]) -> Setting:
         """Return the values that a trial with these params sets in its lanes."""
