@@ -1,7 +1,8 @@
 """How sure a number is: standard errors over folds, or over test rows crossed with seeds.
 
 Replicates are ordered fold by fold: r = fold · n_seeds + seed index. Seeds of one fold see
-the same rows, so they are averaged first; folds are what varies.
+the same rows, so they are averaged first; folds are what varies. Where the rows are divided into
+folds several times, the folds of each repeat follow those of the one before.
 """
 
 from __future__ import annotations
@@ -19,30 +20,52 @@ MIN_ROWS = 30  # fewer test rows show nothing
 EDGE = 10**0.25  # a strength within this factor of an end of the range lies at it
 
 
-def fold_means(values: Sequence[float] | Array, n_folds: int) -> Array:
-    """Average the seeds of each fold: (R,) to (n_folds,); with one fold the seeds are kept.
+def fold_means(values: Sequence[float] | Array, n_folds: int, n_repeats: int = 1) -> Array:
+    """Average the seeds of each fold: (R,) to (n_repeats · n_folds,); with one, seeds are kept.
 
     With one split there is nothing but seeds to vary: what follows is then init noise only.
     """
     values = np.asarray(values, dtype=np.float64)
-    return values.reshape(n_folds, -1).mean(1) if n_folds > 1 else values
+    return values.reshape(n_repeats * n_folds, -1).mean(1) if n_folds > 1 else values
 
 
-def standard_error(values: Sequence[float] | Array, n_folds: int) -> float | None:
-    """Return sd(fold means, ddof 1) / √n_folds of values (R,); None where nothing varies."""
-    means = fold_means(values, n_folds)
-    return float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
+def errors(means: Array, n_repeats: int = 1) -> Array:
+    """Return the standard error of the mean of fold means (n, n_repeats · K), shape (n,).
+
+    √(s² · (1/KJ + (1 − 1/J) / (K − 1))): s² is the variance within a repeat (ddof 1), averaged
+    over J repeats. With one it is s² / K. Folds of different repeats share rows: the last term
+    corrects for that by the ratio of rows validated on to rows trained on, 1 / (K − 1), as Nadeau
+    and Bengio do (Inference for the Generalization Error, Machine Learning 52, 2003).
+    """
+    of_repeats = means.reshape(len(means), n_repeats, -1)
+    n_folds = of_repeats.shape[2]
+    counted = n_folds * n_repeats / (1 + (n_repeats - 1) * n_folds / (n_folds - 1))
+    sd = np.sqrt(of_repeats.var(2, ddof=1).mean(1))
+    return np.asarray(sd / np.sqrt(counted))
+
+
+def degrees(n_folds: int, n_repeats: int = 1) -> int:
+    """Return the degrees of freedom of `errors`: those of the folds within each repeat."""
+    return n_repeats * (n_folds - 1)
+
+
+def standard_error(
+    values: Sequence[float] | Array, n_folds: int, n_repeats: int = 1
+) -> float | None:
+    """Return the standard error of values (R,), see `errors`; None where nothing varies."""
+    means = fold_means(values, n_folds, n_repeats)
+    return float(errors(means[None], n_repeats)[0]) if len(means) > 1 else None
 
 
 def paired_gain(
-    base: Sequence[float] | Array, other: Sequence[float] | Array, n_folds: int
+    base: Sequence[float] | Array, other: Sequence[float] | Array, n_folds: int, n_repeats: int = 1
 ) -> tuple[float, float | None]:
     """Return how much lower `other` is than `base`, and the standard error of that.
 
     Both (R,) on the same folds and seeds: what a fold is like cancels in the difference.
     """
     difference = np.asarray(base) - np.asarray(other)
-    return float(difference.mean()), standard_error(difference, n_folds)
+    return float(difference.mean()), standard_error(difference, n_folds, n_repeats)
 
 
 def crossed_error(values: Array) -> float | None:
@@ -82,15 +105,15 @@ def t_quantile(probability: float, df: int) -> float:
 
 
 def paired_gains(
-    bases: Sequence[Sequence[float]], other: Sequence[float], n_folds: int
+    bases: Sequence[Sequence[float]], other: Sequence[float], n_folds: int, n_repeats: int = 1
 ) -> tuple[Array, Array]:
     """Return `paired_gain` of many bases (n, R) over one other (R,): means and errors, (n,).
 
     With two folds or more.
     """
     difference = np.asarray(bases) - np.asarray(other)
-    means = difference.reshape(len(difference), n_folds, -1).mean(2)
-    return difference.mean(1), means.std(1, ddof=1) / np.sqrt(n_folds)
+    means = difference.reshape(len(difference), n_repeats * n_folds, -1).mean(2)
+    return difference.mean(1), errors(means, n_repeats)
 
 
 def least_error(difference: float, n_rows: int) -> float:

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from sweep.stats import (
     crossed_error,
     crossed_shows,
+    degrees,
+    errors,
     fold_means,
     paired_gain,
+    paired_gains,
     plus_minus,
     standard_error,
+    t_quantile,
 )
 
 numbers = st.floats(-1e3, 1e3)
@@ -50,6 +54,60 @@ def test_standard_error_by_hand(values: list[float], n_folds: int, expected: flo
 
 def test_one_number_has_no_standard_error() -> None:
     assert standard_error([3.0], 1) is None
+
+
+# --- repeats
+
+
+@given(replicates())
+def test_without_repeats_the_error_is_that_of_independent_folds_to_the_bit(
+    drawn: tuple[list[float], int],
+) -> None:
+    values, n_folds = drawn
+    means = np.reshape(values, (n_folds, -1)).mean(1)
+    plain = float(means.std(ddof=1) / np.sqrt(n_folds))
+    assert standard_error(values, n_folds) == standard_error(values, n_folds, 1) == plain
+    many = paired_gains([values, values[::-1]], [0.0] * len(values), n_folds)[1]
+    assert many[0] == plain
+
+
+def test_the_error_of_repeats_by_hand() -> None:
+    # Two repeats of 3 folds: variances 1 and 4, so s² = 2.5; 1/6 + (1/2) / 2 = 5/12.
+    values = [1, 2, 3, 2, 4, 6]
+    assert standard_error(values, 3, 2) == pytest.approx(math.sqrt(2.5 * 5 / 12))
+    assert standard_error(np.repeat(values, 2), 3, 2) == pytest.approx(math.sqrt(2.5 * 5 / 12))
+    assert degrees(3, 2) == 4
+
+
+@pytest.mark.parametrize("n_folds", [2, 3, 8, 49])
+def test_many_repeats_come_to_nadeau_and_bengio_s_error(n_folds: int) -> None:
+    """Theirs is s² (1/J + rows validated on / rows trained on), of J replicates."""
+    means = np.tile([0.0, 2.0], n_folds * 5000).reshape(1, -1)[:, : n_folds * 5000]
+    n_repeats = 5000
+    variance = means.reshape(n_repeats, n_folds).var(1, ddof=1).mean()
+    theirs = variance * (1 / (n_folds * n_repeats) + 1 / (n_folds - 1))
+    assert errors(means, n_repeats)[0] ** 2 == pytest.approx(theirs, rel=1e-3)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])  # of the variance that rows have by themselves
+@pytest.mark.parametrize(("n_folds", "n_repeats"), [(4, 2), (4, 3), (8, 2), (8, 3)])
+def test_repeats_keep_the_level_whatever_they_share(
+    share: float, n_folds: int, n_repeats: int
+) -> None:
+    rng, n, rows = np.random.default_rng(0), 2000, 6 * n_folds
+    of_rows = rng.standard_normal((n, rows))
+    divided = [
+        rng.permuted(of_rows, axis=1).reshape(n, n_folds, 6).mean(2) for _ in range(n_repeats)
+    ]
+    means = np.sqrt(6 * share) * np.concatenate(divided, axis=1)
+    means += math.sqrt(1 - share) * rng.standard_normal(means.shape)
+    reach = t_quantile(0.975, degrees(n_folds, n_repeats))
+    false = np.mean(np.abs(means.mean(1)) > reach * errors(means, n_repeats))
+    assert false <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / n)
+    if share == 1:  # as if they shared nothing
+        naive = means.std(1, ddof=1) / math.sqrt(means.shape[1])
+        wrong = t_quantile(0.975, means.shape[1] - 1) * naive
+        assert np.mean(np.abs(means.mean(1)) > wrong) > 0.1
 
 
 def test_crossed_error_by_hand() -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.analysis.gain import Gain
 from sweep.errors import SweepError, UsageError
 from sweep.search.point import Point, one_se
 from sweep.spec.attributes import (
@@ -39,6 +40,7 @@ from sweep.spec.study import StudySpec
 from sweep.stats import (
     EDGE,
     MIN_FOLDS,
+    degrees,
     least_error,
     paired_gain,
     paired_gains,
@@ -48,30 +50,6 @@ from sweep.stats import (
 from sweep.storage.foreign import own_trials
 
 Selection = Literal["best", "1se"]
-
-
-@dataclass(frozen=True)
-class Gain:
-    """How much one strength improves on another, paired over the same folds and seeds.
-
-    Attributes:
-        by: how much lower its value is.
-        se: the standard error of that over folds; None where nothing varies but the seeds.
-        reach: standard errors that tell a difference from 0 (two-sided 95 %).
-        fresh: whether the folds chose neither of them.
-    """
-
-    by: float
-    se: float | None
-    reach: float
-    fresh: bool
-
-    @property
-    def told(self) -> Literal["better", "worse"] | None:
-        """What may be claimed: nothing on the folds that chose, or where no error is known."""
-        if not self.fresh or not self.se or abs(self.by) <= self.reach * self.se:
-            return None
-        return "better" if self.by > 0 else "worse"
 
 
 @dataclass(frozen=True)
@@ -140,8 +118,13 @@ class Finished:
 
     @property
     def n_folds(self) -> int:
-        """Folds, the unit of every standard error."""
+        """Folds of a repeat, the unit of every standard error."""
         return self.spec.replicates.n_folds
+
+    @property
+    def folds(self) -> tuple[int, int]:
+        """Folds of a repeat, and repeats."""
+        return self.spec.replicates.folds
 
     @cached_property
     def curve(self) -> list[Point]:
@@ -160,8 +143,8 @@ class Finished:
     @property
     def reach(self) -> float:
         """How many standard errors a paired difference takes to be told from 0 (95 %)."""
-        n = self.n_folds if self.n_folds > 1 else self.spec.n_replicates
-        return t_quantile(0.975, n - 1)
+        over = self.folds if self.n_folds > 1 else (self.spec.n_replicates, 1)
+        return t_quantile(0.975, degrees(*over))
 
     @property
     def n_params(self) -> int:
@@ -187,7 +170,7 @@ class Finished:
     def interval(self, choice: Point) -> tuple[float, float]:
         """Return the strengths that do as well as a choice, within the noise of the folds.
 
-        It holds all whose value, paired fold by fold, lies at most t(K − 1, 0.975) standard
+        It holds all whose value, paired fold by fold, lies at most t(df, 0.975) standard
         errors of the difference above that of the choice (two-sided 95 %), and reaches half
         way, on the log scale, to the next ones tried: how far beyond it goes nobody measured.
 
@@ -197,7 +180,7 @@ class Finished:
         self._check_folds("interval")
         tried = [point.at for point in self.curve]
         values = [point.replicate_values for point in self.curve]
-        leads, errors = paired_gains(values, choice.replicate_values, self.n_folds)
+        leads, errors = paired_gains(values, choice.replicate_values, *self.folds)
         alike = np.flatnonzero(leads <= self.reach * errors)
         first, last = int(alike[0]), int(alike[-1])  # the choice itself is among them
         low = math.sqrt(tried[first] * tried[max(first - 1, 0)])
@@ -241,7 +224,7 @@ class Finished:
         return self._gain(base, other, fresh=False)
 
     def _gain(self, base: Point, other: Point, *, fresh: bool) -> Gain:
-        by, se = paired_gain(base.replicate_values, other.replicate_values, self.n_folds)
+        by, se = paired_gain(base.replicate_values, other.replicate_values, *self.folds)
         if self.n_folds == 1:
             se = None  # seeds of one split vary the first weights, not the rows
         elif se is not None and self.spec.objective.metric == "val_error":
@@ -281,7 +264,7 @@ def _constants(about: Mapping[str, Any], spec: StudySpec) -> tuple[Point, ...]:
         Point(
             None, math.inf, {}, float(np.mean(values)),
             {
-                "value_se": standard_error(values, spec.replicates.n_folds),
+                "value_se": standard_error(values, *spec.replicates.folds),
                 "replicate_values": values,
             },
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from sweep.analysis.selection import Finished, Gain
+from sweep.analysis.gain import Gain
+from sweep.analysis.selection import Finished
 from sweep.errors import UsageError
 from sweep.search.point import Point
 from sweep.spec.attributes import COLLAPSED, OUTCOME, SPARSITY
@@ -48,7 +50,7 @@ def _constant(finished: Finished, best: Point) -> str:
         return gone
     return (
         f"{gone} It is not shown to be better than predicting {what}, which has"
-        f" {constant.value:.4f} on {finished.n_folds} fresh folds against {again.value:.4f}"
+        f" {constant.value:.4f} on {_fresh_folds(finished)} against {again.value:.4f}"
         f" (paired gain {plus_minus(gain.by, gain.se)}, less than {gain.reach:.3g} standard"
         " errors)."
     )
@@ -63,7 +65,7 @@ def without_score(spec: StudySpec, folds: Sequence[int]) -> str:
     """Say that folds have no score since their validation targets are all the same, if any."""
     if not folds:
         return ""
-    words, n_folds = spec.task.score.words, spec.replicates.n_folds
+    words, n_folds = spec.task.score.words, math.prod(spec.replicates.folds)
     if len(folds) == n_folds:
         return f"There is no {words}: no fold's validation rows differ in their target"
     return (
@@ -102,7 +104,7 @@ def _help(finished: Finished, best: Point) -> str:
 def _on_fresh_folds(finished: Finished, base: Point, gain: Gain, level: str) -> str:
     again = finished.fresh(base)
     assert again
-    folds, level = f"on {finished.n_folds} fresh folds", f"{level}{again.value:.4f} there"
+    folds, level = f"on {_fresh_folds(finished)}", f"{level}{again.value:.4f} there"
     size = plus_minus(abs(gain.by), gain.se)
     if gain.told == "better":
         return f"{folds} it beats no penalty by {size} (95 %, paired by fold; {level})"
@@ -112,6 +114,10 @@ def _on_fresh_folds(finished: Finished, base: Point, gain: Gain, level: str) -> 
         f"a penalty is not shown to help {folds} ({level}; paired gain"
         f" {plus_minus(gain.by, gain.se)}, less than {gain.reach:.3g} standard errors)"
     )
+
+
+def _fresh_folds(finished: Finished) -> str:
+    return finished.spec.replicates.described("fresh folds")
 
 
 def _others_of(base: Point, strength: str) -> str:

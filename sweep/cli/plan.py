@@ -66,6 +66,8 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
     slots = max(1, plan.width // spec.n_replicates)
     rounds = -(-spec.n_replicates // min(plan.width, spec.n_replicates))
     memory = plan.width * plan.lane_bytes / 2**20
+    n_repeats = spec.replicates.n_repeats
+    repeats = f" x {n_repeats} repeats" if n_repeats > 1 else ""
     return [
         ("penalised", ", ".join(plan.layout.penalised)),
         ("exempt", ", ".join(plan.layout.exempt) or "none"),
@@ -74,7 +76,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
         ("rows", f"{problem.train.shape[1]} to train on, {int(problem.val_size.min())}"
                  f"..{int(problem.val_size.max())} to validate on,"
                  f" {len(plan.dataset.y_test)} test"),
-        ("replicates", f"{spec.n_replicates} ({spec.replicates.n_folds} folds"
+        ("replicates", f"{spec.n_replicates} ({spec.replicates.n_folds} folds{repeats}"
                        f" x {spec.replicates.n_seeds} seeds)"),
         *([("note", unscored)] if unscored else []),
         ("lanes", f"{plan.width} ({slots} trials at once, in {rounds} round(s))"),

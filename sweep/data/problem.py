@@ -3,7 +3,7 @@
 | symbol | meaning |
 |---|---|
 | N | search rows: all but the test rows |
-| R | replicates: folds × seeds |
+| R | replicates: folds × repeats × seeds |
 | n, m | training rows of a replicate (equal for all); validation rows of the largest fold |
 | M | rows of `Problem.X`: N, or R blocks where each replicate has its own preprocessing |
 | C | classes |
@@ -40,7 +40,8 @@ class Problem:
         val: (R, m) int64 rows of X; a smaller fold is padded by repeating its first row.
         val_size: (R,) int64 valid entries of `val`.
         y_scale: (R,) float; a scaled target times this is in the user's units.
-        replicates: (fold, seed index) of each replicate; r = fold * n_seeds + seed index.
+        replicates: (fold, seed index) of each replicate; r = fold * n_seeds + seed index. Folds
+            of all repeats are counted through.
         task: what is predicted, as in the study file.
         n_outputs: C, or 1 where targets are numbers.
         feature_shape: shape of one row of X.

@@ -2,7 +2,7 @@
 
 | symbol | meaning |
 |---|---|
-| R | replicates: folds × seeds |
+| R | replicates: folds × repeats × seeds |
 | n, m | training rows of a replicate (equal for all); its validation rows |
 """
 
@@ -35,7 +35,8 @@ def split_rows(
 
     Returns:
         (fold, seed index) of each replicate, seeds running fastest; and the rows of each. The
-        replicates of a fold have the same validation rows.
+        replicates of a fold have the same validation rows. Repeats divide the rows anew; their
+        folds are counted through, so that no two draw the same rows or first weights.
 
     Raises:
         UsageError: in one line, when the rows do not allow the splits asked for.
@@ -43,7 +44,11 @@ def split_rows(
     labels = strata(dataset.y, dataset.classes)
     _check_folds(spec, dataset, labels)
     seed = partition_seed(spec.seed, partition)
-    vals = _validation_rows(spec, dataset, labels, seed)
+    vals = [
+        val
+        for repeat in range(spec.replicates.n_repeats)
+        for val in _validation_rows(spec, dataset, labels, _repeat_seed(seed, repeat))
+    ]
     pools = [np.setdiff1d(np.arange(len(labels)), val) for val in vals]
     most = min(map(len, pools))  # groups may leave another partition with fewer
     n = min(spec.data.train_rows or most, most) if partition else _n_train(spec, dataset, most)
@@ -65,6 +70,11 @@ def split_rows(
 def partition_seed(study_seed: int, partition: int) -> int:
     """Return the seed that folds, first weights and orders of rows of a partition derive from."""
     return derive(study_seed, "partition", partition) if partition else study_seed
+
+
+def _repeat_seed(seed: int, repeat: int) -> int:
+    """Return the seed that one repeat's folds derive from: the first has the partition's own."""
+    return derive(seed, "repeat", repeat) if repeat else seed
 
 
 def _n_train(spec: StudySpec, dataset: Dataset, most: int) -> int:

@@ -37,7 +37,7 @@ def check_rows(spec: StudySpec, dataset: Dataset) -> None:
         raise UsageError(
             f"replicates: must fit the memory, {_gigabytes(total_memory_bytes())}, got"
             f" {spec.n_replicates} replicates of {len(X)} rows: {_gigabytes(needed)}."
-            " Use fewer folds or seeds"
+            " Use fewer folds, repeats or seeds"
         )
 
 

@@ -145,9 +145,11 @@ def _null_model(spec: StudySpec, dataset: Dataset, problem: Problem) -> dict[str
     """Return the values of predicting a constant, on the folds of the search and on fresh ones."""
     bare = replace(dataset, X=np.zeros((len(dataset.y), 1), dtype=np.float32))
     problems = (make_problem(spec, bare, partition) for partition in (0, 1))
+    n_folds = spec.replicates.n_folds
     return {
         "constant": [constant_values(each, spec.objective.metric) for each in problems],
-        "n_val_rows": int(problem.val_size[:: spec.replicates.n_seeds].sum()),
+        # The folds of one repeat validate on each row once; those of the others do so again.
+        "n_val_rows": int(problem.val_size[:: spec.replicates.n_seeds][:n_folds].sum()),
     }
 
 

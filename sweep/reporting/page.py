@@ -134,7 +134,9 @@ def _explained(finished: Finished) -> str:
     n, folds = finished.spec.n_replicates, replicates.n_folds
     if n == 1:
         return "A single training each: there is no standard error."
-    over, pairs = (f"{folds} folds", "fold") if folds > 1 else ("the seeds of one split", "seed")
+    over, pairs = (
+        (replicates.described(), "fold") if folds > 1 else ("the seeds of one split", "seed")
+    )
     told = f"Mean over {n} replicates ± standard error over {over}. best: the smallest value"
     if len(choices(finished)) > 1:
         told += "; 1se: the largest strength within one standard error of it"

@@ -34,7 +34,7 @@ def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict
     values = result.val_loss if spec.objective.metric == "val_loss" else 1 - result.val_score
     size = float(result.norm.mean())
     attrs = {
-        VALUE_SE: standard_error(values, spec.replicates.n_folds),
+        VALUE_SE: standard_error(values, *spec.replicates.folds),
         REPLICATE_VALUES: values.tolist(),
         TRAIN_LOSS: float(result.train_loss.mean()),
         **_score(spec.task.score.attribute, result.val_score),

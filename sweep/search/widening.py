@@ -107,7 +107,7 @@ def widened(
         gain, se = paired_gain(
             baseline["replicate_values"],
             best.replicate_values,
-            spec.replicates.n_folds,
+            *spec.replicates.folds,
         )
         noise = best.value_se or 0.0  # on a plateau the paired SE alone can be tiny
         if se is not None and (gain > se or gain < -max(2 * se, noise)):

@@ -29,7 +29,6 @@ Count = Annotated[int, Field(ge=1, le=10**8)]
 Many = Annotated[int, Field(ge=1, le=10**6)]  # of what each takes memory or time at once
 Units = Annotated[int, Field(ge=1, le=10**12)]  # the plan tells how many the machine holds
 Auto = Literal["auto"]
-MOST_REPLICATES = 2_000  # the rows of each are drawn and scaled by themselves
 
 
 class DataSpec(Section):
@@ -262,31 +261,6 @@ class PenaltySpec(Section):
         if self.norm == "elastic":
             return 0.5 if self.l1_ratio is None else self.l1_ratio
         return float(self.norm == "l1")
-
-
-class ReplicatesSpec(Section):
-    """How often each trial is trained: folds times seeds."""
-
-    n_folds: Count = Field(
-        8,
-        description="Folds of cross-validation; a trial is trained once for each. 1: one split."
-        " selection 1se takes 3 or more.",
-    )
-    n_seeds: Count = Field(
-        1, description="Trainings of a trial on each fold, from different first weights."
-    )
-    holdout: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.25, description="Share of the rows that validates. Only with n_folds 1."
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.n_folds * self.n_seeds > MOST_REPLICATES:
-            raise ValueError(
-                f"n_seeds: must be at most {MOST_REPLICATES} with n_folds multiplied, got"
-                f" {self.n_seeds} with n_folds {self.n_folds}. Lower one of them"
-            )
-        return self
 
 
 class ObjectiveSpec(Section):

@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from sweep.spec.base import Section
 from sweep.spec.engine import EngineSpec
+from sweep.spec.replicates import ReplicatesSpec
 from sweep.spec.search import DESIGN_GRID, DESIGN_REFINED, SearchSpec
 from sweep.spec.sections import (
     OPTIMIZERS,
@@ -21,7 +22,6 @@ from sweep.spec.sections import (
     ObjectiveSpec,
     OwnModelSpec,
     PenaltySpec,
-    ReplicatesSpec,
     SgdSpec,
     TrainingSpec,
 )
@@ -76,7 +76,7 @@ class StudySpec(Section):
     penalty: PenaltySpec = Field(PenaltySpec(), description="The norm, and what it spares.")
     search: SearchSpec = Field(SearchSpec(), description="How many trials, proposed how, where.")
     replicates: ReplicatesSpec = Field(
-        ReplicatesSpec(), description="How often each trial is trained: folds times seeds."
+        ReplicatesSpec(), description="How often a trial is trained: folds · repeats · seeds."
     )
     objective: ObjectiveSpec = Field(
         ObjectiveSpec(), description="What a trial's value is, at the end of training."
@@ -102,8 +102,8 @@ class StudySpec(Section):
 
     @property
     def n_replicates(self) -> int:
-        """The lanes that a trial takes: folds times seeds."""
-        return self.replicates.n_folds * self.replicates.n_seeds
+        """The lanes that a trial takes: folds times repeats times seeds."""
+        return self.replicates.total
 
     @property
     def strength(self) -> str:

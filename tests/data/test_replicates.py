@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 
 from sweep.data.dataset import Dataset
 from sweep.data.replicates import split_rows
@@ -19,15 +22,17 @@ from tests.support.datasets import CLASSES, PROPERTY, SPLITS, numbered, study
 def test_replicates_split_the_search_rows(y: np.ndarray, spec: StudySpec) -> None:
     replicates, splits = split_rows(spec, numbered(y))
     trains, vals = zip(*splits, strict=True)
-    n_folds, n_seeds = spec.replicates.n_folds, spec.replicates.n_seeds
-    assert replicates == tuple((f, s) for f in range(n_folds) for s in range(n_seeds))
+    (n_folds, n_repeats), n_seeds = spec.replicates.folds, spec.replicates.n_seeds
+    folds = range(n_folds * n_repeats)
+    assert replicates == tuple((f, s) for f in folds for s in range(n_seeds))
     for train, val in zip(trains, vals, strict=True):
         assert not set(train) & set(val)
         assert len(set(train)) == len(train) and len(set(val)) == len(val)
     for r, (fold, _) in enumerate(replicates):
         np.testing.assert_array_equal(vals[r], vals[fold * n_seeds])  # the same for all seeds
-    if n_folds > 1:
-        assert sorted(np.concatenate(vals[::n_seeds])) == list(range(len(y)))
+    for repeat in range(n_repeats if n_folds > 1 else 0):
+        of_repeat = vals[::n_seeds][repeat * n_folds : (repeat + 1) * n_folds]
+        assert sorted(np.concatenate(of_repeat)) == list(range(len(y)))
     assert {len(train) for train in trains} == {min(len(y) - len(val) for val in vals)}
 
 
@@ -107,14 +112,60 @@ def test_another_partition_divides_the_same_rows_in_another_way(
     assert names == replicates
     assert {len(train) for train, _ in others} == {len(train) for train, _ in first}
     if spec.replicates.n_folds > 1:
-        vals = [val for _, val in others[::n_seeds]]
+        vals = [val for _, val in others[::n_seeds][: spec.replicates.n_folds]]
         assert sorted(np.concatenate(vals)) == list(range(len(y)))
 
 
-def test_partitions_share_no_draw() -> None:
-    spec, rows = study(n_folds=5), numbered([0, 1] * 30)
+def test_partitions_and_repeats_share_no_draw() -> None:
+    spec, rows = study(n_folds=5, n_repeats=3), numbered([0, 1] * 30)
     folds = [[tuple(val) for _, val in split_rows(spec, rows, p)[1]] for p in range(4)]
-    assert len({fold for partition in folds for fold in partition}) == 20
+    assert len({fold for partition in folds for fold in partition}) == 60
+
+
+@PROPERTY
+@given(y=CLASSES, spec=SPLITS, partition=st.integers(0, 2))
+def test_the_first_repeat_is_the_study_without_repeats(
+    y: np.ndarray, spec: StudySpec, partition: int
+) -> None:
+    once = spec.replicates.model_copy(update={"n_repeats": 1})
+    names, splits = split_rows(spec, numbered(y), partition)
+    plain = spec.model_copy(update={"replicates": once})
+    first, alone = split_rows(plain, numbered(y), partition)
+    assert names[: len(first)] == first
+    for (train, val), (train_alone, val_alone) in zip(splits, alone, strict=False):
+        np.testing.assert_array_equal(train, train_alone)
+        np.testing.assert_array_equal(val, val_alone)
+
+
+@pytest.mark.parametrize("n", [40, 43])
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_repeats_divide_rows_as_scikit_learn_s_do(n: int, task: str) -> None:
+    y = np.arange(n) % 3 if task == "classification" else np.arange(float(n))
+    labels = y if task == "classification" else np.zeros(n, dtype=np.int64)
+    spec = study(n_folds=4, n_repeats=5, task=task)
+    kind = RepeatedStratifiedKFold if task == "classification" else RepeatedKFold
+    theirs = [val for _, val in kind(n_splits=4, n_repeats=5, random_state=0).split(y, y)]
+    ours = [val for _, val in split_rows(spec, numbered(y))[1]]
+    assert len(ours) == len(theirs) == 20
+
+    def seen(vals: list[np.ndarray]) -> tuple[list[int], list[list[int]], list[list[int]]]:
+        """How often each row validates, sizes within a repeat, classes within a fold."""
+        counts = np.bincount(np.concatenate(vals), minlength=n).tolist()
+        sizes = [sorted(map(len, vals[i : i + 4])) for i in range(0, 20, 4)]
+        classes = [sorted(np.bincount(labels[val], minlength=3).tolist()) for val in vals]
+        return counts, sizes, sorted(classes)
+
+    assert seen(ours) == seen(theirs)
+    for first, second in itertools.combinations(range(5), 2):
+        pairs = [len(np.intersect1d(ours[4 * first + i], ours[4 * second + j]))
+                 for i in range(4) for j in range(4)]  # fmt: skip
+        assert max(pairs) < n // 4  # no fold is the same again
+
+
+def test_repeats_draw_other_rows_to_train_on() -> None:
+    splits = split_rows(study(n_folds=2, n_repeats=3, train_rows=12), numbered([0, 1] * 40))[1]
+    assert len({tuple(train) for train, _ in splits}) == 6
+    assert {len(train) for train, _ in splits} == {12}
 
 
 def test_the_surplus_of_larger_training_folds_is_dropped_by_seed() -> None:

@@ -12,17 +12,23 @@ from hypothesis import strategies as st
 
 from sweep.data.dataset import Dataset
 from sweep.data.problem import Problem
-from sweep.spec.sections import DataSpec, ReplicatesSpec
+from sweep.spec.replicates import ReplicatesSpec
+from sweep.spec.sections import DataSpec
 from sweep.spec.study import StudySpec
 
 
-def study(seed: int = 0, n_folds: int = 4, n_seeds: int = 1, **data: Any) -> StudySpec:
+def study(
+    seed: int = 0, n_folds: int = 4, n_seeds: int = 1, n_repeats: int = 1, **data: Any
+) -> StudySpec:
     holdout = data.pop("holdout", 0.25)
+    n_repeats = n_repeats if n_folds > 1 else 1
     return StudySpec(
         study_name="t",
         data=DataSpec(**data),
         seed=seed,
-        replicates=ReplicatesSpec(n_folds=n_folds, n_seeds=n_seeds, holdout=holdout),
+        replicates=ReplicatesSpec(
+            n_folds=n_folds, n_repeats=n_repeats, n_seeds=n_seeds, holdout=holdout
+        ),
     )
 
 
@@ -34,6 +40,7 @@ SPLITS = st.builds(
     seed=st.integers(0, 2**40),
     n_folds=st.integers(1, 4),
     n_seeds=st.integers(1, 3),
+    n_repeats=st.integers(1, 3),
     holdout=st.floats(0.1, 0.7),
     scale=st.just("none"),
 )

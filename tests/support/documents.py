@@ -25,6 +25,7 @@ from tests.benchmarks import (
     growth,
     nulls,
     regret,
+    repeats,
     storage,
     widths,
     worth,
@@ -39,7 +40,7 @@ SCHEMA = PACKAGE / "spec" / "study.schema.json"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
     "results", "floor", "growth", "widths", "storage", "regret", "design", "claims", "nulls",
-    "worth",
+    "repeats", "worth",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -142,6 +143,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "claims": _claims,
     "interval coverage": _coverage,
     "null studies": lambda: nulls.table(_figures("nulls")["nulls"]),
+    "repeats": lambda: repeats.table(_figures("repeats")),
     "fit claims": lambda: _fit_claims("fits"),
     "ridge claims": lambda: _fit_claims("ridge"),
     "rooms": _rooms,
