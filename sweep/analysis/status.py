@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sweep.errors import SweepError, UsageError, did_you_mean, hide_passwords
-from sweep.spec.attributes import FIT, RUN, SPEC, VERDICT
+from sweep.spec.attributes import ENGINE, FIT, RUN, SPEC, VERDICT
 from sweep.storage.engine import open_storage
 from sweep.storage.errors import legible
 from sweep.storage.sqlite import reading
@@ -34,7 +34,9 @@ def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
     with legible(url), reading(), storage.engine.begin() as connection:
         if study_name is not None and study_name not in (names := study_names(connection)):
             raise _no_such_study(url, study_name, names)
-        return [_row(one) for one in summaries(connection, ("spec", "run", "verdict"), study_name)]
+        return [
+            _row(one) for one in summaries(connection, (SPEC, RUN, VERDICT, ENGINE), study_name)
+        ]
 
 
 def load_study(url: str, study_name: str, *, read_only: bool = True) -> optuna.Study:
@@ -134,5 +136,6 @@ def _row(study: Summary) -> dict[str, Any]:
         "best": best if best is not None and math.isfinite(best) else None,
         "best_params": study.best_params,
         "verdict": study.attrs.get(VERDICT),
+        "engine": study.attrs.get(ENGINE) or None,
         "owner": f"{owner.host}, process {owner.pid}" if owner else None,
     }

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from sweep.spec.study import StudySpec
 
 ArgumentError: Any = typer.BadParameter.__base__  # click's UsageError, wherever typer keeps it
+KEYS = {  # options, and the keys of a study file that they override
+    "--n-trials": "search.n_trials",
+    "--storage": "storage",
+    "--device": "device",
+    "--engine": "engine.kind",
+    "--address": "engine.address",
+}
 
 
 def named(value: Any) -> Any:
@@ -56,6 +63,11 @@ Target = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="the column to predict; without it one is chosen", callback=named),
 ]
+Engine = Annotated[Optional[str], typer.Option(help="local or ray")]  # noqa: UP045
+Address = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="HOST:PORT", help="of a Ray cluster, or auto, or local", callback=named),
+]
 Version = Annotated[bool, typer.Option("--version", help="show the version and end")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 Select = Annotated[Optional[str], typer.Option(help="best or 1se")]  # noqa: UP045
@@ -64,16 +76,25 @@ ToWeights = Annotated[Optional[Path], _output(".safetensors; a card is written b
 ToPage = Annotated[Optional[Path], _output("an .html file")]  # noqa: UP045
 
 
-def load(
-    study: Path, sets: list[str] | None, storage: str | None, device: str | None,
-    n_trials: int | None = None,
-) -> StudySpec:  # fmt: skip
-    """Read a study file; options win over it."""
+def load(study: Path, sets: list[str] | None, options: Mapping[str, object]) -> StudySpec:
+    """Read a study file; options, named as in `KEYS`, win over it.
+
+    Raises:
+        UsageError: the file is no study, or an address is given that nothing would read.
+    """
     from sweep.spec.files import load_spec
 
-    options = {"storage": storage, "device": device, "search.n_trials": n_trials}
-    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
-    return load_spec(study, [*(sets or []), *given])
+    given = [
+        f"{KEYS[name]}={json.dumps(value)}" for name, value in options.items() if value is not None
+    ]
+    spec = load_spec(study, [*(sets or []), *given])
+    address = options.get("--address")
+    if address is not None and spec.engine.kind != "ray":
+        raise UsageError(
+            f"--address: must come with engine ray, got {address} with engine"
+            f" {spec.engine.kind}. Use --engine ray"
+        )
+    return spec
 
 
 def next_commands(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sweep.spec.actors import actors_line
+
 if TYPE_CHECKING:
     from sweep.runner.progress import Progress
 
@@ -24,6 +26,7 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
     from rich.live import Live
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.text import Text
 
     columns = (
         TextColumn("{task.fields[done]}"),
@@ -43,7 +46,7 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
             return Group(bar)
         done, best = f"{now.n_results}/{now.n_trials} trials", _best(now)
         bar.update(task, completed=now.fraction, done=done, best=best)
-        return Group(bar, curve_line(now.strength, now.span, now.curve))
+        return Group(bar, *map(Text, below(now)))
 
     live = Live(get_renderable=draw, console=console, refresh_per_second=10)
 
@@ -62,6 +65,12 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
             live.stop()
             if not console.is_terminal:  # where rich leaves the cursor behind the bar
                 console.line()
+
+
+def below(progress: Progress) -> list[str]:
+    """Return the lines below the bar: who trains on a cluster, and the losses over α."""
+    curve = curve_line(progress.strength, progress.span, progress.curve)
+    return [*filter(None, [actors_line(progress.engine)]), curve]
 
 
 def curve_line(

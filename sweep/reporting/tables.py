@@ -18,10 +18,12 @@ from sweep.errors import hide_passwords
 from sweep.reporting.overlays import metric_words, sign, training_words
 from sweep.runtime import versions
 from sweep.search.point import Point
+from sweep.spec.actors import provenance_lines
 from sweep.spec.attributes import (
     ALPHA_RANGE,
     DATA_HASH,
     DIVERGED,
+    ENGINE,
     INPUTS_USED,
     NORM,
     OUTCOME,
@@ -142,6 +144,7 @@ def provenance(study: optuna.Study) -> list[tuple[str, str]]:
         ("range", " to ".join(f"{end:.3g}" for end in low_high)),
         ("ended", ended.isoformat(" ", "minutes") if ended else DASH),
         ("device", about.get("device") or DASH),
+        *(("trained on", line) for line in provenance_lines(attrs.get(ENGINE))),
         ("storage", storage_name(study)),
         ("spec_hash", attrs.get(SPEC_HASH)),
         ("data_hash", attrs.get(DATA_HASH)),

@@ -40,6 +40,7 @@ class _Attributes(BaseModel):
     line: dict[str, Any] = {}
     problem: dict[str, Any] = {}
     remarks: list[dict[str, Any]] = []
+    engine: dict[str, Any] = {}
 
 
 def check_stored(study: str, attrs: dict[str, Any]) -> None:
