@@ -53,7 +53,7 @@ class Cluster(Protocol):
 
         Returns:
             Those that are ready, a lost actor's too, in the order of `refs`; none when the time
-            is over, or at once where there are no `refs`.
+            is over, as it is in the end where there are no `refs`.
         """
 
     def get(self, ref: Ref) -> Any:
@@ -68,7 +68,7 @@ class Cluster(Protocol):
         """End an actor without a word, if it is not gone: calls that it has not done are lost."""
 
     def room(self) -> int:
-        """Return how many more actors would find room now, beside those that wait for it."""
+        """Return how many actors would find room now, those that wait for it among them."""
 
     def leave(self) -> None:
         """End all actors and the connection, and the cluster if `join` has started it.

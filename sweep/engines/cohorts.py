@@ -6,8 +6,10 @@ import gc
 
 import torch
 
-from sweep.plan.plan import Plan, make_plan, on_partition
+from sweep.data.dataset import Dataset
+from sweep.plan.plan import Plan, make_plan, on_partition, replanned
 from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
+from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
 from sweep.training.cohort import Cohort
 
@@ -18,10 +20,24 @@ def planned(spec: StudySpec) -> Plan:
     Raises:
         UsageError: see `make_plan`.
     """
+    _set_up()
+    return make_plan(spec)
+
+
+def adopted(outline: Outline, dataset: Dataset) -> Plan:
+    """Make the plan of another process again in one that is going to train.
+
+    Raises:
+        UsageError: see `replanned`.
+    """
+    _set_up()
+    return replanned(outline, dataset)
+
+
+def _set_up() -> None:
     use_one_thread()
     use_full_precision()
     keep_freed_memory()
-    return make_plan(spec)
 
 
 def make_cohort(plan: Plan, width: int, partition: int = 0) -> Cohort:

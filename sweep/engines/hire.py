@@ -9,6 +9,7 @@ from sweep.engines.base import Engine
 from sweep.engines.fork import Leader, cores
 from sweep.engines.local import ThisProcess
 from sweep.engines.processes import Processes
+from sweep.engines.ray_engine import RayEngine
 from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
 
@@ -24,14 +25,16 @@ def hired(spec: StudySpec, leader: Leader | None = None) -> Iterator[Engine]:
         leader: the first worker, if it is there already.
 
     Raises:
+        UsageError: there is no such cluster as the study file names.
         SweepError: a worker has ended.
     """
-    if not _wants_workers(spec):
-        if leader:
-            leader.end(at_once=True)
+    is_ray = spec.engine.kind == "ray"
+    if leader and (is_ray or not _wants_workers(spec)):
+        leader.end(at_once=True)
+    if not is_ray and not _wants_workers(spec):
         yield ThisProcess(spec)
         return
-    engine = Processes(spec, leader or Leader())
+    engine = RayEngine(spec) if is_ray else Processes(spec, leader or Leader())
     try:
         engine.begin()
         yield engine
@@ -41,6 +44,9 @@ def hired(spec: StudySpec, leader: Leader | None = None) -> Iterator[Engine]:
 
 def who_trains(plan: Outline) -> str:
     """Say which processes would train a study, as `sweep validate` shows it."""
+    if plan.spec.engine.kind == "ray":
+        lanes = plan.spec.engine.lanes
+        return f"Ray actors, {plan.width if lanes == 'auto' else lanes} lanes each"
     if not _wants_workers(plan.spec):
         return "this process"
     lanes = -(-plan.width // plan.workers)

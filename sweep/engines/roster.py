@@ -57,6 +57,10 @@ class Roster:
         """Keep what a member told, until it is taken."""
         self._told[member].extend(epochs)
 
+    def has_told(self, member: int) -> bool:
+        """Tell whether a member has told something that is yet to be taken."""
+        return bool(self._told[member])
+
     def take(self, member: int) -> list[Report] | None:
         """Take a member's next epoch; None where it has told no more."""
         told = self._told[member]

@@ -62,16 +62,22 @@ class Plan(Outline):
 def _about(
     problem: Problem, factory: Factory, layout: Layout, device: torch.device
 ) -> dict[str, Any]:
-    source = Path(factory.function.file) if isinstance(factory, OwnFactory) else None
     return {
         "n_rows": problem.train.shape[1],
         "n_outputs": problem.n_outputs,
         "penalised": list(layout.penalised),
         "exempt": list(layout.exempt),
-        "model_hash": source and hashlib.sha256(source.read_bytes()).hexdigest()[:16],
+        "model_hash": _model_hash(factory),
         "device": _device_name(device),
         **_unscored(problem),
     }
+
+
+def _model_hash(factory: Factory) -> str | None:
+    """Hash the file of the user's own model, where there is one."""
+    if not isinstance(factory, OwnFactory):
+        return None
+    return hashlib.sha256(Path(factory.function.file).read_bytes()).hexdigest()[:16]
 
 
 def _unscored(problem: Problem) -> dict[str, Any]:
@@ -126,6 +132,35 @@ def make_plan(spec: StudySpec) -> Plan:
         | ({NOTES: [*dataset.notes]} if dataset.notes else {}),
         dataset, problem.to(device, torch.float32), factory, recipe, layout, each,
         remarks=network_remarks(spec, dataset, problem, layout, module.to(device)),
+    )  # fmt: skip
+
+
+def replanned(outline: Outline, dataset: Dataset) -> Plan:
+    """Make in another process the plan that one has made, from what the two do not share.
+
+    Args:
+        outline: of the plan; its spec tells the folder and the device here.
+        dataset: its rows.
+
+    Raises:
+        UsageError: the device is not there, or the model's file is not the same.
+    """
+    spec = outline.spec
+    device = resolve_device(spec.device)
+    problem = _problem(spec, dataset)
+    factory = make_factory(spec, problem)
+    if _model_hash(factory) != outline.about["model_hash"]:
+        raise UsageError(
+            "model.source: must be the same file wherever the study is trained, got another one"
+            f" at {Path.cwd()}. Leave it as it is until the run ends, or name it in engine.ship"
+        )
+    layout = Layout.of(build(factory, 0), spec.penalty.exempt, spec.penalty.include)
+    units = sum(place.shape[0] for place in layout.places if len(place.shape) > 1)
+    return Plan(
+        **{field.name: getattr(outline, field.name) for field in fields(Outline)},
+        dataset=dataset, problem=problem.to(device, torch.float32), factory=factory,
+        recipe=_recipe(spec, device), layout=layout,
+        lane_bytes=lane_bytes(spec, problem, layout.size, units),
     )  # fmt: skip
 
 
