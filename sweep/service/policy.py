@@ -43,7 +43,7 @@ PLAIN: Mapping[str, str] = {
     "penalty": "norm l1_ratio exempt include",
     "search": "n_trials in_flight timeout_s widenings sampler pruner",
     "search.space": "alpha weight_decay lr momentum l1_ratio",
-    "replicates": "n_folds n_seeds holdout",
+    "replicates": "n_folds n_repeats n_seeds holdout",
     "objective": "metric",
 }
 SOURCES = frozenset({"data.source", "model.source"})  # of rows or of a function
@@ -235,7 +235,12 @@ def _check_size(spec: StudySpec, size: Size) -> None:
         ("search.in_flight", spec.in_flight or 0, size.n_trials, ""),
         ("search.timeout_s", spec.search.timeout_s or 0, size.timeout_s, ""),
         ("training.epochs", spec.training.epochs, size.epochs, ""),
-        ("replicates.n_folds", spec.n_replicates, size.replicates, " with n_seeds multiplied"),
+        (
+            "replicates.n_folds",
+            spec.n_replicates,
+            size.replicates,
+            " with n_repeats and n_seeds multiplied",
+        ),
         ("model.hidden", sum(hidden), size.units, " units"),
         ("model.hidden", weights, size.weights, " weights in all replicates"),
     ):
