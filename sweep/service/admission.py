@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.service.job import Submission
+from sweep.service.job import Job, Submission
+from sweep.service.jobs import CHANGES
+from sweep.service.policy import Format, Role, check_study
 from sweep.service.problems import Problem
 from sweep.service.service import Service
 from sweep.service.tokens import Identity
+from sweep.spec.yaml import read_yaml
 
-FORMS = {
+FORMS: Mapping[str, Format] = {
     "application/yaml": "yaml", "application/x-yaml": "yaml", "text/yaml": "yaml",
     "application/json": "json",
 }  # fmt: skip
 
 
-def form_of(content_type: str) -> str:
-    """Return `yaml` or `json`; raises Problem 415."""
+def form_of(content_type: str) -> Format:
+    """Return the format of a body; raises Problem 415."""
     media = content_type.partition(";")[0].strip().lower()
     if media not in FORMS:
         line = f"Content-Type: must be application/yaml or application/json, got {media[:80]!r}"
@@ -26,19 +30,32 @@ def form_of(content_type: str) -> str:
 
 
 def admit(
-    service: Service, identity: Identity, body: bytes, form: str, key: str | None
+    service: Service, identity: Identity, body: bytes, form: Format, key: str | None
 ) -> Submission:
-    """Return what may be queued; `form`: yaml or json.
+    """Return what may be queued.
 
     Raises:
         UsageError: the study breaks a rule; its status is that of the answer.
     """
-    return Submission.read(identity.project, identity.user, body.decode(), key=key)
+    role: Role = "admin" if identity.may("admin") else "submit"
+    sent = check_study(body, service.policy(identity.project), role, form)
+    return Submission(identity.project, identity.user, sent.text, sent.spec, key)
 
 
-def admit_changes(service: Service, identity: Identity, changes: Mapping[str, Any]) -> None:
-    """Refuse changes that the policy does not allow.
+def admit_changes(
+    service: Service, identity: Identity, job: Job, changes: Mapping[str, Any]
+) -> None:
+    """Refuse changes that the policy would not have allowed from the start.
 
     Raises:
         UsageError: its status is that of the answer.
     """
+    tree = read_yaml(job.body)
+    for key, dotted in CHANGES.items():
+        if key in changes and dotted:
+            *parents, last = dotted.split(".")
+            part = tree
+            for name in parents:
+                part = part.setdefault(name, {})
+            part[last] = changes[key]
+    admit(service, identity, json.dumps(tree).encode(), "json", None)

@@ -23,6 +23,7 @@ ABOUT = (
     "Hand in studies of how strong a network's weight penalty should be, watch them, take the"
     " config. Errors are `application/problem+json`. Times are seconds since 1970."
 )
+ROUTERS = (routes_studies.router, routes_results.router, routes_about.router)
 
 
 def make_app(service: Service) -> ASGIApp:
@@ -53,9 +54,9 @@ def make_api(service: Service) -> FastAPI:
         title="sweep", version=__version__, description=ABOUT, openapi_url=None, docs_url=None,
         redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
-    api.state.service = service
-    for routes in (routes_studies, routes_results, routes_about):
-        api.include_router(routes.router)
+    api.state.service, api.state.routers = service, ROUTERS
+    for router in ROUTERS:
+        api.include_router(router)
     problems.install(api)
     return api
 

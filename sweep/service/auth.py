@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -88,15 +88,21 @@ class Door:
         )
 
 
-def needs(role: str) -> Callable[..., Identity]:
-    """Return the dependency of a route that only users of a role may ask."""
+@dataclass(frozen=True)
+class Needs:
+    """The dependency of a route that only users of a role may ask.
 
-    def who(request: Request, _: Annotated[object, Depends(BEARER)]) -> Identity:
+    Attributes:
+        role: `read` or `submit`.
+    """
+
+    role: str
+
+    def __call__(self, request: Request, _: Annotated[object, Depends(BEARER)]) -> Identity:
+        """Return who asks; raises Problem 401, 403 or 429."""
         door: Door = request.app.state.service.door
-        return door.let_in(request, role)
-
-    return who
+        return door.let_in(request, self.role)
 
 
-Reader = Annotated[Identity, Depends(needs("read"))]
-Submitter = Annotated[Identity, Depends(needs("submit"))]
+Reader = Annotated[Identity, Depends(Needs("read"))]
+Submitter = Annotated[Identity, Depends(Needs("submit"))]

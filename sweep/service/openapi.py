@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
+from sweep.service.answers import Changes
+from sweep.service.auth import Needs
 from sweep.service.problems import ProblemBody, responses
+from sweep.service.tokens import RANKS
 
-OPEN = {"/session"}  # without a token
 ALWAYS = (401, 403, 421, 422, 429, 500, 503)
-UNLIKELY = (401, 429)  # where no token is asked for
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -24,6 +28,9 @@ def document(app: FastAPI) -> dict[str, Any]:
             servers=[{"url": "/v1"}],
         )  # fmt: skip
         _complete(made)
+        for router in app.state.routers:
+            for route in router.routes:
+                _tell_role(made, route)
         app.openapi_schema = made
     return app.openapi_schema
 
@@ -31,7 +38,8 @@ def document(app: FastAPI) -> dict[str, Any]:
 def _complete(made: dict[str, Any]) -> None:
     schemas = made["components"].setdefault("schemas", {})
     place = "#/components/schemas/{model}"
-    schemas["ProblemBody"] = ProblemBody.model_json_schema(ref_template=place)
+    for model in (ProblemBody, Changes):  # which FastAPI does not see in a route
+        schemas[model.__name__] = model.model_json_schema(ref_template=place)
     schemas |= _study_schemas()
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -39,6 +47,21 @@ def _complete(made: dict[str, Any]) -> None:
         for operation in methods.values():
             always = {str(status): told for status, told in responses(*ALWAYS).items()}
             operation["responses"] = {**always, **operation["responses"], "422": always["422"]}
+
+
+def _tell_role(made: dict[str, Any], route: APIRoute) -> None:
+    """Say which role a route needs, as `x-role`; one that is open to all says nothing."""
+    roles = [call.role for call in _calls(route.dependant) if isinstance(call, Needs)]
+    for method in route.methods or ():
+        operation = made["paths"][route.path][method.lower()]
+        if roles:
+            operation["x-role"] = max(roles, key=RANKS.__getitem__)
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for part in dependant.dependencies:
+        yield from _calls(part)
 
 
 def _study_schemas() -> dict[str, Any]:

@@ -6,7 +6,9 @@ import hashlib
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Body, Depends, Header, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +25,7 @@ from sweep.service.answers import (
 from sweep.service.auth import Reader, Submitter
 from sweep.service.job import Job, State
 from sweep.service.outcomes import finite, summary
+from sweep.service.policy import Format
 from sweep.service.problems import Problem, responses
 from sweep.service.service import Service
 from sweep.service.tokens import Identity
@@ -94,7 +97,7 @@ async def submit(
 
 
 def _submit(
-    service: Service, identity: Identity, body: bytes, form: str, key: str | None
+    service: Service, identity: Identity, body: bytes, form: Format, key: str | None
 ) -> tuple[Job, bool, int | None]:
     if service.disk_is_full():
         raise Problem(507, "disk: must have room for another study, got too little. Try later")
@@ -157,13 +160,31 @@ def _shown(job: Job) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key not in ("storage", "device")}
 
 
-@router.patch("/studies/{name}", response_model=StudyRow, responses=responses(404, 409, 413))
+async def sent_changes(request: Request, identity: Submitter) -> Changes:
+    """Read the body of a change; that who asks may do so is known by then."""
+    try:
+        return Changes.model_validate_json(await request.body())
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in found]) from None
+
+
+@router.patch(
+    "/studies/{name}",
+    response_model=StudyRow,
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {
+        "schema": {"$ref": "#/components/schemas/Changes"}}}}},
+    responses=responses(404, 408, 409, 413),
+)  # fmt: skip
 def change(
-    service: Serving, identity: Submitter, job: Found, changes: Annotated[Changes, Body()]
+    service: Serving,
+    identity: Submitter,
+    job: Found,
+    changes: Annotated[Changes, Depends(sent_changes)],
 ) -> StudyRow:
     """Change what may change of a study; its run goes by it when it is begun next."""
     given = changes.model_dump(exclude_unset=True)
-    admit_changes(service, identity, given)
+    admit_changes(service, identity, job, given)
     return StudyRow.of(service.queue.change(identity.project, job.study_name, given))
 
 

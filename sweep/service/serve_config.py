@@ -20,7 +20,7 @@ from sweep.spec.tree import read_tree
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OUT = Path("studies/out")
 PROJECT = "default"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=604_800)]
@@ -88,6 +88,10 @@ class ServeConfig(Section):
                 f"auth: must be token where host is not this machine alone, got none with"
                 f" {self.host}. Use `sweep serve token add`"
             )
+        if self.auth == "none" and len(self.projects) > 1:
+            raise ValueError(
+                f"projects: must be one where auth is none, got {len(self.projects)}. Use tokens"
+            )
         self._check_url()
         return self
 
@@ -127,7 +131,8 @@ class ServeConfig(Section):
         """Return scheme, host and port as a browser names them; `port`: that it listens on."""
         if self.public_url:
             url = urlsplit(self.public_url)
-            return f"{url.scheme}://{url.netloc}".lower()
+            usual = ":443" if url.scheme == "https" else ":80"  # which browsers leave out
+            return f"{url.scheme}://{url.netloc}".lower().removesuffix(usual)
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{port}"
 

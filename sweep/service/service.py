@@ -13,6 +13,7 @@ from sweep.service.auth import Door
 from sweep.service.database import Database
 from sweep.service.jobs import Queue
 from sweep.service.metrics import Metrics
+from sweep.service.policy import Policy
 from sweep.service.problems import Problem
 from sweep.service.rates import Rates
 from sweep.service.serve_config import ServeConfig
@@ -71,6 +72,15 @@ class Service:
         except KeyError:
             line = f"project: must be one of the service, got {project}. Ask who runs it"
             raise Problem(404, line) from None
+
+    def policy(self, project: str) -> Policy:
+        """Return what studies of a project may use."""
+        given = [self.config.data] if self.config.data else []
+        return Policy((self.uploads(project), *given), self.config.modules)
+
+    def uploads(self, project: str) -> Path:
+        """Return the folder of a project's uploaded files."""
+        return self.config.folder / "data" / project
 
     def me(self, identity: Identity) -> Me:
         """Return what a user may know of himself and of the service."""

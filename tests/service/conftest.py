@@ -39,5 +39,5 @@ def sqlite_database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Served]:
     """The service in a thread, on SQLite, with the projects vision and speech."""
-    with served(tmp_path) as running:
+    with served(tmp_path, limits={"requests_per_minute": 100_000}) as running:
         yield running

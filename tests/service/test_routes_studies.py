@@ -53,8 +53,10 @@ def test_a_taken_name_says_what_differs(server: Served) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "status", "key"),
     [
-        ("study_name: [", "application/yaml", 422, "study"),
+        ("study_name: [", "application/yaml", 400, "study"),
         ("study_name: a\nsearhc: {}", "application/yaml", 422, "searhc"),
+        ("study_name: a\nstorage: sqlite:///x.db", "application/yaml", 403, "storage"),
+        ('{"study_name": "a", "study_name": "b"}', "application/json", 400, "study"),
         ("study_name: a", "text/plain", 415, "Content-Type"),
         ("study_name: a", "", 415, "Content-Type"),
     ],
@@ -104,6 +106,7 @@ def test_what_may_change_is_changed(server: Served) -> None:
     assert change('{"study_name": "x"}') == 422
     assert change('{"n_trials": "9"}') == 422
     assert change('{"priority": 1000}') == 422
+    assert change('{"n_trials": 5000}') == 403  # more than the policy allows
     assert change("{}") == 200
 
 

@@ -80,6 +80,30 @@ class Served:
         finally:
             connection.close()
 
+    def head_of(self, path: str, token: str | None, headers: Mapping[str, str] = {}) -> Answer:
+        """Ask for a stream and hang up at its first line."""
+        with self.stream(path, token, headers) as answer:
+            text = answer.readline() if answer.status == 200 else answer.read()
+            told = {k.lower(): v for k, v in answer.getheaders()}
+            return Answer(answer.status, told, text)
+
+    @contextmanager
+    def stream(
+        self, path: str, token: str | None = "read", headers: Mapping[str, str] = {}
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Open a stream; its lines are there to be read."""
+        if token is not None:
+            known = token if token.startswith("swp_") else self.token(token)
+            headers = {"Authorization": f"Bearer {known}", **headers}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection.request("GET", path, headers=dict(headers))
+        answer = connection.getresponse()
+        try:
+            yield answer
+        finally:
+            answer.close()
+            connection.close()
+
     def get(self, path: str, token: str | None = "submit", **headers: str) -> Answer:
         return self.ask("GET", path, headers=headers, token=token)
 
