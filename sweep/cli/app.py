@@ -13,6 +13,7 @@ import typer
 from sweep import __version__
 from sweep.cli import init, results, storages, studies
 from sweep.cli.arguments import ArgumentError, Version, argument_problem
+from sweep.cli.jobs import jobs
 from sweep.cli.lines import escape_what_cannot_be_shown, one_line
 from sweep.cli.serve import serve
 from sweep.errors import INTERRUPTED, SweepError
@@ -37,6 +38,7 @@ app = typer.Typer(
 for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(jobs, name="jobs", rich_help_panel="Studies")
 app.add_typer(serve, name="serve", rich_help_panel="Service")
 
 

@@ -124,7 +124,7 @@ class Database:
                 sweep has made the tables.
             DatabaseAwayError, DiskFullError: see there.
         """
-        parsed = check_url(url)
+        parsed = sqlite.absolute(check_url(url))  # processes in other folders open it too
         is_file = parsed.get_backend_name() == "sqlite"
         with one_line(parsed):
             if (path := sqlite.file_of(parsed)) is not None:

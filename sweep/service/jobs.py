@@ -199,7 +199,7 @@ class Queue:
             if job.state == "done" and job.ending != "timeout":
                 raise WrongStateError(
                     f"resume: must be of a study with trials left, got {study_name}, which has its"
-                    f" {job.n_trials}. Change n_trials to more"
+                    f" {job.n_trials}. Give it a larger n_trials"
                 )
             self._refuse_more(connection, project)
             return _requeue(connection, job), True

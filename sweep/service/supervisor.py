@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,8 @@ TICK_S = 0.5
 PRUNE_S = 60.0
 _ENDINGS = {0: "done", 2: "refused", INTERRUPTED: "interrupted"}  # by exit code
 
+_TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")  # of a line that was logged
+
 log = logging.getLogger("sweep.service.supervisor")
 
 
@@ -38,22 +41,18 @@ class Setup:
 
     Attributes:
         folder: holds a folder for each study: its file as it was sent, and its log.
-        storage: the URL where the trials of a project go, with `{project}` in it; a study that
-            was submitted with a storage of its own keeps that.
+        storages: each project to the URL where its trials go; a study that was submitted with a
+            storage of its own does without.
         overrides: dotted keys that win over every study file, such as `device`.
         memory_bytes: how much address space a process may use; None: as much as there is.
         threads: `OMP_NUM_THREADS` of a process; None leaves it to the study.
     """
 
     folder: Path
-    storage: str
+    storages: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     memory_bytes: int | None = None
     threads: int | None = None
-
-    def storage_of(self, project: str) -> str:
-        """Return the URL of a project's storage."""
-        return self.storage.replace("{project}", project)
 
     def log_of(self, job: Job) -> Path:
         """Return the file of what the processes of a study have written."""
@@ -83,8 +82,11 @@ class Supervisor:
             should_stop: waits for at most so many seconds, and tells whether to stop: such as
                 `threading.Event.wait`.
         """
-        while not should_stop(TICK_S):
-            self.tick()
+        try:
+            while not should_stop(TICK_S):
+                self.tick()
+        finally:
+            self.leave()
 
     def tick(self) -> None:
         """Go through the queue once; trouble with database or disk is noted, not raised."""
@@ -103,6 +105,13 @@ class Supervisor:
             self.trouble = str(error)
         else:
             self.beat_at, self.trouble = time.monotonic(), ""
+
+    def leave(self) -> None:
+        """Let go of the processes, which live on."""
+        for child in self._children.values():
+            if child.poll() is None:
+                child.returncode = 0  # else Python warns that it outlives this object
+        self._children.clear()
 
     def _mind(self, run: Run) -> None:
         """End a run that is to end, and settle one that has."""
@@ -170,6 +179,9 @@ class Supervisor:
         except OSError as error:  # settled in the next round
             log.error("study %s: %s", run.job.study_name, error)
             self._unstarted[run.token] = Ending("unstarted", type(error).__name__, str(error))
+        except KeyError:
+            line = f"project: must have a storage, got {run.job.project}. Add it to the config"
+            self._unstarted[run.token] = Ending("refused", "UsageError", line)
 
     def _spawn(self, run: Run) -> subprocess.Popen[bytes]:
         """Start a process in a session of its own, so that it outlives this one.
@@ -181,7 +193,7 @@ class Supervisor:
         folder = setup.folder / job.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "study.yaml").write_text(job.body, encoding="utf-8")
-        storage = job.storage or setup.storage_of(job.project)
+        storage = job.storage or setup.storages[job.project]
         url = self.claims.database.engine.url.render_as_string(hide_password=False)
         order = Order(
             url, job.id, run.token, {**setup.overrides, "storage": storage},
@@ -221,14 +233,15 @@ def environment(threads: int | None) -> dict[str, str]:
 
 
 def last_line(path: Path) -> str:
-    """Return the last line of a log that is not empty, "" where there is none."""
+    """Return the last line of a log that is not empty, without its time; "" if there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return _TIME.sub("", last)[:300]
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -55,6 +55,12 @@ def file_of(url: URL) -> Path | None:
     return Path(str(url.database)) if is_file else None
 
 
+def absolute(url: URL) -> URL:
+    """Return the URL as a process in another working folder needs it."""
+    path = file_of(url)
+    return url if path is None else url.set(database=str(path.absolute()))
+
+
 @contextmanager
 def begin(engine: Engine, durable: bool) -> Iterator[Connection]:
     """Begin a transaction; a durable one survives a power loss."""

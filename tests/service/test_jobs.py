@@ -211,6 +211,6 @@ def test_a_state_in_which_it_makes_no_sense_is_named(queue: Queue) -> None:
         rows.end(connection, job, "done", ending="done")
     with pytest.raises(WrongStateError, match="which is done"):
         queue.cancel("vision", "one")
-    with pytest.raises(WrongStateError, match="Change n_trials to more"):
+    with pytest.raises(WrongStateError, match="a larger n_trials"):
         queue.resume("vision", "one")
     assert queue.change("vision", "one", {"n_trials": 7}).state == "queued"
