@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sweep.config.refit import fit
     from sweep.config.training_loop import Config, load_config
     from sweep.errors import SweepError, UsageError
-    from sweep.result import StudyResult, load_result, report, run
+    from sweep.result import StudyResult, load_result, report, run, transfer
     from sweep.spec.files import load_spec
 
 __version__ = "0.2.0.dev0"
@@ -30,6 +30,7 @@ _HOMES = {
     "load_spec": "sweep.spec.files",
     "report": "sweep.result",
     "run": "sweep.result",
+    "transfer": "sweep.result",
 }
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "load_spec",
     "report",
     "run",
+    "transfer",
 ]
 
 

@@ -6,14 +6,15 @@ import html
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
+from sweep.analysis.ladder import Rung, Transfer, What
 from sweep.analysis.notes import trial_notes
 from sweep.analysis.rows import trial_row
 from sweep.analysis.selection import Finished, Selection, compared
-from sweep.analysis.status import load_study
+from sweep.analysis.status import load_study, note_transfer
 from sweep.analysis.verdict import verdict
 from sweep.config.export import make_config, write_config
 from sweep.dashboard import page
@@ -22,7 +23,9 @@ from sweep.errors import SweepError, UsageError
 from sweep.runner.loop import Ending
 from sweep.runner.progress import Progress
 from sweep.runner.run import run_study
+from sweep.runner.rungs import Fixed, size_of, smaller
 from sweep.search.point import Point
+from sweep.spec.attributes import PROBLEM
 from sweep.spec.files import locate
 from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
@@ -190,3 +193,64 @@ def report(studies: StudyResult | Iterable[StudyResult], path: str | Path) -> Pa
         raise UsageError("report: must have a study or more, got none. Give a StudyResult")
     write_report([result.study for result in results], Path(path))
     return Path(path)
+
+
+def transfer(
+    spec: StudySpec,
+    *,
+    rows: int | None = None,
+    hidden: int | None = None,
+    fixed: Fixed = "epochs",
+    on_study: Callable[[StudySpec], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Transfer | None:
+    """Work out the best strength for more rows, or for a wider network, from smaller studies.
+
+    The study itself is run, where it is not done yet, and the same study with a quarter and with
+    half as many rows or units. What came of it is stored with the study: configs that are exported
+    from then on have it, and `fit` goes by it.
+
+    Args:
+        spec: the study; it searches the strength alone.
+        rows: that a training will see; by default all but the test rows.
+        hidden: units of the first hidden layer, with the others in proportion; instead of `rows`.
+        fixed: with `rows`, what the trainings have in common: epochs, or steps of the optimiser.
+        on_study: called with each study before it is run.
+        on_progress: as in `run`.
+        should_stop: as in `run`.
+
+    Returns:
+        What was found; None where it was told to stop, or `timeout_s` was over. Called again, it
+        goes on from there.
+
+    Raises:
+        UsageError: the study cannot be made smaller, searches more than the strength, or the size
+            asked for is more than ten times its own.
+        SweepError: a study has no result to go by.
+    """
+    what: What = "hidden" if hidden is not None else "rows"
+
+    def read(of: StudySpec, size: int | None = None) -> tuple[Rung, dict[str, Any]] | None:
+        on_study(of)
+        done = run(of, on_progress=on_progress, should_stop=should_stop)
+        if done.ending != "done":
+            return None
+        about = done.study.user_attrs[PROBLEM]
+        return Rung.of(done.finished, size or size_of(of, what, about["n_rows"])), about
+
+    top = read(spec)
+    if top is None:
+        return None
+    own, about = top
+    size = hidden if hidden is not None else rows or about["n_val_rows"]
+    Transfer.check(what, own.size, size)
+    rungs = []
+    for one, smaller_spec in smaller(spec, what, own.size, fixed):
+        rung = read(smaller_spec, one)
+        if rung is None:
+            return None
+        rungs.append(rung[0])
+    found = Transfer(what, (*rungs, own), size, fixed if what == "rows" else "epochs")
+    note_transfer(spec.storage, spec.study_name, found.summary)
+    return found

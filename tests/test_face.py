@@ -14,7 +14,7 @@ from tests.conftest import Command
 
 FACE = [
     "Config", "StudyResult", "SweepError", "UsageError", "__version__", "fit", "load_config",
-    "load_result", "load_spec", "report", "run",
+    "load_result", "load_spec", "report", "run", "transfer",
 ]  # fmt: skip
 URL = "sqlite:///tiny.db"
 

@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sweep.errors import SweepError, UsageError, did_you_mean, hide_passwords
-from sweep.spec.attributes import ENGINE, FIT, RUN, SPEC, VERDICT
+from sweep.spec.attributes import ENGINE, FIT, RUN, SPEC, TRANSFER, VERDICT
 from sweep.storage.engine import open_storage
 from sweep.storage.errors import legible
 from sweep.storage.sqlite import reading
@@ -72,12 +72,20 @@ def note_fit(url: str, summary: dict[str, Any]) -> bool:
     It is not possible if the study is in another storage, or while a run owns it: only the owner
     writes.
     """
+    return _note(url, summary["study_name"], FIT, summary)
+
+
+def note_transfer(url: str, study_name: str, summary: dict[str, Any]) -> bool:
+    """Store what smaller studies say of other sizes with a study; see `note_fit`."""
+    return _note(url, study_name, TRANSFER, summary)
+
+
+def _note(url: str, study_name: str, name: str, content: dict[str, Any]) -> bool:
     try:
-        (row,) = overview(url, summary["study_name"])
+        (row,) = overview(url, study_name)
         if row["owner"]:
             return False
-        study = load_study(url, summary["study_name"], read_only=False)
-        study.set_user_attr(FIT, summary)
+        load_study(url, study_name, read_only=False).set_user_attr(name, content)
     except SweepError:
         return False
     return True

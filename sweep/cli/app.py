@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sweep import __version__
-from sweep.cli import init, results, storages, studies
+from sweep.cli import init, results, storages, studies, transfer
 from sweep.cli.arguments import ArgumentError, Version, argument_problem
 from sweep.cli.jobs import jobs
 from sweep.cli.lines import escape_what_cannot_be_shown, one_line
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # To add a panel: a module here whose functions import what they need when they are called.
 COMMANDS = {
     "Studies": (studies.run, studies.validate, init.init),
-    "Results": (results.status, results.export, results.fit, results.report),
+    "Results": (results.status, results.export, results.fit, results.report, transfer.transfer),
     "Storages": (storages.doctor, storages.dashboard),
 }
 

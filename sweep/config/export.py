@@ -19,7 +19,7 @@ from sweep.files import to_yaml, write_whole
 from sweep.runtime import versions
 from sweep.search.point import Point
 from sweep.spec.actors import provenance_lines
-from sweep.spec.attributes import DATA_HASH, ENGINE, FOLDER, PROBLEM
+from sweep.spec.attributes import DATA_HASH, ENGINE, FOLDER, PROBLEM, TRANSFER
 from sweep.spec.study import StudySpec
 from sweep.spec.yaml import check_limits, read_text, read_yaml
 
@@ -78,6 +78,7 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
         "equivalents": equivalents(chosen),
         "equivalents_hold_for": hold_for(chosen),
         "elsewhere": elsewhere(chosen),
+        **({TRANSFER: attrs[TRANSFER]} if TRANSFER in attrs else {}),
         "spec": spec.model_dump(mode="json"),
         "provenance": _provenance(spec, choice, attrs),
     }

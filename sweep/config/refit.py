@@ -22,7 +22,7 @@ from sweep.data.holdout import (
 from sweep.errors import SweepError, UsageError
 from sweep.plan.plan import Plan, make_plan
 from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
-from sweep.spec.attributes import NOTES
+from sweep.spec.attributes import NOTES, TRANSFER
 from sweep.spec.files import parse_spec
 from sweep.spec.remarks import sentences
 from sweep.spec.sections import OwnModelSpec
@@ -211,12 +211,7 @@ def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Ite
     yield from sentences(plan.remarks, name)
     if n > MANY_MORE * n_search:
         line = f"the refit trains on {n} rows, the search trained on {n_search}"
-        if name == "alpha":
-            line += (
-                f": for a fixed prior alpha scales as 1/n, and alpha * {n_search} / {n} would be"
-                f" {strength * n_search / n:.3g}"
-            )
-        yield line
+        yield f"{line}{_at_more_rows(config.get(TRANSFER), name, strength, n_search, n)}"
     for row in (chosen, none):
         if lost := N_SEEDS - len(row.seeds):
             yield (
@@ -231,3 +226,19 @@ def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Ite
             "the hash of the spec inside the config is not that of the search: if data or splits"
             " were changed, the search may have seen the test rows"
         )
+
+
+def _at_more_rows(found: Any, name: str, strength: float, n_search: int, n: int) -> str:
+    """Say which strength more rows take: by `sweep transfer`, or by a rule of thumb."""
+    keys = ("strength", "size", "slope", "factor")
+    measured = isinstance(found, dict) and found.get("what") == "rows"
+    if measured and all(isinstance(found.get(key), float | int) for key in keys):
+        there = found["strength"] * (n / found["size"]) ** found["slope"]
+        sure = f", times or divided by {found['factor']:.2g}" if n == found["size"] else ""
+        return f": by `sweep transfer`, {name} = {there:.3g} is best there{sure}"
+    if name != "alpha":
+        return ""
+    return (
+        f": as a rule of thumb (for a fixed prior alpha scales as 1/n) alpha would be"
+        f" {strength * n_search / n:.3g}; `sweep transfer` measures it"
+    )

@@ -32,6 +32,7 @@ LINE = "line"  # strengths at the best trial's other params
 CONFIRMATION = "confirmation"  # the choices and the control on fresh folds, by kind
 VERDICT = "verdict"
 OTHERS = "other_programs"  # the study that trials of other programs went to, and how many
+TRANSFER = "transfer"  # the best strength at another size, by what the sizes count
 FIT = "fit"  # what a refit came to on the test rows
 
 # --- of a trial

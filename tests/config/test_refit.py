@@ -320,9 +320,9 @@ def test_when_all_seeds_diverge_nothing_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tree", "warnings"),
     [
-        ({}, ["the refit trains on 120 rows, the search trained on 80: for a fixed prior alpha"
-              " scales as 1/n,"
-              " and alpha * 80 / 120 would be 0.00667"]),
+        ({}, ["the refit trains on 120 rows, the search trained on 80: as a rule of thumb (for a"
+              " fixed prior alpha scales as 1/n) alpha would be 0.00667; `sweep transfer` measures"
+              " it"]),
         ({"training": {"optimizer": "adamw"}},
          ["the refit trains on 120 rows, the search trained on 80"]),
         ({"data": {"source": "sklearn:iris", "train_rows": 40}}, []),
@@ -333,6 +333,19 @@ def test_many_more_rows_than_searched_with_are_told(
     tree: dict[str, Any], warnings: list[str], tmp_path: Path
 ) -> None:
     assert list(fit(exported(tmp_path, **{**IRIS, **tree})).warnings) == warnings
+
+
+@pytest.mark.parametrize(
+    ("size", "end"),
+    [(120, "alpha = 0.007 is best there, times or divided by 1.5"),
+     (30, "alpha = 0.0035 is best there")],
+)  # fmt: skip
+def test_a_measured_transfer_is_told_instead(size: int, end: str, tmp_path: Path) -> None:
+    config = exported(tmp_path, **IRIS)
+    found = {"what": "rows", "size": size, "strength": 0.007, "slope": -0.5, "factor": 1.5}
+    write_config({**read_config(config), "transfer": found}, config)
+    (line,) = fit(config).warnings
+    assert line.endswith(f"trained on 80: by `sweep transfer`, {end}")
 
 
 def test_an_edited_study_is_told(tmp_path: Path) -> None:
