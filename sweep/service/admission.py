@@ -8,7 +8,7 @@ from typing import Any
 
 from sweep.service.job import Job, Submission
 from sweep.service.jobs import CHANGES
-from sweep.service.policy import Format, Role, check_study
+from sweep.service.policy import Format, Role, SentStudy, check_study
 from sweep.service.problems import Problem
 from sweep.service.service import Service
 from sweep.service.tokens import Identity
@@ -37,9 +37,14 @@ def admit(
     Raises:
         UsageError: the study breaks a rule; its status is that of the answer.
     """
-    role: Role = "admin" if identity.may("admin") else "submit"
-    sent = check_study(body, service.policy(identity.project), role, form)
+    sent = checked(service, identity, body, form)
     return Submission(identity.project, identity.user, sent.text, sent.spec, key)
+
+
+def checked(service: Service, identity: Identity, body: bytes, form: Format) -> SentStudy:
+    """Return what the policy allows; raises as `admit` does."""
+    role: Role = "admin" if identity.may("admin") else "submit"
+    return check_study(body, service.policy(identity.project), role, form)
 
 
 def admit_changes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,8 +27,8 @@ ABOUT = (
 ROUTERS = (routes_studies.router, routes_results.router, routes_about.router)
 
 
-def make_app(service: Service) -> ASGIApp:
-    """Return the application of a service."""
+def make_app(service: Service, supervised: bool = True) -> ASGIApp:
+    """Return the application of a service; `supervised`: whether its studies run."""
     dashboards = Dashboards(service)
     outer = Starlette(
         routes=[
@@ -44,6 +45,7 @@ def make_app(service: Service) -> ASGIApp:
         lifespan=_lifespan,
     )
     outer.state.service, outer.state.dashboards = service, dashboards
+    outer.state.supervised = supervised
     problems.install(outer)
     return Observed(Guard(outer, service.origin, service.config.limits), service.metrics)
 
@@ -65,7 +67,12 @@ def make_api(service: Service) -> FastAPI:
 async def _lifespan(outer: Starlette) -> AsyncIterator[None]:
     service: Service = outer.state.service
     service.watch.start()
+    ended = threading.Event()
+    minding = threading.Thread(target=service.supervisor.run, args=(ended.wait,), daemon=True)
+    if outer.state.supervised:
+        minding.start()
     yield
+    ended.set()
     await service.watch.stop()
 
 

@@ -13,11 +13,11 @@ Gauges = Callable[[], Mapping[str, float | Mapping[str, float]]]
 
 _HELP = {
     "sweep_jobs": "Studies in each state.",
+    "sweep_trials": "Trials with a result, of all studies.",
+    "sweep_child_restarts": "Runs begun anew after a crash, of studies since they were queued.",
+    "sweep_queue_wait_seconds": "How long the study that has waited longest is waiting.",
     "sweep_sse_open": "Event streams open now.",
-    "sweep_supervisor_beat_age_seconds": "Time since the supervisor was last seen alive.",
-    "sweep_trials_total": "Trials that have ended in studies that this service knows.",
-    "sweep_child_restarts_total": "Studies started again after their process was lost.",
-    "sweep_queue_wait_seconds": "How long the study that has waited longest is waiting now.",
+    "sweep_supervisor_beat_age_seconds": "Time since the supervisor last went round.",
 }
 
 

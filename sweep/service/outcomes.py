@@ -11,11 +11,8 @@ import hashlib
 import io
 import math
 import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -26,15 +23,17 @@ from sweep.analysis.rows import trial_row
 from sweep.analysis.status import load_study, overview
 from sweep.config.export import config_text, make_config
 from sweep.errors import SweepError, UsageError
+from sweep.service.commands import run_command
+from sweep.service.policy import Policy, SentStudy
 from sweep.service.problems import Problem
+from sweep.service.sources import place
 from sweep.storage.foreign import own_trials
 
 PAGE = 1000  # trials
 REPORT_S = 120.0
-REPORTS_AT_ONCE = 2
+VALIDATE_S = 30.0
+MOST_LOG_BYTES = 1_000_000
 SUFFIXES = {"application/yaml": ".yaml", "application/toml": ".toml", "application/json": ".json"}
-
-_drawing = threading.Semaphore(REPORTS_AT_ONCE)
 
 
 def summary(url: str, name: str) -> dict[str, Any] | None:
@@ -113,9 +112,7 @@ def report_of(url: str, name: str, folder: Path) -> str:
     """
     path = folder / f"{_mark(url, name)}.html"
     if not path.exists():
-        with _drawing:
-            if not path.exists():
-                _draw(url, name, path)
+        _draw(url, name, path)
     return path.read_text(encoding="utf-8")
 
 
@@ -128,24 +125,41 @@ def _mark(url: str, name: str) -> str:
 
 def _draw(url: str, name: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "sweep", "report", name, "-o", str(path)]
-    # In its environment, since everyone on a machine may list the arguments of processes.
-    environment = {**os.environ, "OPTUNA_STORAGE": url, "OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        _, said = child.communicate(timeout=REPORT_S)
-    except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+    arguments = ["report", name, "-o", path.name]
+    try:  # the URL may hold a password
+        done = run_command(arguments, path.parent, REPORT_S, None, {"OPTUNA_STORAGE": url})
+    except TimeoutError:
         raise Problem(503, "report: must be drawn in time, got no end. Try later") from None
-    if child.returncode:
-        raise Problem(409, _last_line(said).removeprefix("sweep: "))
+    if done.code:
+        raise Problem(409, done.line)
 
 
-def _last_line(text: str) -> str:
-    lines: Iterable[str] = reversed(text.splitlines())
-    return next((line for line in lines if line.strip()), "report: could not be drawn")
+def plan_of(sent: SentStudy, policy: Policy, device: str, memory_bytes: int | None) -> str:
+    """Return what `sweep validate --json` says of a study.
+
+    Raises:
+        Problem: 422 where it says that the study is at fault, 504 where it takes too long.
+    """
+    with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+        place(sent.spec, Path(folder), policy.folders, policy.modules)
+        (Path(folder) / "study.yaml").write_text(sent.text, encoding="utf-8")
+        arguments = ["validate", "study.yaml", "--json", "--device", device]
+        try:
+            done = run_command(arguments, Path(folder), VALIDATE_S, memory_bytes)
+        except TimeoutError:
+            line = f"study: must be planned within {VALIDATE_S:.0f} s, got no end. Make it smaller"
+            raise Problem(504, line) from None
+    if done.code:
+        raise Problem(422, done.line)
+    return done.out
+
+
+def log_tail(path: Path, n_lines: int) -> list[str]:
+    """Return the last lines of a log; none where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_LOG_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return text.splitlines()[-n_lines:]

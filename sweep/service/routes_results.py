@@ -8,12 +8,20 @@ from typing import Annotated, Literal
 from anyio import to_thread
 from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from sweep.service.answers import TrialsPage
 from sweep.service.auth import Reader
-from sweep.service.outcomes import PAGE, SUFFIXES, as_csv, config_of, report_of, trials_page
+from sweep.service.outcomes import (
+    PAGE,
+    SUFFIXES,
+    as_csv,
+    config_of,
+    log_tail,
+    report_of,
+    trials_page,
+)
 from sweep.service.problems import Problem, responses
 from sweep.service.routes_studies import Found, Serving
 from sweep.service.service import Service
@@ -153,3 +161,20 @@ def report(service: Serving, identity: Reader, job: Found) -> Response:
     page = report_of(url, job.study_name, service.reports / identity.project)
     headers = {"Content-Security-Policy": REPORT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
     return Response(page, headers=headers, media_type="text/html; charset=utf-8")
+
+
+@router.get(
+    "/studies/{name}/log",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": TEXT}, "description": "Its last lines."},
+               **responses(404)},
+)  # fmt: skip
+def log(
+    service: Serving,
+    identity: Reader,
+    job: Found,
+    tail: Annotated[int, Query(ge=1, le=10_000, description="Lines.")] = 200,
+) -> Response:
+    """Return the last lines that the study's process has written."""
+    lines = log_tail(service.setup.log_of(job), tail)
+    return PlainTextResponse("".join(f"{line}\n" for line in lines))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -12,11 +14,12 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sweep.service.admission import admit, admit_changes, form_of
+from sweep.service.admission import admit, admit_changes, checked, form_of
 from sweep.service.answers import (
     Accepted,
     Changes,
     Links,
+    Plan,
     StateAnswer,
     StudyAnswer,
     StudyList,
@@ -24,7 +27,7 @@ from sweep.service.answers import (
 )
 from sweep.service.auth import Reader, Submitter
 from sweep.service.job import Job, State
-from sweep.service.outcomes import finite, summary
+from sweep.service.outcomes import finite, plan_of, summary
 from sweep.service.policy import Format
 from sweep.service.problems import Problem, responses
 from sweep.service.service import Service
@@ -105,6 +108,27 @@ def _submit(
     return job, new, service.queue.position(job)
 
 
+@router.post(
+    "/validate",
+    response_model=Plan,
+    openapi_extra={"requestBody": BODY},
+    responses=responses(400, 408, 413, 415, 504),
+)
+async def validate(request: Request, service: Serving, identity: Submitter) -> Response:
+    """Tell what a study comes to, without training: its range, lanes, memory, steps."""
+    form = form_of(request.headers.get("content-type", ""))
+    body = await request.body()
+    plan = await to_thread.run_sync(_plan, service, identity, body, form)
+    return Response(plan, media_type="application/json")
+
+
+def _plan(service: Service, identity: Identity, body: bytes, form: Format) -> str:
+    sent = checked(service, identity, body, form)
+    policy, setup = service.policy(identity.project), service.setup
+    plan = json.loads(plan_of(sent, policy, service.config.device, setup.memory_bytes))
+    return json.dumps({**plan, "spec": _without_machine(plan["spec"])})
+
+
 @router.get("/studies", response_model=StudyList)
 def studies(
     service: Serving,
@@ -156,7 +180,10 @@ def study(
 
 def _shown(job: Job) -> dict[str, Any]:
     """Return a study's spec without what is the service's own."""
-    spec = job.spec.model_dump(mode="json")
+    return _without_machine(job.spec.model_dump(mode="json"))
+
+
+def _without_machine(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key not in ("storage", "device")}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ from sweep.spec.base import Section
 from sweep.spec.files import one_line, storage_url
 from sweep.spec.study import Device
 from sweep.spec.tree import read_tree
+from sweep.storage.engine import check_url
+from sweep.storage.sqlite import absolute
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OUT = Path("studies/out")
@@ -122,10 +125,14 @@ class ServeConfig(Section):
         if self.auth == "none" and not local:
             raise ValueError("auth: must be token where public_url is not this machine, got none")
 
-    @property
+    @cached_property
     def storages(self) -> dict[str, str]:
         """The storage of each project."""
-        return self.projects or {PROJECT: storage_url()}
+        found = self.projects or {PROJECT: storage_url()}
+        return {
+            name: absolute(check_url(url)).render_as_string(hide_password=False)
+            for name, url in found.items()
+        }
 
     def origin(self, port: int) -> str:
         """Return scheme, host and port as a browser names them; `port`: that it listens on."""

@@ -55,9 +55,11 @@ def listen(config: ServeConfig) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn's server, which by itself waits for open streams and raises the signal anew."""
 
-    def __init__(self, service: Service, announce: Callable[[Service], None]) -> None:
+    def __init__(
+        self, service: Service, announce: Callable[[Service], None], supervised: bool = True
+    ) -> None:
         options = uvicorn.Config(
-            make_app(service), log_config=None, access_log=False, server_header=False,
+            make_app(service, supervised), log_config=None, access_log=False, server_header=False,
             proxy_headers=False, lifespan="on", ws="none", http="h11",
             timeout_graceful_shutdown=GRACE_S, timeout_keep_alive=15,
             h11_max_incomplete_event_size=2**15,

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import INTERRUPTED, SweepError
+from sweep.errors import INTERRUPTED, SweepError, UsageError
 from sweep.service.claims import Claims, Ending, Limits, Run
 from sweep.service.events import Events
 from sweep.service.job import FencedError, Job
@@ -46,6 +46,7 @@ class Setup:
         overrides: dotted keys that win over every study file, such as `device`.
         memory_bytes: how much address space a process may use; None: as much as there is.
         threads: `OMP_NUM_THREADS` of a process; None leaves it to the study.
+        prepare: puts the files that a study names into its folder, before its process begins.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Setup:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     memory_bytes: int | None = None
     threads: int | None = None
+    prepare: Callable[[Job, Path], None] = lambda job, folder: None
 
     def log_of(self, job: Job) -> Path:
         """Return the file of what the processes of a study have written."""
@@ -179,6 +181,8 @@ class Supervisor:
         except OSError as error:  # settled in the next round
             log.error("study %s: %s", run.job.study_name, error)
             self._unstarted[run.token] = Ending("unstarted", type(error).__name__, str(error))
+        except UsageError as error:
+            self._unstarted[run.token] = Ending("refused", type(error).__name__, str(error))
         except KeyError:
             line = f"project: must have a storage, got {run.job.project}. Add it to the config"
             self._unstarted[run.token] = Ending("refused", "UsageError", line)
@@ -188,11 +192,13 @@ class Supervisor:
 
         Raises:
             OSError: no room for its files, no memory for it.
+            UsageError: a file that it names is gone.
         """
         job, setup = run.job, self.setup
         folder = setup.folder / job.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "study.yaml").write_text(job.body, encoding="utf-8")
+        setup.prepare(job, folder)
         storage = job.storage or setup.storages[job.project]
         url = self.claims.database.engine.url.render_as_string(hide_password=False)
         order = Order(

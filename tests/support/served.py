@@ -114,8 +114,8 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **keys: Any) -> Iterator[Served]:
-    """Run the service; `keys`: of its config."""
+def served(folder: Path, supervised: bool = False, **keys: Any) -> Iterator[Served]:
+    """Run the service; `supervised`: and the studies in it; `keys`: of its config."""
     given = {
         "port": 0, "database": f"sqlite:///{folder}/service.db", "folder": str(folder / "own"),
         "projects": {name: f"sqlite:///{folder}/{name}.db" for name in ("vision", "speech")},
@@ -125,7 +125,7 @@ def served(folder: Path, **keys: Any) -> Iterator[Served]:
     port = listener.getsockname()[1]
     service = Service.open(config, port)
     up = threading.Event()
-    server = Server(service, lambda _: up.set())
+    server = Server(service, lambda _: up.set(), supervised)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:
