@@ -181,4 +181,5 @@ def test_the_top_of_the_project_holds_what_a_reader_expects() -> None:
     assert top <= {
         "pyproject.toml", "README.md", "Makefile", "sweep", "studies", "tests", "docs",
         "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "constraints.txt", ".gitignore", ".ci",
+        "deploy",
     }  # fmt: skip
