@@ -62,7 +62,8 @@ class RayEngine:
         assert self._crew, "it is begun first"
         patience = 0.0 if self._spec.search.pruner.type != "none" else REPORT_S
         team = RayTeam(self._crew, width, partition, patience, self._spec.engine.max_lost)
-        self._lanes, self._changes = team.width, -1
+        if not partition:  # which may do with fewer
+            self._lanes, self._changes = team.width, -1
         return team
 
     def facts(self) -> dict[str, Any]:

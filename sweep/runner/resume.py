@@ -16,6 +16,7 @@ from sweep.spec.attributes import (
     ALPHA_RANGE,
     ATTEMPTS,
     DATA_HASH,
+    ENGINE,
     FOLDER,
     MEMORY_WAS_SHORT,
     OUTCOME,
@@ -52,6 +53,8 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
         width = attrs.get(WIDTH, plan.width)  # stored when the lanes are made
         if not attrs.get(MEMORY_WAS_SHORT):  # more trials may ask for more lanes
             width = max(width, plan.width)
+            if spec.engine.kind == "ray":  # of each actor: they never depend on anything else
+                width = attrs.get(ENGINE, {}).get("lanes") or width
         moves = attrs.get(WIDENINGS)
         low, high = moves[-1]["after"] if moves else attrs[ALPHA_RANGE]
         span = Range(low, high, attrs[ALPHA_MAX], attrs.get(ALPHA_CAP))
