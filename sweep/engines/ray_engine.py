@@ -74,6 +74,11 @@ class RayEngine:
             self._facts = _told_of(crew, self._spec, self._lanes)
         return self._facts
 
+    def pids(self) -> list[int]:
+        """Return the processes of the actors that have started, each on its own host."""
+        members = self._crew.members.values() if self._crew else ()
+        return [one.hello.pid for one in members if one.hello.pid]
+
     def dismiss(self) -> None:
         """End all actors."""
         if self._crew:

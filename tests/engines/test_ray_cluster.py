@@ -1,0 +1,58 @@
+"""What is refused before Ray is asked, and what becomes of Ray's own errors."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.engines.ray_cluster import RayCluster
+from sweep.errors import UsageError
+from sweep.spec.engine import EngineSpec
+
+
+def refused(address: str) -> str:
+    with pytest.raises(UsageError) as raised:
+        RayCluster(EngineSpec(kind="ray", address=address), 0.0).join()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_an_address_where_nothing_answers_is_refused_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    line = refused(f"127.0.0.1:{port}")
+    assert line.startswith("engine.address: a Ray cluster must answer, got [Errno")
+    assert f"(127.0.0.1:{port}). Start it with `ray start" in line
+
+
+def test_auto_is_never_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert refused("auto").startswith("engine.address: RAY_ADDRESS must be set with auto")
+    monkeypatch.setenv("RAY_ADDRESS", "nowhere.invalid:6379")
+    assert refused("auto").startswith("engine.address: a Ray cluster must answer, got [Errno")
+
+
+def test_where_ray_is_not_installed_the_extra_is_named(tmp_path: Path) -> None:
+    study = tmp_path / "a.yaml"
+    study.write_text("study_name: a\nengine: {kind: ray}\n")
+    program = (
+        "import sys; sys.modules['ray'] = None\n"
+        f"sys.argv = ['sweep', 'run', {str(study)!r}, '--storage', 'sqlite:///{tmp_path}/a.db']\n"
+        "from sweep.__main__ import main; main()"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.returncode == 2
+    assert told.stderr == (
+        "sweep: engine.kind: ray needs the package ray, which is not installed."
+        " pip install 'alpha-sweep[ray]'\n"
+    )
+
+
+def test_leaving_twice_or_before_joining_does_nothing() -> None:
+    cluster = RayCluster(EngineSpec(kind="ray"), 0.0)
+    cluster.leave()
+    cluster.leave()
