@@ -14,7 +14,15 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from sweep import __version__
-from sweep.service import pages, probes, problems, routes_about, routes_results, routes_studies
+from sweep.service import (
+    pages,
+    probes,
+    problems,
+    routes_about,
+    routes_pages,
+    routes_results,
+    routes_studies,
+)
 from sweep.service.guards import Guard
 from sweep.service.mounted import Dashboards
 from sweep.service.observed import Observed
@@ -24,7 +32,12 @@ ABOUT = (
     "Hand in studies of how strong a network's weight penalty should be, watch them, take the"
     " config. Errors are `application/problem+json`. Times are seconds since 1970."
 )
-ROUTERS = (routes_studies.router, routes_results.router, routes_about.router)
+ROUTERS = (
+    routes_studies.router,
+    routes_results.router,
+    routes_pages.router,
+    routes_about.router,
+)
 
 
 def make_app(service: Service, supervised: bool = True) -> ASGIApp:
