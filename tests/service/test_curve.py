@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import optuna
@@ -21,11 +22,11 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/studies.db"
 
 
-def running(study: optuna.Study, values: dict[int, float]) -> None:
-    space = {"alpha": optuna.distributions.FloatDistribution(1e-9, 1e3, log=True)}
+def running(study: optuna.Study, values: Mapping[int, float]) -> None:
+    space = optuna.distributions.FloatDistribution(1e-9, 1e3, log=True)
     trial = create_trial(
-        state=TrialState.RUNNING, params={"alpha": 0.01}, distributions=space,
-        intermediate_values=values,
+        state=TrialState.RUNNING, params={"alpha": 0.01}, distributions={"alpha": space},
+        intermediate_values=dict(values),
     )  # fmt: skip
     study.add_trial(trial)
 

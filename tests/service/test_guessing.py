@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_nothing_is_left_behind(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path_factory.mktemp("temporary")
-    monkeypatch.setattr(guessing.tempfile, "tempdir", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
     guess_of("rows.csv", None, [folder], MEMORY)
     assert os.listdir(place) == []
     assert sorted(os.listdir(folder)) == ["rows.csv"]
