@@ -140,6 +140,8 @@ class Crew:
         one = self.members.pop(number)
         self._cluster.kill(one.actor)
         self.why, self.changes = why, self.changes + 1
+        if one.doing == "planning":
+            self._instruct()  # another one
         if one.doing == "joining":  # it has no host yet
             return
         self.gone[number] = one.hello

@@ -103,9 +103,10 @@ class RayTeam:
         until = time.monotonic() + HEAR_S
         self.launch()
         while not (reports := self._reports()) and time.monotonic() < until:
-            assert self._flying or self._roster.homeless, "nobody trains, and no trial waits"
-            self._listen(min(SLICE_S, HEAR_S))
-            self.launch()
+            self.launch()  # those too who had only told what nobody asks for any more
+            if not any(map(self._roster.has_told, self._roster.busy)):
+                assert self._flying or self._roster.homeless, "nobody trains, and no trial waits"
+                self._listen(min(SLICE_S, HEAR_S))
         return reports
 
     # --- members

@@ -1,0 +1,186 @@
+"""Real Ray whose nodes, head or owner are lost, or come: the table stays that of one process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.clustered import Study, assert_done, assert_one_line
+from tests.support.clusters import IMPATIENT, Keeper, keeper, listeners, parent_of, until
+from tests.support.tables import Table
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc"),
+]
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Keeper]:
+    """A cluster that soon notices what is gone; its head does not train."""
+    with keeper() as made:
+        made.start_head(0, **IMPATIENT)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def whole(ray: Keeper, tmp_path_factory: pytest.TempPathFactory) -> Table:
+    return Study(tmp_path_factory.mktemp("whole")).run_locally(ray)
+
+
+class Nodes:
+    """The nodes of one test, each with room for one actor, by the processes of their raylets."""
+
+    def __init__(self, ray: Keeper):
+        self._ray, self.pids = ray, list[int]()
+
+    def add(self) -> int:
+        self.pids.append(self._ray.add_node(1))
+        return self.pids[-1]
+
+    def training(self) -> set[int]:
+        """Return those on which an actor lives."""
+        return {parent_of(pid) for pid in self._ray.actors()}
+
+    def remove(self) -> None:
+        for pid in self.pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: not {*self._ray.named("ray::"), *self.pids} & {*self._ray.processes()})
+
+
+@pytest.fixture
+def nodes(ray: Keeper) -> Iterator[Nodes]:
+    made = Nodes(ray)
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_node_that_is_lost_and_one_that_joins_change_nothing(
+    ray: Keeper, nodes: Nodes, whole: Table, tmp_path: Path, number: signal.Signals
+) -> None:
+    first, second = nodes.add(), nodes.add()
+    study = Study(tmp_path / "study")
+    run = study.start(ray, actors=2)
+    run.until(lambda: study.n_ended and nodes.training() == {first, second})
+    os.kill(first, number)
+    third = nodes.add()
+    run.until(lambda: third in nodes.training())
+    assert_done(run.outcome())
+    assert study.table() == whole
+
+
+def test_a_study_over_two_nodes_has_the_table_of_one_process(
+    ray: Keeper, nodes: Nodes, whole: Table, tmp_path: Path
+) -> None:
+    first = nodes.add()
+    study = Study(tmp_path / "study")
+    run = study.start(ray)
+    run.until(lambda: nodes.training() == {first})
+    second = nodes.add()
+    run.until(lambda: nodes.training() == {first, second})
+    assert_done(run.outcome())
+    assert study.table() == whole
+
+
+def test_an_actor_that_falls_silent_is_given_up(
+    ray: Keeper, nodes: Nodes, whole: Table, tmp_path: Path
+) -> None:
+    nodes.add(), nodes.add()
+    study = Study(tmp_path / "study")
+    run = study.start(ray, actors=2, silence_s=4)
+    (silent, _) = run.until(lambda: study.n_ended and ray.actors())
+    os.kill(silent, signal.SIGSTOP)
+    run.until(lambda: silent not in ray.actors())
+    assert_done(run.outcome())
+    assert study.table() == whole
+
+
+def test_a_run_whose_actors_are_all_gone_ends_and_goes_on_later(
+    ray: Keeper, nodes: Nodes, whole: Table, tmp_path: Path
+) -> None:
+    first = nodes.add()
+    study = Study(tmp_path / "study")
+    run = study.start(ray, start_timeout_s=5)
+    run.until(lambda: study.n_ended)
+    os.kill(first, signal.SIGKILL)
+    assert_one_line(run.outcome(), "engine", "resume")
+    assert study.doctor(ray) == ""
+    nodes.add()
+    assert study.run(ray) == whole
+
+
+def test_a_head_that_is_killed_ends_the_run_and_nothing_is_lost(
+    whole: Table, tmp_path: Path
+) -> None:
+    study = Study(tmp_path / "study")
+    with keeper() as ray:
+        ray.start_head(2)
+        run = study.start(ray, actors=2)
+        run.until(lambda: study.n_ended)
+        (head,) = ray.named("gcs_server")
+        os.kill(head, signal.SIGKILL)
+        assert run.outcome().code == 1
+        assert study.doctor(ray) == ""
+        assert study.run_locally(ray) == whole
+
+
+def test_a_ray_of_the_run_s_own_listens_on_loopback_alone(tmp_path: Path) -> None:
+    study = Study(tmp_path / "study")
+    with keeper() as here:
+        run = study.start(here, actors=2)
+        run.until(lambda: study.n_ended)
+        names = here.processes()
+        found = listeners(names)
+        assert {names[one.pid] for one in found if not one.is_on_loopback} == set()
+        assert len({one.pid for one in found}) > 3  # Ray's, and ours among them
+
+
+# In a cluster: what Ray cannot be told to do without, in its processes and in ours.
+EVERYWHERE = ("gcs_server", "raylet", "monitor.py", "ray::", "sweep")
+
+
+def test_in_a_cluster_no_other_socket_is_open_to_all_than_those_that_ray_opens(
+    ray: Keeper, nodes: Nodes, tmp_path: Path
+) -> None:
+    nodes.add()
+    study = Study(tmp_path / "study")
+    run = study.start(ray)
+    run.until(lambda: study.n_ended)
+    names = ray.processes()
+    found = [one for one in listeners(names) if not one.is_on_loopback]
+    assert [one for one in found if not any(word in names[one.pid] for word in EVERYWHERE)] == []
+    assert sum(one.pid == run.pid for one in found) <= 1  # to which actors answer
+    for actor in ray.actors():
+        assert sum(one.pid == actor for one in found) == 1
+
+
+def test_an_owner_that_is_killed_leaves_no_process(whole: Table, tmp_path: Path) -> None:
+    study = Study(tmp_path / "study")
+    with keeper() as here:
+        run = study.start(here, actors=2)
+        run.until(lambda: study.n_ended)
+        os.kill(run.pid, signal.SIGKILL)
+        until(lambda: not here.processes(), here.processes, 5)
+        assert study.doctor(here) == ""
+        assert study.run_locally(here) == whole
+
+
+def test_a_run_that_is_interrupted_leaves_no_process(whole: Table, tmp_path: Path) -> None:
+    study = Study(tmp_path / "study")
+    with keeper() as here:
+        run = study.start(here, actors=2)
+        run.until(lambda: study.n_ended)
+        os.kill(run.pid, signal.SIGINT)
+        assert run.outcome().code == 130
+        until(lambda: not here.processes(), here.processes, 5)
+        assert study.run_locally(here) == whole
