@@ -125,11 +125,11 @@ def show(
     """List the tokens, without their secrets."""
     _, tokens = _tokens(context, config, database)
     rows = [
-        (f"swp_{row.token_id}", row.user_name, row.project, row.role, _date(row.created),
-         _date(row.used), "revoked" if row.revoked else _date(row.expires))
+        (f"swp_{row.token_id}", row.user_name, row.project, row.role, _date(row.used),
+         "revoked" if row.revoked else _date(row.expires))
         for row in tokens.list()
     ]  # fmt: skip
-    print_table(("token", "user", "project", "role", "made", "last used", "expires"), rows)
+    print_table(("token", "user", "project", "role", "last used", "expires"), rows)
 
 
 @token.command()
@@ -157,4 +157,4 @@ def _tokens(
 
 
 def _date(time: float | None) -> str:
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M") if time else ""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d") if time else ""

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from sweep.errors import OwnedElsewhereError, StorageError, SweepError, UsageError
@@ -117,7 +117,7 @@ def _more(error: SweepError) -> dict[str, Any]:
 
 def install(app: Starlette) -> None:
     """Have an application answer every error as a problem."""
-    for kind in (Problem, SweepError, RequestValidationError, HTTPException):
+    for kind in (Problem, SweepError, RequestValidationError, HTTPException, ClientDisconnect):
         app.add_exception_handler(kind, _answer)
 
 
@@ -136,6 +136,10 @@ def as_problem(error: Exception) -> Problem:
         place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
         rule = first["msg"].removeprefix("Input should be ")
         return Problem(422, f"{place}: must be {rule}, got {_short(first.get('input'))}")
+    if isinstance(error.__cause__, Problem):  # FastAPI calls all that goes wrong with a body 400
+        return error.__cause__
+    if isinstance(error, ClientDisconnect):
+        return Problem(400, "body: must arrive whole, got a part of it. Send it again")
     if isinstance(error, HTTPException):
         return Problem(error.status_code, str(error.detail), error.headers)
     return Problem(500, "service: failed at this request, got a fault of its own. See its log")

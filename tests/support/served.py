@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +20,7 @@ from sweep.service.server import Server, listen
 from sweep.service.service import Service
 
 PATIENCE_S = 30.0
+ROOT = Path(__file__).parents[2]
 STUDY = """\
 study_name: {name}
 data: {{source: "sklearn:iris", train_rows: 60}}
@@ -136,3 +141,41 @@ def served(folder: Path, supervised: bool = False, **keys: Any) -> Iterator[Serv
         thread.join(PATIENCE_S)
         service.close()
         listener.close()
+
+
+# --- as a process of its own
+
+
+@contextmanager
+def process(
+    folder: Path, *options: str, command: Sequence[str] = ("-m", "sweep")
+) -> Iterator[subprocess.Popen[str]]:
+    """Run `sweep serve` in a folder, with its tables in service.db and its log in `log`."""
+    database = f"sqlite:///{folder}/service.db"
+    arguments = [sys.executable, *command, "serve", "--database", database, *options]
+    with (folder / "log").open("a") as log:
+        child = subprocess.Popen(
+            arguments, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
+
+
+def port_of(child: subprocess.Popen[str]) -> int:
+    """Wait until a process serves; return where."""
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    assert line.startswith("http://127.0.0.1:"), line
+    return int(line.split(":")[2].split("/")[0])
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,0 +1,114 @@
+"""Bodies that are too large or too slow, wrong hosts, headers: by raw connections."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.served import YAML, Served, served
+
+LARGE = 300_000
+
+
+def exchange(server: Served, sent: bytes, patience_s: float = 30.0) -> bytes:
+    """Send bytes and return all that comes until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=patience_s) as connection:
+        connection.sendall(sent)
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+        return b"".join(parts)
+
+
+def head(server: Served, method: str, path: str, *lines: str) -> bytes:
+    given = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}",
+             f"Authorization: Bearer {server.token('submit')}", *lines, "", ""]  # fmt: skip
+    return "\r\n".join(given).encode()
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read(server: Served) -> None:
+    lines = ("Content-Type: application/yaml", f"Content-Length: {LARGE}")
+    answer = exchange(server, head(server, "POST", "/v1/studies", *lines))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"at most 262144 bytes" in answer
+
+
+def test_a_body_without_a_length_is_read_no_further_than_it_may_go(server: Served) -> None:
+    lines = ("Content-Type: application/yaml", "Transfer-Encoding: chunked")
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    answer = exchange(server, head(server, "POST", "/v1/studies", *lines) + chunk * 5)
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_a_slow_body_is_given_up(tmp_path: Path) -> None:
+    with served(tmp_path, limits={"body_s": 0.5}) as server:
+        lines = ("Content-Type: application/yaml", "Content-Length: 100")
+        began = time.monotonic()
+        answer = exchange(server, head(server, "POST", "/v1/studies", *lines) + b"study")
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("path", ["/v1/session", "/v1/studies/one"])
+def test_every_route_bounds_its_body(server: Served, path: str) -> None:
+    server.submit("one")
+    method = "PATCH" if path.endswith("one") else "POST"
+    lines = ("Content-Type: application/json", f"Content-Length: {LARGE}",
+             f"Origin: {server.origin}")  # fmt: skip
+    assert exchange(server, head(server, method, path, *lines)).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "localhost:1", ""])
+def test_another_host_s_name_is_refused(server: Served, host: str) -> None:
+    for path in ("/", "/v1/me", "/dashboard", "/static/bundle.js", "/nowhere"):
+        assert server.get(path, Host=host).status == 421, path
+    assert server.get("/healthz", Host=host).status == 200
+
+
+def test_this_machine_s_names_are_all_right(server: Served) -> None:
+    for name in ("localhost", "127.0.0.1", "[::1]"):
+        assert server.get("/v1/me", Host=f"{name}:{server.port}").status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/studies/one", "/v1/me", "/v1/nowhere", "/healthz", "/x"])
+def test_every_answer_has_the_security_headers(server: Served, path: str) -> None:
+    headers = server.get(path, token=None).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "unsafe-inline" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] in ("no-store", "no-cache")
+    assert "access-control-allow-origin" not in headers and "server" not in headers
+    assert len(headers["x-request-id"]) == 16
+
+
+def test_a_preflight_of_another_site_is_not_allowed(server: Served) -> None:
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = server.ask("OPTIONS", "/v1/studies", headers=asked)
+    assert answer.status == 405
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_wrong_method_says_which_are_right(server: Served) -> None:
+    answer = server.ask("DELETE", "/v1/studies")
+    assert (answer.status, answer.headers["content-type"]) == (405, "application/problem+json")
+    assert answer.headers["allow"]
+    assert server.get("/v1/nowhere").json["status"] == 404
+
+
+def test_the_log_tells_every_request_and_no_token(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = server.token("submit")
+    with caplog.at_level("INFO", "sweep.service"):
+        server.submit("one")
+        server.get(f"/v1/studies/{token}")
+        server.get(f"/v1/studies?cursor={token}")
+        server.ask("POST", "/v1/studies", f"study_name: {token}", YAML)
+    from sweep.service.logs import JsonFormatter
+
+    lines = [JsonFormatter().format(record) for record in caplog.records]
+    text = "\n".join(lines)
+    assert '"user": "alice"' in text and '"route": "POST /v1/studies"' in text
+    assert '"project": "vision"' in text and '"status": 201' in text
+    assert token.split("_", 2)[2] not in text
