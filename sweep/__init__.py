@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from sweep.config.training_loop import Config, load_config
     from sweep.errors import SweepError, UsageError
     from sweep.result import StudyResult, load_result, report, run, transfer
+    from sweep.service.client import Client
     from sweep.spec.files import load_spec
 
 __version__ = "0.2.0.dev0"
 
 # torch and Optuna take seconds to import: `sweep --help` must not wait for them.
 _HOMES = {
+    "Client": "sweep.service.client",
     "Config": "sweep.config.training_loop",
     "StudyResult": "sweep.result",
     "SweepError": "sweep.errors",
@@ -34,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Client",
     "Config",
     "StudyResult",
     "SweepError",

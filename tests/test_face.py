@@ -13,7 +13,8 @@ from sweep.errors import UsageError
 from tests.conftest import Command
 
 FACE = [
-    "Config", "StudyResult", "SweepError", "UsageError", "__version__", "fit", "load_config",
+    "Client", "Config", "StudyResult", "SweepError", "UsageError", "__version__", "fit",
+    "load_config",
     "load_result", "load_spec", "report", "run", "transfer",
 ]  # fmt: skip
 URL = "sqlite:///tiny.db"

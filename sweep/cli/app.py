@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sweep import __version__
-from sweep.cli import init, results, storages, studies, transfer
+from sweep.cli import client, init, results, storages, studies, transfer
 from sweep.cli.arguments import ArgumentError, Version, argument_problem
 from sweep.cli.jobs import jobs
 from sweep.cli.lines import escape_what_cannot_be_shown, one_line
@@ -27,6 +27,7 @@ COMMANDS = {
     "Studies": (studies.run, studies.validate, init.init),
     "Results": (results.status, results.export, results.fit, results.report, transfer.transfer),
     "Storages": (storages.doctor, storages.dashboard),
+    "Service": (client.submit, client.watch, client.cancel, client.resume),
 }
 
 app = typer.Typer(

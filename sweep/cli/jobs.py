@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from sweep.cli.arguments import AsJson, Device, Sets, Storage, StudyFile, load, named
+from sweep.cli.client import Name, Url, print_jobs, service_is_meant
 from sweep.cli.lines import one_line, print_table
 from sweep.errors import INTERRUPTED, hide_passwords
 from sweep.runtime import asked_to_stop, importing
@@ -27,16 +28,20 @@ Database = Annotated[
     Optional[str],  # noqa: UP045 - typer reads it at run time
     typer.Option(help=f"URL of the queue's database [{DATABASE}]", callback=named),
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="a study's name", callback=named)]
 Running = Annotated[int, typer.Option(min=1, max=1000, help="studies at a time")]
 
 jobs = typer.Typer(help="Queue studies on this machine, and run them one after another.")
 
 
 @jobs.callback(invoke_without_command=True)
-def _list(context: typer.Context, database: Database = None, as_json: AsJson = False) -> None:
-    """Queue studies on this machine, and run them one after another."""
+def _list(
+    context: typer.Context, database: Database = None, url: Url = None, as_json: AsJson = False
+) -> None:
+    """Queue studies on this machine, and run them; with an address, list those of a service."""
     if context.invoked_subcommand is not None:
+        return
+    if service_is_meant(url, database):
+        print_jobs(url, as_json)
         return
     queue = _queue(database)
     found = queue.list(limit=1000).items

@@ -19,6 +19,7 @@ from sweep.service import (
     probes,
     problems,
     routes_about,
+    routes_data,
     routes_pages,
     routes_results,
     routes_studies,
@@ -35,6 +36,7 @@ ABOUT = (
 ROUTERS = (
     routes_studies.router,
     routes_results.router,
+    routes_data.router,
     routes_pages.router,
     routes_about.router,
 )

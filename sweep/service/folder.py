@@ -7,8 +7,9 @@ import re
 import shutil
 import stat
 import tempfile
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", re.ASCII)
 LONGEST_NAME = 120  # letters
@@ -34,7 +35,7 @@ def _is_plain(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def open_file(folder: Path, name: str) -> BinaryIO:
+def open_file(folder: Path, name: str) -> BufferedReader:
     """Open a file of a folder to read it.
 
     The folder is opened first and the name looked up in it, so that no exchange of either for a
@@ -64,7 +65,7 @@ def open_file(folder: Path, name: str) -> BinaryIO:
     return os.fdopen(file, "rb")
 
 
-def put_copy(file: BinaryIO, target: Path) -> None:
+def put_copy(file: IO[bytes], target: Path) -> None:
     """Write what is left of an open file to a new place; it appears there whole or not at all."""
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".")
     try:

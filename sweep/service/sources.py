@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from sweep.errors import UsageError, did_you_mean
 from sweep.service.folder import names, open_file, put_copy
@@ -42,7 +42,7 @@ def check_rows(key: str, source: str, folders: Iterable[Path]) -> None:
         raise RefusedError(key, f"must be an uploaded file, got {source!r}", hint) from None
 
 
-def find_rows(name: str, folders: Iterable[Path]) -> BinaryIO:
+def find_rows(name: str, folders: Iterable[Path]) -> BufferedReader:
     """Open a file of rows in the first folder that has it.
 
     Raises:
