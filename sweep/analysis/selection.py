@@ -6,28 +6,29 @@ Everything is read from the study alone: trials, the α = 0 control, attributes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.analysis.gain import Gain
+from sweep.analysis.stored import confirmed, constants, is_stopped, line_of, without_result
 from sweep.errors import SweepError, UsageError
-from sweep.search.point import Point, one_se
+from sweep.search.choice import best_of, deciding, failed_at, simplest_of
+from sweep.search.model import Model
+from sweep.search.point import Point
 from sweep.spec.attributes import (
     ALPHA_CAP,
     ALPHA_MAX,
     ALPHA_RANGE,
     BASELINE,
     CONFIRMATION,
-    DIVERGED,
     LINE,
-    OUTCOME,
     PROBLEM,
     REMARKS,
     SPEC,
@@ -44,7 +45,6 @@ from sweep.stats import (
     least_error,
     paired_gain,
     paired_gains,
-    standard_error,
     t_quantile,
 )  # fmt: skip
 from sweep.storage.foreign import own_trials
@@ -72,6 +72,7 @@ class Finished:
     n_val_rows: int | None = None  # rows that the folds validate on, together
     unscored_folds: tuple[int, ...] = ()  # whose validation rows all have the same target
     remarks: tuple[Remark, ...] = ()  # on the network
+    failed: tuple[float, ...] = ()  # strengths of trials without a value
 
     @classmethod
     def read(cls, study: optuna.Study) -> Finished:
@@ -91,7 +92,7 @@ class Finished:
         every = own_trials(study)
         complete = [trial for trial in every if trial.state == TrialState.COMPLETE]
         if not complete:
-            raise SweepError(_without_result(study.study_name, every))
+            raise SweepError(without_result(study.study_name, every))
         baseline, spec = attrs.get(BASELINE), stored_spec(attrs[SPEC])
         strength = spec.strength
         trials = tuple(Point.of(trial, strength) for trial in complete)
@@ -106,14 +107,15 @@ class Finished:
             attrs[ALPHA_MAX],
             attrs.get(ALPHA_CAP),
             len(attrs.get(WIDENINGS, [])),
-            _line(attrs.get(LINE, {}), _best(trials), strength),
+            line_of(attrs.get(LINE, {}), _best(trials), strength),
             baseline is not None,
-            tuple(trial for trial in every if _is_stopped(trial)),
-            _confirmed(attrs.get(CONFIRMATION, {}), strength),
-            _constants(attrs.get(PROBLEM, {}), spec),
+            tuple(trial for trial in every if is_stopped(trial)),
+            confirmed(attrs.get(CONFIRMATION, {}), strength),
+            constants(attrs.get(PROBLEM, {}), spec),
             attrs.get(PROBLEM, {}).get("n_val_rows"),
             tuple(attrs.get(PROBLEM, {}).get(UNSCORED, ())),
             read_remarks(attrs.get(REMARKS, ())),
+            tuple(failed_at(every, strength)),
         )
 
     @property
@@ -140,6 +142,17 @@ class Finished:
             points = (_best(self.trials), *self.line)
         return sorted(points, key=lambda point: point.at)
 
+    @cached_property
+    def model(self) -> Model | None:
+        """The smooth model of the curve, whether it fits or not; None with few or many trials."""
+        alone = self.n_params == 1
+        return Model.of(self.trials, self.failed, self.folds) if alone else None
+
+    @cached_property
+    def deciding(self) -> Model | None:
+        """The model, where it chooses; None where the trials do."""
+        return deciding(self.spec, self.model)
+
     @property
     def reach(self) -> float:
         """How many standard errors a paired difference takes to be told from 0 (95 %)."""
@@ -159,13 +172,16 @@ class Finished:
           error, as in glmnet (R/getOptcv.glmnet.R); with more params than the strength, on the
           line through the best trial.
 
+        Where a model decides (`sampler: design`), best is the trial at its minimum, and 1se is
+        taken on the model, by the standard error of the difference.
+
         Raises:
             UsageError: 1se with fewer than 3 folds, or before the line is trained.
         """
         if selection == "best":
-            return _best(self.trials)
+            return best_of(self.trials, self.deciding)
         self._check_folds("selection: 1se")
-        return one_se(self.curve)
+        return simplest_of(self.curve, self.deciding)
 
     def interval(self, choice: Point) -> tuple[float, float]:
         """Return the strengths that do as well as a choice, within the noise of the folds.
@@ -174,10 +190,15 @@ class Finished:
         errors of the difference above that of the choice (two-sided 95 %), and reaches half
         way, on the log scale, to the next ones tried: how far beyond it goes nobody measured.
 
+        Where a model decides, the interval of its minimum is that of the model, whose curve has
+        values in between: see `Model.alike`.
+
         Raises:
             UsageError: fewer than 3 folds, or before the line is trained.
         """
         self._check_folds("interval")
+        if self.deciding and self.deciding.trial == choice:
+            return self.deciding.alike()
         tried = [point.at for point in self.curve]
         values = [point.replicate_values for point in self.curve]
         leads, errors = paired_gains(values, choice.replicate_values, *self.folds)
@@ -253,51 +274,5 @@ def compared(finished: Finished) -> dict[str, Point]:
     return constant | base | choices(finished)
 
 
-def _confirmed(stored: Mapping[str, Any], strength: str) -> tuple[Point, ...]:
-    contents = stored.values()
-    return tuple(Point.stored(content, strength) for content in contents if "value" in content)
-
-
-def _constants(about: Mapping[str, Any], spec: StudySpec) -> tuple[Point, ...]:
-    """Return what predicting a constant comes to, as a strength without bound would."""
-    return tuple(
-        Point(
-            None, math.inf, {}, float(np.mean(values)),
-            {
-                "value_se": standard_error(values, *spec.replicates.folds),
-                "replicate_values": values,
-            },
-        )
-        for values in about.get("constant", ())
-    )  # fmt: skip
-
-
 def _best(trials: Sequence[Point]) -> Point:
     return min(trials, key=lambda point: point.rank)
-
-
-def _without_result(study_name: str, trials: Sequence[FrozenTrial]) -> str:
-    stopped = [trial for trial in trials if trial.state.is_finished()]
-    if not stopped:
-        return (
-            f"study: must have a finished trial, got none in {study_name}."
-            " Run it first, or see `sweep status`"
-        )
-    diverged = sum(trial.user_attrs.get(OUTCOME) == DIVERGED for trial in stopped)
-    return (
-        f"study: must have a trial with a value, got none of {len(stopped)} in {study_name}"
-        f" ({diverged} diverged). Lower training.lr, say, and run it with --fresh"
-    )
-
-
-def _is_stopped(trial: FrozenTrial) -> bool:
-    diverged = trial.user_attrs.get(OUTCOME) == DIVERGED and bool(trial.params)
-    return trial.state == TrialState.PRUNED or diverged
-
-
-def _line(stored: Mapping[str, Any], best: Point, strength: str) -> tuple[Point, ...]:
-    """Return the points of the line that were trained to the end, if it is the best trial's."""
-    if stored.get("of") != best.number:
-        return ()
-    contents = stored["points"].values()
-    return tuple(Point.stored(content, strength) for content in contents if "value" in content)

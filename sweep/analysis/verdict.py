@@ -12,7 +12,9 @@ from sweep.search.point import Point
 from sweep.spec.attributes import COLLAPSED, OUTCOME, SPARSITY
 from sweep.spec.remarks import sentences
 from sweep.spec.study import StudySpec
-from sweep.stats import plus_minus
+from sweep.stats import MIN_FOLDS, plus_minus
+
+MOST = 10.0  # a larger factor tells less than the ends of the interval
 
 
 def verdict(finished: Finished) -> str:
@@ -21,10 +23,10 @@ def verdict(finished: Finished) -> str:
     name = finished.spec.strength
     metric = finished.spec.objective.metric.replace("_", " ").replace("val", "validation")
     text = (
-        f"{name} = {best.at:.3g} is best{_others(best, name)}: "
+        f"{name} = {best.at:.3g}{times(finished)} is best{_others(best, name)}: "
         f"{metric} {plus_minus(best.value, best.value_se)}; {_help(finished, best)}."
     )
-    parts = _constant, _alike, _wide_enough, _unscored
+    parts = _constant, _alike, _model, _wide_enough, _unscored
     text += "".join(part(finished, best) for part in parts)
     return text + "".join(f" {line}." for line in sentences(finished.remarks, name))
 
@@ -135,6 +137,29 @@ def _alike(finished: Finished, best: Point) -> str:
     return (
         f" Any {finished.spec.strength} from {low:.3g} to {high:.3g} does as well within the noise"
         " of the folds (95 %, paired)."
+    )
+
+
+def times(finished: Finished) -> str:
+    """Say what factor covers the strengths that do as well, where a model of the curve tells."""
+    model = finished.deciding
+    if not model or not model.trial or finished.n_folds < MIN_FOLDS or model.factor > MOST:
+        return ""
+    return f", times or divided by {model.factor:.2g},"
+
+
+def _model(finished: Finished, best: Point) -> str:
+    """Say where the model of a design does not choose."""
+    model = finished.model
+    if not model or finished.spec.search.sampler.type != "design":
+        return ""
+    if model.doubt:
+        return f" The trials decide, as no smooth curve fits them: {model.doubt}."
+    if model.trial:
+        return ""
+    return (
+        f" The trials decide: the fitted curve is least at {model.minimum:.3g}, where none was"
+        " trained."
     )
 
 

@@ -17,6 +17,7 @@ from sweep.reporting.overlays import (
     at_stopped,
     by_colour,
     curve,
+    fitted,
     level_of,
     level_of_constant,
     metric_words,
@@ -109,7 +110,7 @@ def validation_curve(view: View) -> Figure:
         traces += curve(training_words(view.spec), way, training_loss(view), ORANGE)
         name = "mean loss"
     return compose(
-        {"data": traces},
+        {"data": [*fitted(view), *traces]},
         level_of(view, value_of, with_se=True),
         level_of_constant(view, max(_heights(traces))),
         at_choices(view, explained=True),

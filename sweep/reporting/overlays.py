@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from math import log10
 from typing import Any
 
+import numpy as np
 from optuna.trial import FrozenTrial
 
 from sweep.reporting.plotly import (
+    GREEN,
     GREY,
     INK,
     ORANGE,
@@ -32,6 +34,7 @@ SIGNS = {"alpha": "α", "weight_decay": "weight decay"}
 AXES = {"alpha": "penalty strength α", "weight_decay": "weight decay"}
 INTERVAL = "as good, within noise"
 MOST = 300  # stopped trials marked
+DRAWN = 200  # positions at which a smooth curve is drawn
 ROW = 15  # pixels from one name above a figure to the next
 
 
@@ -80,6 +83,28 @@ def curve(
     low = [point.value - (point.value_se or 0.0) for point in found]
     high = [point.value + (point.value_se or 0.0) for point in found]
     return [band(x, low, high, colour), drawn]
+
+
+def fitted(view: View) -> list[Trace]:
+    """Draw the smooth model of the curve with its band, where it fits the trials.
+
+    Left out where it lies above all trials: there it is drawn together (`search.curve`).
+    """
+    model = view.finished.model
+    if model is None or model.doubt:
+        return []
+    values = [point.value for point in model.points]
+    shown = np.flatnonzero(model.value <= max(values))[:: -(-len(model.at) // DRAWN)]
+    x = model.strengths[shown].tolist()
+    least = min(values) / 2 if min(values) > 0 else -np.inf  # a log axis has no 0
+    low, high = (end[shown].clip(least, max(values)).tolist() for end in model.band())
+    name = f"smooth curve (misses left-out trials by {np.median(np.abs(model.missed)):.2g})"
+    line = series(
+        name, x, model.value[shown].tolist(), GREEN, mode="lines",
+        hover="<b>%{x:.3g}</b><br>smooth curve %{y:.4f}",
+        line={"color": GREEN, "width": 2, "dash": "dot"},
+    )  # fmt: skip
+    return [band(x, low, high, GREEN, "± 1 deviation of the smooth curve"), line]
 
 
 def by_colour(

@@ -33,7 +33,8 @@ THEMES: dict[Theme, dict[str, str]] = {
 }  # fmt: skip
 # Translucent, so that they work on both.
 GRID, SHADE = "rgba(125,136,148,0.22)", "rgba(125,136,148,0.14)"
-BANDS = {BLUE: "rgba(60,140,205,0.24)", ORANGE: "rgba(210,110,50,0.24)", GREY: SHADE}
+BANDS = {BLUE: "rgba(60,140,205,0.24)", ORANGE: "rgba(210,110,50,0.24)", GREY: SHADE,
+         GREEN: "rgba(30,150,120,0.24)"}  # fmt: skip
 STRENGTHS = [[0.0, "#46508f"], [0.35, "#2d7f92"], [0.7, "#3fb477"], [1.0, "#e0cf35"]]
 CLEAR = "rgba(0,0,0,0)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -71,10 +72,13 @@ def series(
     return trace | ({"text": list(text)} if text else {}) | more
 
 
-def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str) -> Trace:
+def band(
+    x: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str,
+    name: str = "± 1 standard error",
+) -> Trace:  # fmt: skip
     """Fill the area between two curves."""
     return {
-        "type": "scatter", "name": "± 1 standard error", "mode": "lines", "fill": "toself",
+        "type": "scatter", "name": name, "mode": "lines", "fill": "toself",
         "x": [*x, *reversed(x)], "y": [*high, *reversed(low)], "fillcolor": BANDS[colour],
         "line": {"width": 0, "color": colour}, "hoverinfo": "skip", "showlegend": False,
     }  # fmt: skip

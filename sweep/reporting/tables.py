@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+import numpy as np
 import optuna
 from sqlalchemy import make_url
 
 from sweep.analysis.notes import trial_notes
 from sweep.analysis.selection import Finished, compared
+from sweep.analysis.verdict import MOST
 from sweep.config.fitted import METRICS, Estimate
 from sweep.errors import hide_passwords
 from sweep.reporting.overlays import metric_words, sign, training_words
@@ -33,7 +35,7 @@ from sweep.spec.attributes import (
     measured_loss,
 )
 from sweep.spec.study import StudySpec
-from sweep.stats import plus_minus
+from sweep.stats import MIN_FOLDS, plus_minus
 from sweep.storage.foreign import own_trials
 
 PACKAGES = ("optuna", "plotly")
@@ -73,7 +75,27 @@ def key_numbers(finished: Finished) -> Table:
     gain = finished.gain(finished.choose("best"))
     gains = ("gain, on fresh folds" if gain and gain.fresh else "gain over no penalty", *gained)
     at = len(finished.trials[0].params) + (2 if finished.confirmed else 1)
-    return Table(("", *columns), (*body[:at], gains, *body[at:]))
+    fitted = [
+        (name, *(text if column == "best" else DASH for column in columns))
+        for name, text in _of_model(finished)
+    ]
+    return Table(("", *columns), (*body[:at], gains, *body[at:], *fitted))
+
+
+def _of_model(finished: Finished) -> list[tuple[str, str]]:
+    """Return what a smooth model of the curve says of the best strength, and how well it fits."""
+    model = finished.model
+    if model is None:
+        return []
+    if model.doubt:
+        return [("minimum of a smooth curve", f"none fits: {model.doubt}")]
+    within = 1.0 if finished.n_folds < MIN_FOLDS else model.factor
+    factor = f", × or ÷ {within:.2g}" if 1 < within <= MOST else ""
+    missed = np.abs(model.missed)
+    return [
+        ("minimum of a smooth curve", f"{model.minimum:.3g}{factor}"),
+        ("it misses left-out trials by", f"{np.median(missed):.2g} (median)"),
+    ]
 
 
 def studies_table(studies: Sequence[Finished]) -> Table:

@@ -11,9 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
 
-from sweep.search.point import Point, one_se
+from sweep.search.choice import best_of, of_study, simplest_of
 from sweep.search.samplers import Params
 from sweep.spec.attributes import BASELINE, CONFIRMATION
 from sweep.spec.study import StudySpec
@@ -44,14 +43,13 @@ class Confirmation:
         self._study.set_user_attr(CONFIRMATION, dict(self._kept))
 
     def _chosen(self) -> dict[str, Params]:
-        complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if not complete:
+        points, model = of_study(self._study, self._spec)
+        if not points:
             return {}
-        points = [Point.of(trial, self._spec.strength) for trial in complete]
-        best = min(points, key=lambda point: point.rank)
+        best = best_of(points, model)
         chosen = {BEST: dict(best.params)}
         if self._n_params == 1 and self._spec.replicates.n_folds >= MIN_FOLDS:
-            simple = one_se(points)
+            simple = simplest_of(points, model)
             chosen |= {ONE_SE: dict(simple.params)} if simple != best else {}
         baseline = self._study.user_attrs.get(BASELINE, {})
         if "value" in baseline:

@@ -24,6 +24,7 @@ from sweep.stats import Array
 
 LENGTHS = np.geomspace(0.25, 2.0, 6)  # decades
 JITTERS = np.geomspace(0.02, 0.4, 5)  # in deviations of z
+TOP = 1 - 1e-9  # of squashed values that can be brought back
 LEAST = 3  # finite values that a curve can be fitted to
 _erfc = np.vectorize(math.erfc, otypes=[float])
 
@@ -101,6 +102,28 @@ class Curve:
         t = (self.mean(x) - self.centre) / self.scale
         return replace(self, x=np.append(self.x, x), t=np.append(self.t, t))
 
+    def left_out(self) -> Array:
+        """Return what the others lead to expect of each result, (n,).
+
+        In the units of z; the same closed form as in `residuals`.
+        """
+        missed = (self._precision @ self.t) / np.diag(self._precision)
+        return np.asarray(self.centre + self.scale * (self.t - missed))
+
+    def smoothed(self, values: Array, at: Array) -> Array:
+        """Return other values at the results, (m, n), as this curve smooths them, (m, G).
+
+        Each row keeps its own level; length and jitter are those of the curve.
+        """
+        centre = values.mean(axis=1, keepdims=True)
+        return np.asarray(centre + (values - centre) @ (self._to(at) @ self._precision).T)
+
+    def covariance(self, at: Array, other: float) -> Array:
+        """Return how unsure positions (m,) and one other are together, (m,); see `sd`."""
+        to, there = self._to(at), self._to(np.array([other]))
+        shared = matern(at - other, self.length) - (to @ self._precision @ there.T)[:, 0]
+        return np.asarray(self.scale**2 * shared)
+
     def residuals(self) -> Array:
         """Return each value minus what the others lead to expect, in deviations of that, (n,).
 
@@ -125,6 +148,34 @@ def matern(distance: Array, length: float) -> Array:
     """Return Matérn's covariance with ν = 5/2 and variance 1 at each distance."""
     r = math.sqrt(5) * np.abs(distance) / length
     return np.asarray((1.0 + r + r**2 / 3.0) * np.exp(-r))
+
+
+@dataclass(frozen=True)
+class Squash:
+    """How values were brought into 0 … 1, and the way back; see `squashed`.
+
+    Attributes:
+        least: the least value, which comes to 0.
+        unit: three times how far the median lies above it.
+    """
+
+    least: float
+    unit: float
+
+    @classmethod
+    def of(cls, y: Array) -> Squash:
+        """Return how `squashed` brings values (n,) into 0 … 1; one at least is finite."""
+        found = y[np.isfinite(y)]
+        above = found - found.min()
+        return cls(float(found.min()), 3.0 * (float(np.median(above)) or float(above.mean())))
+
+    def inverse(self, z: Array) -> Array:
+        """Return the values that come to z: least + unit · atanh(z); up to what rounds to 1."""
+        return np.asarray(self.least + self.unit * np.arctanh(np.clip(z, -TOP, TOP)))
+
+    def slope(self, z: Array) -> Array:
+        """Return by how much values grow with z: unit / (1 - z²)."""
+        return np.asarray(self.unit / (1.0 - np.clip(z, -TOP, TOP) ** 2))
 
 
 def squashed(y: Array) -> Array:

@@ -23,16 +23,19 @@ in 51, 29 and 4 % (1,000 studies each): it was short by less than a step on eith
 """
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from scipy.interpolate import PchipInterpolator
 
 from sweep.analysis.selection import Finished
+from sweep.search.design import DesignSampler
 from sweep.search.point import Point
 from sweep.spec.files import parse_spec
 from sweep.stats import Array, fold_means, paired_gain, standard_error, t_quantile
@@ -93,8 +96,10 @@ class Simulated(NamedTuple):
         return int(np.abs(GRID - np.log10(strength)).argmin())
 
 
-def _study(losses: Array, places: Places, n_folds: int) -> Simulated:
-    tree = {"study_name": "simulated", "replicates": {"n_folds": n_folds}}
+def _study(
+    losses: Array, places: Places, n_folds: int, more: Mapping[str, Any] | None = None
+) -> Simulated:
+    tree = {"study_name": "simulated", "replicates": {"n_folds": n_folds}, **(more or {})}
     trials: list[Point] = []
     for place in places:
         values = losses[:, place].tolist()
@@ -262,3 +267,57 @@ def _costs(n_folds: int, selection: Literal["best", "1se"]) -> Array:
         assert se
         costs.append((TRUTH[place] - TRUTH.min()) / se)
     return np.array(costs)
+
+
+# --- the sampler design: its model of the curve
+
+
+@functools.cache
+def _designed(n_folds: int, n: int) -> tuple[Simulated, ...]:
+    """Simulate studies whose 13 strengths the design places by what it sees of their losses."""
+    rng, found = np.random.default_rng([n_folds, 13]), []
+    for _ in range(n):
+        losses = _losses(rng, n_folds, 1, TRUTH)
+        places = _placed(losses)
+        study = _study(losses, places, n_folds, {"search": {"sampler": {"type": "design"}}})
+        found.append(study)
+    return tuple(found)
+
+
+def _placed(losses: Array) -> Places:
+    study = optuna.create_study(sampler=DesignSampler())
+    ends = FloatDistribution(1e-5, 1e-1, log=True)
+    places: list[int] = []
+    while len(places) < 13:  # in its waves
+        asked = [study.ask({"alpha": ends}) for _ in range({0: 8, 8: 4}.get(len(places), 1))]
+        at = [int(np.abs(GRID - np.log10(trial.params["alpha"])).argmin()) for trial in asked]
+        for trial, place in zip(asked, at, strict=True):
+            study.tell(trial, float(losses[:, place].mean()))
+        places += at
+    return np.array(places)
+
+
+DESIGNS = 40  # 300 in tests/benchmarks/curves.py
+
+
+@FOLDS
+def test_the_interval_of_a_design_holds_the_best_strength_of_all(n_folds: int) -> None:
+    held = []
+    for study in _designed(n_folds, DESIGNS):
+        low, high = study.finished.interval(study.finished.choose("best"))
+        held.append(study.at(low) <= BEST <= study.at(high))
+    assert np.mean(held) >= 0.95
+
+
+@FOLDS
+def test_a_design_s_choices_cost_little(n_folds: int) -> None:
+    designs = _designed(n_folds, DESIGNS)
+    assert np.mean([study.finished.deciding is not None for study in designs]) > 0.9
+    costs = []
+    for study in designs:
+        best, one = study.finished.choose("best"), study.finished.choose("1se")
+        assert best.value_se and one.at >= best.at
+        losses = [TRUTH[study.at(point.at)] - TRUTH.min() for point in (best, one)]
+        costs.append(np.array(losses) / best.value_se)
+    assert np.quantile(costs, 0.9, axis=0)[0] < 0.25
+    assert np.mean(np.array(costs)[:, 1] <= 1) >= 0.95
