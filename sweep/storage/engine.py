@@ -1,6 +1,7 @@
 """Open the database in which Optuna keeps studies, set up so that many can use it at once."""
 
 import importlib.util
+import itertools
 import os
 import secrets
 import sqlite3
@@ -70,10 +71,9 @@ def rename_study(url: str, old: str, new: str) -> bool:
     """Give a study another name, so that the old one is free; return whether there was one.
 
     Its id, trials and attributes stay: nothing that a running dashboard caches goes wrong but
-    the name.
+    the name. Where the new name is taken, `-2`, `-3` and so on follow it.
 
-    Raises OwnedElsewhereError: a living process runs it. StorageError: see open_storage, or the
-    new name is taken.
+    Raises OwnedElsewhereError: a living process runs it. StorageError: see open_storage.
     """
     schema.check_key(new, "study_name")
     storage = open_storage(url)
@@ -83,8 +83,11 @@ def rename_study(url: str, old: str, new: str) -> bool:
             study_id = find_study(connection, old)
             if study_id is not None:
                 lease.release(connection, lease.acquire(connection, study_id, old))
+                numbered = (f"{new}-{n}" for n in itertools.count(2))
+                names_to_try = itertools.chain([new], numbered)
+                free = next(n for n in names_to_try if find_study(connection, n) is None)
                 chosen = names.update().where(names.c.study_id == study_id)
-                connection.execute(chosen.values(study_name=new))
+                connection.execute(chosen.values(study_name=free))
     finally:
         storage.engine.dispose()
     return study_id is not None

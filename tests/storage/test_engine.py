@@ -532,11 +532,17 @@ def test_a_study_that_runs_is_not_renamed(url: str, own: Own) -> None:
     mirror.flush()
 
 
-@pytest.mark.parametrize("new", ["iris", "a\0b", "a" * 513])
+def test_a_name_that_is_taken_gets_a_number(url: str, own: Own) -> None:
+    for name in ("digits", "old", "old-2"):
+        own(url, name)[0].close()
+    assert rename_study(url, "digits", "old")
+    with plain_reader(url) as reader:
+        assert {*optuna.get_all_study_names(reader)} == {"old", "old-2", "old-3"}
+
+
+@pytest.mark.parametrize("new", ["a\0b", "a" * 513])
 def test_a_study_is_not_renamed_to_a_name_that_will_not_do(url: str, own: Own, new: str) -> None:
-    for name in ("digits", "iris"):
-        mirror, _ = own(url, name)
-        mirror.close()
+    own(url)[0].close()
     with pytest.raises(StorageError) as caught:
         rename_study(url, "digits", new)
     assert "\n" not in str(caught.value)
