@@ -13,9 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from sweep.service.problems import Problem
 from sweep.service.supervisor import environment
 
 AT_ONCE = 2
+PATIENCE_S = 5.0
 _free = threading.Semaphore(AT_ONCE)
 
 
@@ -44,10 +46,12 @@ def run_command(
         more: of its environment, which nobody else may read.
 
     Raises:
-        TimeoutError: it was ended, or none was free in time.
+        TimeoutError: it was ended.
+        Problem: 503 where others run; whoever waited longer would keep a thread of the routes.
     """
-    if not _free.acquire(timeout=timeout_s):
-        raise TimeoutError
+    if not _free.acquire(timeout=PATIENCE_S):
+        line = f"service: must have a process free, got {AT_ONCE} that work for others"
+        raise Problem(503, f"{line}. Try later", {"Retry-After": "10"})
     try:
         child = subprocess.Popen(
             [sys.executable, "-m", "sweep", *arguments], cwd=folder, text=True, errors="replace",

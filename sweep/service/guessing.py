@@ -7,26 +7,18 @@ own, a bound on its memory, and a minute.
 from __future__ import annotations
 
 import json
-import os
-import resource
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sweep.errors import UsageError
+from sweep.service.commands import run_command
 from sweep.service.folder import put_copy
 from sweep.service.problems import Problem
 from sweep.service.sources import find_rows
 
 GUESS_S = 60.0
-AT_ONCE = 2
-
-_guessing = threading.Semaphore(AT_ONCE)
 
 
 def guess_of(
@@ -51,33 +43,21 @@ def guess_of(
         except FileNotFoundError:
             line = f"file: must be an uploaded one, got {file}. Upload it first"
             raise Problem(404, line) from None
-        with _guessing:
-            return _ask(file, target, Path(made), memory_bytes)
+        return _ask(file, target, Path(made), memory_bytes)
 
 
 def _ask(file: str, target: str | None, folder: Path, memory_bytes: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "sweep", "init", "--from", file, "--json"]
-    child = subprocess.Popen(
-        [*command, *([] if target is None else [f"--target={target}"])],
-        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-    with suppress(ProcessLookupError):  # it has a good while to go before it reads rows
-        resource.prlimit(child.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    more = [] if target is None else [f"--target={target}"]
+    arguments = ["init", "--from", file, "--json", *more]
     try:
-        told, said = child.communicate(timeout=GUESS_S)
-    except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        done = run_command(arguments, folder, GUESS_S, memory_bytes)
+    except TimeoutError:
         line = f"file: must be read in {GUESS_S:g} s, got no end. Write a study file for it"
         raise Problem(503, line) from None
-    if child.returncode == 0:
-        found: dict[str, Any] = json.loads(told)
+    if done.code == 0:
+        found: dict[str, Any] = json.loads(done.out)
         return found
-    lines = [line for line in said.splitlines() if line.startswith("sweep: ")]
-    if child.returncode == 2 and lines:
-        raise Problem(422, lines[-1].removeprefix("sweep: "))
-    line = f"file: must be one that can be read, got an end of the reader ({child.returncode})"
+    if done.code == UsageError.exit_code:
+        raise Problem(422, done.line)
+    line = f"file: must be one that can be read, got an end of the reader ({done.code})"
     raise Problem(422, f"{line}. Write a study file for it")

@@ -59,7 +59,7 @@ class Guess(BaseModel):
 @router.get("/studies/{name}/curve", response_model=Curve, responses=responses(404))
 def curve(service: Serving, identity: Reader, job: Found) -> Curve:
     """Return what there is to draw of a study: value against strength, trials in training."""
-    return curve_of(service.storage(identity.project), job.study_name, job.spec)
+    return curve_of(service.storage_of(job), job.study_name, job.spec)
 
 
 @router.get("/outcomes", response_model=Outcomes)

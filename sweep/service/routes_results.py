@@ -101,7 +101,7 @@ def trials(
     format: Annotated[Literal["json", "csv"], Query()] = "json",
 ) -> TrialsPage | Response:
     """Return trials by number, 1,000 at the most; `Link` or `next` leads to the page after."""
-    rows = trials_page(service.storage(identity.project), job.study_name, after)
+    rows = trials_page(service.storage_of(job), job.study_name, after)
     more = rows[-1]["number"] if len(rows) == PAGE else None
     if format == "json":
         return TrialsPage(items=rows, next=more)
@@ -132,7 +132,7 @@ def config(
 ) -> Response:
     """Return the config of the chosen strength, as the header `Accept` asks; YAML by default."""
     media = f"application/{format}" if format else _media(request.headers.get("accept", "*/*"))
-    url = service.storage(identity.project)
+    url = service.storage_of(job)
     text = config_of(url, job.study_name, select, media)
     name = f"{job.study_name}{SUFFIXES[media]}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Vary": "Accept"}
@@ -157,7 +157,7 @@ def _media(accept: str) -> str:
 )  # fmt: skip
 def report(service: Serving, identity: Reader, job: Found) -> Response:
     """Return the report, drawn anew where trials have ended since it was drawn."""
-    url = service.storage(identity.project)
+    url = service.storage_of(job)
     page = report_of(url, job.study_name, service.reports / identity.project)
     headers = {"Content-Security-Policy": REPORT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
     return Response(page, headers=headers, media_type="text/html; charset=utf-8")

@@ -159,7 +159,7 @@ def study(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Tell everything about one study."""
-    told = summary(service.storage(identity.project), job.study_name) or {}
+    told = summary(service.storage_of(job), job.study_name) or {}
     answer = StudyAnswer.of(
         job,
         spec=_shown(job),

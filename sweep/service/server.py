@@ -16,6 +16,7 @@ from sweep.service.serve_config import ServeConfig
 from sweep.service.service import Service
 
 GRACE_S = 3  # for requests under way when the service ends
+CONNECTIONS = 1000  # open at once, streams among them; more are answered 503
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -62,7 +63,7 @@ class Server(uvicorn.Server):
             make_app(service, supervised), log_config=None, access_log=False, server_header=False,
             proxy_headers=False, lifespan="on", ws="none", http="h11",
             timeout_graceful_shutdown=GRACE_S, timeout_keep_alive=15,
-            h11_max_incomplete_event_size=2**15,
+            h11_max_incomplete_event_size=2**15, limit_concurrency=CONNECTIONS,
         )  # fmt: skip
         super().__init__(options)
         self._service, self._announce = service, announce

@@ -115,6 +115,10 @@ class Service:
         """Where drawn reports are kept."""
         return self.config.folder / "reports"
 
+    def storage_of(self, job: Job) -> str:
+        """Return the URL of the storage with a study's trials."""
+        return job.storage or self.storage(job.project)
+
     def failing(self) -> Mapping[str, str]:
         """Name each part that does not work, and why."""
         found = {}
@@ -151,7 +155,7 @@ def _setup(config: ServeConfig) -> Setup:
     # A GPU's driver maps more addresses than there is memory.
     unbounded = config.device != "cpu" and GPU.exists()
     return Setup(
-        (config.folder / "studies").absolute(), config.storages, {"device": config.device},
+        config.folder.absolute(), config.storages, {"device": config.device},
         None if unbounded else config.limits.memory_bytes, prepare=prepare,
     )  # fmt: skip
 
