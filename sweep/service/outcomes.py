@@ -52,7 +52,11 @@ def study_of(url: str, name: str) -> optuna.Study:
     try:
         return load_study(url, name)
     except UsageError:
-        raise Problem(409, f"study: must have begun, got {name}, which waits. Try later") from None
+        raise _not_begun(name) from None
+
+
+def _not_begun(name: str) -> Problem:
+    return Problem(409, f"study: must have begun, got {name}, which has not. Try later")
 
 
 def trials_page(url: str, name: str, after: int) -> list[dict[str, Any]]:
@@ -118,8 +122,10 @@ def report_of(url: str, name: str, folder: Path) -> str:
 
 def _mark(url: str, name: str) -> str:
     """Return a text that is another one once a trial has ended."""
-    found = summary(url, name) or {}
-    told = (url, name, found.get("trials"), found.get("verdict"))
+    found = summary(url, name)
+    if found is None:
+        raise _not_begun(name)
+    told = (url, name, found["trials"], found["verdict"])
     return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
 
 
