@@ -145,10 +145,11 @@ class Claims:
         """Tell that this very process runs the study; return it as it stands now.
 
         Raises:
-            FencedError: the claim is no longer ours.
+            FencedError: the claim is no longer ours, or the run was begun before.
         """
         with self.database.writing() as connection:
-            _fenced(connection, job_id, token)
+            if _fenced(connection, job_id, token).state != "starting":
+                raise FencedError(f"study {job_id}: its run was begun before, by another process")
             begun = {"state": "running", "begun": now(connection), "due": None}
             self._write(connection, job_id, begun | Process.of()._asdict())
             job = rows.read(connection, job_id)
