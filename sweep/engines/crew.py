@@ -257,7 +257,7 @@ class Crew:
         if self.ready:
             self._seen_ready = now
         elif now - self._seen_ready > self._engine.start_timeout_s:
-            got = "none" if self.first or self.why else "no room for one"
+            got = "none" if self.first or self.why else "none that has found room and started"
             last = f"; of the last one {self.why}" if self.why else ""
             raise SweepError(
                 f"engine.start_timeout_s: in {self._engine.start_timeout_s:g} s an actor must be"

@@ -16,6 +16,7 @@ from typing import Any
 
 from sweep.engines.cluster import Actor, LostError, Ref
 from sweep.engines.lane_actor import LaneActor
+from sweep.engines.reaper import Reaper
 from sweep.errors import UsageError
 from sweep.runtime import importing
 from sweep.spec.engine import EngineSpec
@@ -36,6 +37,7 @@ class RayCluster:
         self._spec, self._gpus, self._package = spec, gpus, package
         self._ray: Any = None
         self._silence: Any = None
+        self._reaper: Reaper | None = None
 
     def join(self) -> None:
         """Connect, or start a Ray of this machine's own, of which Ray itself prints nothing."""
@@ -50,7 +52,12 @@ class RayCluster:
             # Room for the least number of actors, on however few cores; never more than asked for.
             cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
             least = math.ceil(self._spec.bounds[0] * self._spec.cpus)
-            options |= {"include_dashboard": False, "num_cpus": max(cores or 1, least)}
+            self._reaper = Reaper()
+            options |= {
+                "include_dashboard": False,
+                "num_cpus": max(cores or 1, least),
+                "_temp_dir": str(self._reaper.folder),
+            }
         try:
             with _handlers_kept():
                 ray.init(address, **options)
@@ -128,6 +135,9 @@ class RayCluster:
         if self._silence:
             self._silence.__exit__(None, None, None)
             self._silence = None
+        if self._reaper:
+            self._reaper.dismiss()
+            self._reaper = None
 
 
 def _address(asked: str) -> str:

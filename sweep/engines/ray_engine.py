@@ -41,10 +41,10 @@ class RayEngine:
             UsageError: there is no such cluster, or a file that actors need is not there.
         """
         is_shipped = bool(files_to_ship(self._spec))
-        folder = self._open.enter_context(package(self._spec))
-        cluster = self._given or RayCluster(self._spec.engine, gpus(self._spec), folder)
-        self._open.callback(cluster.leave)
-        cluster.join()
+        with package(self._spec) as folder:  # of which Ray makes a copy
+            cluster = self._given or RayCluster(self._spec.engine, gpus(self._spec), folder)
+            self._open.callback(cluster.leave)
+            cluster.join()
         self._crew = Crew(_for_actors(self._spec, is_shipped), cluster)
         self._crew.listen(0)
 
