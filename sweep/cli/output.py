@@ -13,7 +13,7 @@ from sweep.cli.lines import one_line, print_table
 from sweep.cli.plan import stored_notes
 from sweep.cli.progress import curve_line, pm
 from sweep.cli.trials import n_trials, print_trial_notes
-from sweep.spec.actors import actors_line
+from sweep.spec.actors import actors_line, turned_away
 from sweep.spec.attributes import NORM, SPARSITY
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def print_studies(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if row["owner"] and (line := actors_line(row["engine"])):
             print(f"{one_line(row['study'])} has {one_line(line)}")
+            for why in turned_away(row["engine"]):
+                print(f"note: {one_line(why)}")
     for name, n in ((row["study"], row["n_foreign"]) for row in rows if row["n_foreign"]):
         trials = f"{n} trial{'s' * (n != 1)} written by another program"
         print(f"note: {one_line(name)} has {trials}, left out above; see `sweep doctor`")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from sweep.cli.actors import actor_rows
 from sweep.cli.lines import one_line
 from sweep.spec.attributes import NOTES, PROBLEM, REMARKS, SPEC
 
@@ -81,6 +82,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
         *([("note", unscored)] if unscored else []),
         ("lanes", f"{plan.width} ({slots} trials at once, in {rounds} round(s))"),
         ("trained by", who_trains(plan)),
+        *(actor_rows(plan) if spec.engine.kind == "ray" else []),
         ("memory", f"about {memory:.0f} MiB on {problem.X.device}"),
         ("parameters", f"{plan.layout.size} ({plan.layout.n_weights} penalised)"),
         ("steps", f"{plan.steps} a training, {(spec.search.n_trials + 1) * spec.n_replicates}"

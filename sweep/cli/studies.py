@@ -42,12 +42,12 @@ def validate(
     }  # fmt: skip
     spec = load(study, sets, options)
     with importing():
-        from sweep.plan.plan import make_plan
+        from sweep.cli.actors import plan_here
         from sweep.search.samplers import check_search
         from sweep.storage.engine import check_url
 
     check_url(spec.storage)
-    plan = make_plan(spec)
+    plan = plan_here(spec)
     check_search(spec, (plan.span.low, plan.span.high))
     where = {"storage": hide_passwords(spec.storage)}
     if as_json:

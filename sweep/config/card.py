@@ -144,6 +144,6 @@ def _provenance(fit: Fit, config: Mapping[str, Any]) -> str:
         f" model_hash {origin.get('model_hash') or 'none (built-in)'}",
         f"* study seed {spec.seed}, seed index {fit.saved_seed} of {fit.n_seeds}",
         f"* versions: {listed}",
-        *(f"* the search trained on {host}" for host in origin.get("trained_on") or ()),
+        *(f"* the search trained on {host}" for host in origin.get("engine", {}).get("hosts", ())),
         f"* refitted {datetime.now(UTC).isoformat(timespec='seconds')}",
     ])  # fmt: skip

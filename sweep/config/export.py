@@ -18,7 +18,7 @@ from sweep.errors import UsageError
 from sweep.files import to_yaml, write_whole
 from sweep.runtime import versions
 from sweep.search.point import Point
-from sweep.spec.actors import provenance_lines
+from sweep.spec import actors
 from sweep.spec.attributes import DATA_HASH, ENGINE, FOLDER, PROBLEM, TRANSFER
 from sweep.spec.study import StudySpec
 from sweep.spec.yaml import check_limits, read_text, read_yaml
@@ -95,7 +95,7 @@ def _provenance(spec: StudySpec, choice: Point, attrs: dict[str, Any]) -> dict[s
         "folder": attrs.get(FOLDER),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(*PACKAGES),
-        **({"trained_on": hosts} if (hosts := provenance_lines(attrs.get(ENGINE))) else {}),
+        **({"engine": trained} if (trained := actors.provenance(attrs.get(ENGINE))) else {}),
     }
 
 

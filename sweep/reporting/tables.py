@@ -20,7 +20,7 @@ from sweep.errors import hide_passwords
 from sweep.reporting.overlays import metric_words, sign, training_words
 from sweep.runtime import versions
 from sweep.search.point import Point
-from sweep.spec.actors import provenance_lines
+from sweep.spec.actors import provenance_line
 from sweep.spec.attributes import (
     ALPHA_RANGE,
     DATA_HASH,
@@ -166,7 +166,7 @@ def provenance(study: optuna.Study) -> list[tuple[str, str]]:
         ("range", " to ".join(f"{end:.3g}" for end in low_high)),
         ("ended", ended.isoformat(" ", "minutes") if ended else DASH),
         ("device", about.get("device") or DASH),
-        *(("trained on", line) for line in provenance_lines(attrs.get(ENGINE))),
+        ("trained on", provenance_line(attrs.get(ENGINE))),
         ("storage", storage_name(study)),
         ("spec_hash", attrs.get(SPEC_HASH)),
         ("data_hash", attrs.get(DATA_HASH)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,10 @@ from tests.conftest import Command, made_study
 URL = "sqlite:///tiny.db"
 FACTS: dict[str, Any] = {
     "kind": "ray",
-    "hosts": {
-        "node-a": {"living": 2, "lost": 0, "device": "AMD EPYC", "versions": {"torch": "2.13"}},
-        "node-b": {"living": 1, "lost": 2, "device": "AMD EPYC", "versions": {"torch": "2.13"}},
-    },
+    "hosts": {"node-a": {"living": 2, "lost": 0}, "node-b": {"living": 1, "lost": 2}},
+    "devices": ["AMD EPYC"],
+    "versions": {"torch": "2.13"},
+    "turned_away": {"node-b": "2 actors were lost there"},
 }
 LINE = "3 actors: node-a 2, node-b 1 (2 lost)"
 
@@ -75,6 +77,74 @@ def test_the_command_that_goes_on_keeps_the_engine(study: Path) -> None:
     assert name == str(study)
 
 
+def rows_of(command: Command, *args: str) -> dict[str, str]:
+    ended = command("validate", *args, "--json")
+    assert ended.code == 0, ended.err
+    plan: dict[str, str] = json.loads(ended.out)["plan"]
+    return plan
+
+
+SMALL = """\
+study_name: small
+data: {source: rows.csv, target: y}
+model: {source: "python:net:make", }
+search: {n_trials: 40, space: {alpha: {low: 1e-4, high: 1}}}
+replicates: {n_folds: 3}
+training: {epochs: 2}
+"""
+NET = "import torch\n\n\ndef make(n, m):\n    return torch.nn.Linear(n, m)\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A study of a table and a module of the user's own."""
+    rows = "".join(f"{i},{i * i % 7},{'ab'[i % 2]}\n" for i in range(60))
+    (tmp_path / "rows.csv").write_text(f"x,z,y\n{rows}")
+    (tmp_path / "net.py").write_text(NET)
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_validate_shows_actors_lanes_and_bytes_shipped(small: Path, command: Command) -> None:
+    shown = rows_of(command, str(small), "--engine", "ray", "--address", "node-a:6379")
+    assert shown["actors"] == (
+        "as many as find room (of which at most 13 train: search.in_flight), 1 core each,"
+        " at node-a:6379"
+    )
+    assert re.fullmatch(r"Ray actors, \d+ lanes each", shown["trained by"])
+    assert re.fullmatch(r"[\d.]+ kB of rows, net.py, rows.csv \([\d.]+ kB\)", shown["shipped"])
+    assert not (small.parent / "studies").exists()  # nothing is made
+
+
+@pytest.mark.parametrize(
+    ("settings", "actors"),
+    [(["engine.actors=3"], "3, 1 core each, at a Ray of this machine's own"),
+     (["engine.actors={min: 2, max: 16}", "search.sampler.type=random"],
+      "2 to 16, as many as find room, 1 core each, at a Ray of this machine's own"),
+     (["engine.actors=2", "device=cuda", "engine.gpus=0.25", "engine.cpus=2"],
+      "2, 2 cores and 0.25 of a GPU each, at a Ray of this machine's own")],
+)  # fmt: skip
+def test_validate_shows_what_actors_get(
+    settings: list[str], actors: str, small: Path, command: Command
+) -> None:
+    sets = [part for one in ["engine.kind=ray", *settings] for part in ("--set", one)]
+    shown = rows_of(command, str(small), *sets)
+    assert shown["actors"] == actors
+    assert re.fullmatch(r"[\d.]+ kB of rows", shown["shipped"])  # on one disk no file is shipped
+    assert ("note" in shown) is ("device=cuda" in settings)
+
+
+def test_validate_shows_the_lanes_asked_for(small: Path, command: Command) -> None:
+    shown = rows_of(command, str(small), "--engine", "ray", "--set", "engine.lanes=6")
+    assert shown["lanes"].startswith("6 (2 trials at once")
+    assert shown["trained by"] == "Ray actors, 6 lanes each"
+
+
+def test_validate_of_a_local_study_shows_no_actors(small: Path, command: Command) -> None:
+    assert not {"actors", "shipped"} & rows_of(command, str(small)).keys()
+
+
 # --- what is shown
 
 
@@ -88,7 +158,8 @@ def row(**more: Any) -> dict[str, Any]:
 
 def test_status_names_living_and_lost_actors_by_host(capsys: pytest.CaptureFixture[str]) -> None:
     print_studies([row()])
-    assert f"tiny has {LINE}\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"tiny has {LINE}\nnote: node-b gets no more actors: 2 actors were lost there\n" in out
 
 
 @pytest.mark.parametrize("more", [{"owner": None}, {"engine": None}])
@@ -120,10 +191,11 @@ def test_the_actors_are_named_below_the_progress_bar(
 
 def test_provenance_names_hosts_devices_and_versions(tmp_path: Path) -> None:
     study = made_study({1e-3: [1.0, 2.0, 3.0]}, attrs={ENGINE: FACTS})
-    hosts = ["node-a: 2 actors, AMD EPYC, torch 2.13",
-             "node-b: 1 actor (2 lost), AMD EPYC, torch 2.13"]  # fmt: skip
+    trained = {"kind": "ray", "hosts": ["node-a: 2 actors", "node-b: 1 actor (2 lost)"],
+               "devices": ["AMD EPYC"], "versions": {"torch": "2.13"}}  # fmt: skip
     for suffix in (".yaml", ".toml", ".json"):
         path = tmp_path / f"config{suffix}"
         write_config(make_config(study), path)
-        assert read_config(path)["provenance"]["trained_on"] == hosts
-    assert [text for name, text in provenance(study) if name == "trained on"] == hosts
+        assert read_config(path)["provenance"]["engine"] == trained
+    told = dict(provenance(study))["trained on"]
+    assert told == "node-a: 2 actors, node-b: 1 actor (2 lost); AMD EPYC; torch 2.13"
