@@ -51,7 +51,7 @@ def docs(identity: Reader) -> Response:
     return pages.page("docs.html")
 
 
-@router.post("/session", response_model=Me, responses=responses(408, 413))
+@router.post("/session", response_model=Me, responses=responses(400, 408, 413))
 def log_in(request: Request, service: Serving, login: Login, response: Response) -> Me:
     """Give a browser its cookie for a token, which then stands in no page and no address."""
     if "origin" not in request.headers:
