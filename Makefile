@@ -2,15 +2,18 @@
 # its venv module and make.
 #   PIP_ARGS    further options of pip install: another index, a CPU-only torch
 #   VENV_ARGS   options of python -m venv: --system-site-packages uses the torch that is there
+#   SERVE_ARGS  further options of sweep serve: --port 8123
 #   TEST_ARGS   further options of pytest: -p randomly runs the tests in a random order
 STUDY ?= studies/digits-l2.yaml
 PYTHON ?= python3
 PIP_ARGS ?=
 VENV_ARGS ?=
+SERVE_ARGS ?=
 TEST_ARGS ?=
 BIN := .venv/bin
+FIRST := --set study_name=first --n-trials 24 --set replicates.n_folds=4
 
-.PHONY: help sweep dashboard export test check bench bench-gpu clean dev
+.PHONY: help sweep dashboard export serve test check bench bench-gpu clean dev
 
 help: ## list the targets
 	@echo "make TARGET [STUDY=$(STUDY)] [PYTHON=$(PYTHON)] [PIP_ARGS=...] [VENV_ARGS=...]"
@@ -24,6 +27,11 @@ dashboard: .venv/ready ## browse the studies in optuna-dashboard
 
 export: .venv/ready ## write the strength that STUDY found to a config
 	@$(BIN)/sweep export $(STUDY)
+
+serve: .venv/ready-service ## take studies in the browser, on this machine alone
+	@test -f studies/out/service.db || { echo "running a first study (once)"; \
+	  $(BIN)/sweep jobs add studies/digits-l2.yaml $(FIRST) >/dev/null && $(BIN)/sweep jobs work --until-done; }
+	@$(BIN)/sweep serve --auth none $(SERVE_ARGS)
 
 test: .venv/ready-dev ## run the fast tests, in two processes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TEST_ARGS)
@@ -60,6 +68,11 @@ dev: .venv/ready-dev ## install what tests need
 	  *) cp constraints.txt .venv/constraints.txt ;; esac
 	@echo "installing into .venv (once)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c .venv/constraints.txt $(PIP_ARGS) -e '.[mnist]'
+	@touch $@
+
+.venv/ready-service: .venv/ready
+	@echo "installing what the service needs (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c .venv/constraints.txt $(PIP_ARGS) -e '.[service]'
 	@touch $@
 
 .venv/ready-dev: .venv/ready

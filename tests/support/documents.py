@@ -15,6 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fastapi.routing import APIRoute
+
+from sweep.service.app import ROUTERS
+from sweep.service.serve_config import Limits, ServeConfig
 from sweep.spec.study import schema
 from tests.benchmarks import __main__ as jobs
 from tests.benchmarks import (
@@ -126,6 +130,33 @@ def _modules(folder: Path) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
+def _routes() -> str:
+    """Return the routes below /v1: who may ask, and what for."""
+    roles = {"Reader": "read", "Submitter": "submit"}
+    lines = ["| route | role | what it does |", "|---|---|---|"]
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            (method,) = route.methods or {""}
+            role = roles.get(route.endpoint.__annotations__.get("identity", ""), "")
+            about = (route.endpoint.__doc__ or "").splitlines()[0]
+            lines.append(f"| `{method} {route.path}` | {role} | {about} |")
+    return "\n".join(lines)
+
+
+def _serve_keys() -> str:
+    """Return what the service is told: its keys, their defaults and what they mean."""
+    lines = ["| key | default | meaning |", "|---|---|---|"]
+    for section, prefix in ((ServeConfig, ""), (Limits, "limits.")):
+        for name, field in section.model_fields.items():
+            if name == "limits":
+                continue
+            value = field.get_default(call_default_factory=True)
+            shown = "" if value in (None, {}) else f"`{value}`"
+            lines.append(f"| `{prefix}{name}` | {shown} | {field.description} |")
+    return "\n".join(lines)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "study file": study_file.tables,
     "changeable keys": study_file.changeable,
@@ -148,6 +179,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "ridge claims": lambda: _fit_claims("ridge"),
     "rooms": _rooms,
     "odd tables": _odd_tables,
+    "routes": _routes,
+    "serve keys": _serve_keys,
     "worth": lambda: worth.table(_figures("worth")),
 }
 

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,14 @@ from typing import Any
 from tests.support.browser import FLAGS, _binary
 
 PATIENCE_S = 60.0
+# The browser reads commands at 3 and answers at 4.
+JOIN = """
+import fcntl, os, sys
+read, write = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 100) for end in sys.argv[1:3]]
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowDown": 40}
 
 
@@ -93,13 +102,13 @@ class Page:
             raise AssertionError(got["exceptionDetails"]["exception"].get("description"))
         return got["result"].get("value")
 
-    def wait(self, condition: str, patience_s: float = PATIENCE_S) -> Any:
-        """Wait until an expression is true on the page, and return it."""
+    def wait(self, condition: str, patience_s: float = PATIENCE_S) -> None:
+        """Wait until an expression is true on the page."""
         ends = time.monotonic() + patience_s
         while time.monotonic() < ends:
             with suppress(RuntimeError, AssertionError):  # between two pages there is none
-                if found := self.ask(condition):
-                    return found
+                if self.ask(f"Boolean({condition})"):
+                    return
             time.sleep(0.1)
         text = self.ask("document.body.innerText")
         raise AssertionError(f"never true: {condition}\non the page: {text[:1500]}")
@@ -202,7 +211,7 @@ def driven(width: int = 1280, dark: bool = False) -> Iterator[Page]:
     flags = [flag for flag in FLAGS if "logging" not in flag]
     with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            ["sh", "-c", 'exec "$0" "$@" 3<&%d 4>&%d' % (to_browser, from_browser),  # noqa: UP031
+            [sys.executable, "-c", JOIN, str(to_browser), str(from_browser),
              _binary(), *flags, f"--user-data-dir={profile}", "--remote-debugging-pipe"],
             pass_fds=(to_browser, from_browser), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,

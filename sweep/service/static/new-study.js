@@ -266,5 +266,6 @@ async function submit(body, type, start, wrong) {
     wrong.hidden = false;
     start.disabled = false;
     start.textContent = "Start";
+    start.focus();
   }
 }

@@ -192,8 +192,8 @@ export function gate(why = "") {
 export function begin(page) {
   const stop = repeat(async () => {
     const me = await whoAmI();
+    if (me) await page(me);
     stop.end();
-    if (me) page(me);
   }, 3000);
 }
 

@@ -148,14 +148,14 @@ function soften(problem) {
 
 function snippet() {
   const file = `${name}.yaml`;
-  const lines = ["import sweep, torch", "", `config = sweep.load_config("${file}")`];
+  const lines = ["import sweep, torch", "", "config = sweep.load_config(", `    "${file}")`];
   const { optimizer, norm } = curve;
   const kinds = { sgd: "SGD", adam: "Adam", adamw: "AdamW" };
   const made = `torch.optim.${kinds[optimizer] || "Adam"}`;
   if (norm === "l2") {
-    lines.push(`optimizer = ${made}(config.param_groups(model), lr=${curve.lr})`);
+    lines.push(`optimizer = ${made}(`, `    config.param_groups(model), lr=${curve.lr})`);
   } else {
-    lines.push(`optimizer = ${made}(model.parameters(), lr=${curve.lr})`, "config.attach(optimizer, model)  # exact zeros");
+    lines.push(`optimizer = ${made}(`, `    model.parameters(), lr=${curve.lr})`, "config.attach(optimizer, model)");
   }
   return lines.join("\n");
 }
