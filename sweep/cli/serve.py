@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -90,7 +89,7 @@ def _announce(service: Service) -> None:
     print(f"{service.origin}/  (Ctrl-C ends)", flush=True)
     if service.config.auth == "token" and not service.door.tokens.count():
         hint = "sweep serve token add NAME --role submit"
-        print(f"note: nobody has a token yet; make one with: {hint}", file=sys.stderr)
+        print(f"note: nobody has a token yet; make one with: {hint}", flush=True)
 
 
 @token.command()

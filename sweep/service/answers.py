@@ -104,7 +104,7 @@ class StateAnswer(BaseModel):
 
 
 class Changes(BaseModel):
-    """What may change of a study: some of these keys."""
+    """What may change of a study: some of these keys; null changes nothing."""
 
     model_config = {"extra": "forbid", "strict": True}
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -40,6 +41,9 @@ ROUTERS = (
     routes_pages.router,
     routes_about.router,
 )
+
+
+SUPERVISOR_S = 3.0  # for its last round; what it leaves undone the next one does
 
 
 def make_app(service: Service, supervised: bool = True) -> ASGIApp:
@@ -89,6 +93,8 @@ async def _lifespan(outer: Starlette) -> AsyncIterator[None]:
     yield
     ended.set()
     await service.watch.stop()
+    if outer.state.supervised:
+        await to_thread.run_sync(minding.join, SUPERVISOR_S)
 
 
 async def _start(_: Request) -> Response:

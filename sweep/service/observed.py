@@ -15,6 +15,7 @@ from sweep.service.metrics import Metrics
 from sweep.service.problems import as_problem
 
 STREAM = b"text/event-stream"
+PROBES = ("/healthz", "/readyz", "/metrics")
 
 
 class Observed:
@@ -52,6 +53,8 @@ class Observed:
     def _note(self, scope: Scope, request_id: str, answer: dict[str, Any], seconds: float) -> None:
         route, status = route_of(scope), answer["status"] or 499  # left before the answer
         self._metrics.count(route, status, None if answer["stream"] else seconds)
+        if route in PROBES and status < 400:
+            return  # every few seconds, for ever
         identity = scope["state"].get("identity")
         log(
             level=logging.INFO if status < 500 else logging.ERROR,

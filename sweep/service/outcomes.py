@@ -32,6 +32,7 @@ from sweep.storage.foreign import own_trials
 PAGE = 1000  # trials
 REPORT_S = 120.0
 VALIDATE_S = 30.0
+AGAIN = {"Retry-After": "1"}
 MOST_LOG_BYTES = 1_000_000
 SUFFIXES = {"application/yaml": ".yaml", "application/toml": ".toml", "application/json": ".json"}
 
@@ -114,10 +115,13 @@ def report_of(url: str, name: str, folder: Path) -> str:
     Raises:
         Problem: 409 where there is no result yet, 503 where drawing takes too long.
     """
-    path = folder / f"{_mark(url, name)}.html"
+    path = folder / name / f"{_mark(url, name)}.html"
     if not path.exists():
         _draw(url, name, path)
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:  # a newer one has taken its place
+        raise Problem(503, "report: must be asked for again, got a newer one", AGAIN) from None
 
 
 def _mark(url: str, name: str) -> str:
@@ -138,6 +142,8 @@ def _draw(url: str, name: str, path: Path) -> None:
         raise Problem(503, "report: must be drawn in time, got no end. Try later") from None
     if done.code:
         raise Problem(409, done.line)
+    for older in {*path.parent.glob("*.html")} - {path}:
+        older.unlink(missing_ok=True)
 
 
 def plan_of(sent: SentStudy, policy: Policy, device: str, memory_bytes: int | None) -> str:

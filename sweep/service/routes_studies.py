@@ -201,7 +201,7 @@ async def sent_changes(request: Request, identity: Submitter) -> Changes:
     response_model=StudyRow,
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {
         "schema": {"$ref": "#/components/schemas/Changes"}}}}},
-    responses=responses(404, 408, 409, 413),
+    responses=responses(400, 404, 408, 409, 413),
 )  # fmt: skip
 def change(
     service: Serving,
@@ -210,7 +210,7 @@ def change(
     changes: Annotated[Changes, Depends(sent_changes)],
 ) -> StudyRow:
     """Change what may change of a study; its run goes by it when it is begun next."""
-    given = changes.model_dump(exclude_unset=True)
+    given = changes.model_dump(exclude_none=True)
     admit_changes(service, identity, job, given)
     return StudyRow.of(service.queue.change(identity.project, job.study_name, given))
 

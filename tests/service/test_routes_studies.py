@@ -108,6 +108,9 @@ def test_what_may_change_is_changed(server: Served) -> None:
     assert change('{"priority": 1000}') == 422
     assert change('{"n_trials": 5000}') == 403  # more than the policy allows
     assert change("{}") == 200
+    assert change('{"timeout_s": null}') == 200
+    assert server.get("/v1/studies/one").json["timeout_s"] == 600  # no way around the limit
+    assert change('{"timeout_s": NaN}') in (400, 422)
 
 
 def test_cancel_and_resume(server: Served) -> None:
