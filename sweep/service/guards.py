@@ -102,7 +102,8 @@ class Body:
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         upload = scope["method"] == "PUT" and UPLOADS.fullmatch(scope["path"])
         self._most = limits.upload_bytes if upload else limits.body_bytes
-        self._ends = time.monotonic() + (limits.upload_s if upload else limits.body_s)
+        self._patience_s = limits.upload_s if upload else limits.body_s
+        self._ends = float("inf")  # not before it is read: until then others are to blame
         self._receive, self._size, self._whole = receive, 0, False
         self._announced = Headers(scope=scope).get("content-length", "")
 
@@ -112,6 +113,7 @@ class Body:
             return await self._receive()
         if self._announced.isdecimal() and int(self._announced) > self._most:
             raise self._too_large()
+        self._ends = min(self._ends, time.monotonic() + self._patience_s)
         try:
             async with asyncio.timeout(self._ends - time.monotonic()):
                 message = await self._receive()
