@@ -108,14 +108,23 @@ def test_events_tell_the_whole_run_in_order(done: Served) -> None:
     assert kinds.count("trial") == 6 and kinds[0] == "state" and kinds[-1] == "end"
 
 
-def test_validate_tells_the_plan(done: Served) -> None:
+def test_validate_tells_the_plan(done: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweep.service.outcomes.VALIDATE_S", 100.0)  # on a busy machine
     answer = done.ask("POST", "/v1/validate", STUDY.format(name="three"), YAML)
     assert answer.status == 200, answer.body
     assert answer.json["plan"]["penalised"] and answer.json["spec"]["study_name"] == "three"
     assert "storage" not in answer.json["spec"]
-    wrong = STUDY.format(name="three").replace("n_folds: 3", "n_folds: 100")
+    wrong = STUDY.format(name="three").replace("train_rows: 60", "train_rows: 600")
     answer = done.ask("POST", "/v1/validate", wrong, YAML)
-    assert answer.status in (403, 422) and answer.json["key"]
+    assert (answer.status, answer.json["key"]) == (422, "data.train_rows"), answer.body
+
+
+def test_a_plan_that_takes_too_long_is_given_up(
+    done: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.service.outcomes.VALIDATE_S", 0.2)
+    answer = done.ask("POST", "/v1/validate", STUDY.format(name="three"), YAML)
+    assert (answer.status, answer.json["key"]) == (504, "study")
 
 
 def test_the_dashboard_shows_the_own_project_and_writes_nothing(done: Served) -> None:
