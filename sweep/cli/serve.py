@@ -147,7 +147,8 @@ def revoke(
 def _tokens(
     context: typer.Context, config: Path | None, database: str | None
 ) -> tuple[ServeConfig, Tokens]:
-    found = _config(config or context.obj, {"database": database})
+    # Where the service listens, and under which name, is told when it starts.
+    found = _config(config or context.obj, {"database": database, "host": "127.0.0.1"})
     with importing():
         from sweep.service.database import Database as Tables
         from sweep.service.tokens import Tokens

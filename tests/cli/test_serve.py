@@ -43,6 +43,16 @@ def test_a_token_is_made_listed_and_revoked(command: Command, database: tuple[st
     assert "revoked" in command("serve", "token", "list", *database).out
 
 
+def test_a_token_needs_no_address_of_the_service(
+    command: Command, database: tuple[str, ...]
+) -> None:
+    """As in a container, where the service gets its public address as an option."""
+    Path("serve.yaml").write_text("host: 0.0.0.0\nprojects: {vision: 'sqlite:///vision.db'}\n")
+    made = command("serve", "token", "add", "alice", "--config", "serve.yaml", *database)
+    assert made.code == 0 and made.out.startswith("swp_"), made.err
+    assert "public_url: must be given" in command("serve", "--config", "serve.yaml").err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
