@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -120,8 +121,12 @@ def work(
     watcher = Watcher(queue, supervisor)
     with asked_to_stop(lambda: None) as asked:
         n_failed = watcher.run(asked, until_done)
-    if asked() or n_failed:
-        raise typer.Exit(INTERRUPTED if asked() else 1)
+        stopped = asked()
+    if stopped and (n_running := len(supervisor.claims.runs())):
+        told = "1 study goes on" if n_running == 1 else f"{n_running} studies go on"
+        print(f"{told}; `sweep jobs work` minds what runs again", file=sys.stderr)
+    if stopped or n_failed:
+        raise typer.Exit(INTERRUPTED if stopped else 1)
 
 
 def _queue(database: str | None) -> Queue:

@@ -69,6 +69,8 @@ def run(order: Order) -> int:
 
 def attempt(job: Job, overrides: Mapping[str, Any], pulse: Pulse) -> Ending:
     """Run a study to its end, in whatever way that comes."""
+    if pulse.should_stop:  # before it has begun
+        return Ending("interrupted")
     try:
         return _train(job, overrides, pulse)
     except KeyboardInterrupt:
