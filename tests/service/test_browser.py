@@ -269,6 +269,7 @@ def test_all_is_done_by_keyboard_alone(running: Served, page: Page) -> None:
     reach(page, "#draft button.first")
     page.press("Enter")
     page.wait("document.querySelector('#state')?.textContent == 'done'", 90)
+    page.wait("!document.querySelector('#config').hidden")
     reach(page, "[data-form=toml]")
     reach(page, "#log-box summary")
     page.press("Enter")
