@@ -125,7 +125,7 @@ class StudyResult:
 
     @property
     def best(self) -> Point:
-        """The trial with the smallest value."""
+        """What `best` chooses: the trial with the smallest value; see `Finished.choose`."""
         return self.choice("best")
 
     @property

@@ -88,13 +88,13 @@ def curve(
 def fitted(view: View) -> list[Trace]:
     """Draw the smooth model of the curve with its band, where it fits the trials.
 
-    Left out where it lies above all trials: there it is drawn together (`search.curve`).
+    Left out far above the minimum, where its values are drawn together (`search.curve`).
     """
     model = view.finished.model
     if model is None or model.doubt:
         return []
     values = [point.value for point in model.points]
-    shown = np.flatnonzero(model.value <= max(values))[:: -(-len(model.at) // DRAWN)]
+    shown = np.flatnonzero(model.clear)[:: -(-len(model.at) // DRAWN)]
     x = model.strengths[shown].tolist()
     least = min(values) / 2 if min(values) > 0 else -np.inf  # a log axis has no 0
     low, high = (end[shown].clip(least, max(values)).tolist() for end in model.band())

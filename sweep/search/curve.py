@@ -64,7 +64,11 @@ class Curve:
         """
         if np.count_nonzero(np.isfinite(y)) < LEAST:
             return None
-        z = squashed(y)
+        return cls.through(x, squashed(y))
+
+    @classmethod
+    def through(cls, x: Array, z: Array) -> Curve:
+        """Return the likeliest curve through squashed values z (n,) at x (n,)."""
         curves = (cls.of(x, z, float(l_), float(j)) for l_ in LENGTHS for j in JITTERS)
         return max(curves, key=lambda curve: curve.log_likelihood)
 
@@ -152,22 +156,35 @@ def matern(distance: Array, length: float) -> Array:
 
 @dataclass(frozen=True)
 class Squash:
-    """How values were brought into 0 … 1, and the way back; see `squashed`.
+    """A way to bring values into 0 … 1, as `squashed` does, and back.
 
     Attributes:
         least: the least value, which comes to 0.
-        unit: three times how far the median lies above it.
+        unit: three times how far a typical value lies above it.
     """
 
     least: float
     unit: float
 
     @classmethod
-    def of(cls, y: Array) -> Squash:
-        """Return how `squashed` brings values (n,) into 0 … 1; one at least is finite."""
-        found = y[np.isfinite(y)]
-        above = found - found.min()
-        return cls(float(found.min()), 3.0 * (float(np.median(above)) or float(above.mean())))
+    def over(cls, x: Array, y: Array) -> Squash:
+        """Return a way for values (n,) at positions (n,); two of them at least are finite.
+
+        Typical is the median over the range, not over the values: where many lie around the
+        minimum, the rest of the curve is not drawn together for that.
+        """
+        order = np.argsort(x)
+        x, y = x[order], y[order]
+        found = np.isfinite(y)
+        least = float(y[found].min())
+        above = np.interp(np.linspace(x[0], x[-1], 1001), x[found], y[found] - least)
+        return cls(least, 3.0 * (float(np.median(above)) or float(above.mean())))
+
+    def __call__(self, y: Array) -> Array:
+        """Return tanh((y - least) / unit); 1 for what is not finite."""
+        above = np.where(np.isfinite(y), y, np.inf) - self.least
+        with np.errstate(over="ignore"):
+            return np.asarray(np.tanh(above / self.unit))
 
     def inverse(self, z: Array) -> Array:
         """Return the values that come to z: least + unit · atanh(z); up to what rounds to 1."""

@@ -19,14 +19,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sweep.search.curve import Curve, Squash, squashed
+from sweep.search.curve import Curve, Squash
 from sweep.search.point import Point
 from sweep.stats import Array, degrees, errors, fold_means, t_quantile
 
 FEWEST, MOST = 8, 200  # trials that a model is made of
 N_POSITIONS = 1001
 THERE = 0.1  # decades: so near to the minimum a trial lies at it
-COLLAPSED = 0.99  # squashed values beyond are as bad as any
+FAR = 0.95  # beyond, squashed values tell no more how bad they are
 JUMP = 0.5  # of squashed values, from the least to the next trial
 STEPS = 0.75  # a lower share of different values moves in steps
 EXPLAINED, OUTLIER = 0.5, 4.0  # of left-out trials: share of variance; deviations
@@ -63,10 +63,11 @@ class Model:
             return None
         x = np.log10([*(point.at for point in points), *failed])
         y = np.append(values, np.full(len(failed), np.nan))
-        curve = Curve.fit(x, y)
-        if curve is None or np.ptp(values) == 0 or np.ptp(x) == 0:
+        if np.ptp(values) == 0 or np.ptp(x) == 0:
             return None
-        return cls(tuple(points), folds, curve, squashed(y), Squash.of(y))
+        squash = Squash.over(x, y)
+        z = squash(y)
+        return cls(tuple(points), folds, Curve.through(x, z), z, squash)
 
     @cached_property
     def at(self) -> Array:
@@ -116,8 +117,19 @@ class Model:
         Their expected values lie above it by no more than t(df, 0.975) of the deviations that
         `_paired` returns. Three folds or more.
         """
-        inside = np.flatnonzero(self._is_alike(self.at, t_quantile(0.975, degrees(*self.folds))))
+        reach = t_quantile(0.975, degrees(*self.folds))
+        inside = np.flatnonzero(self._is_alike(self.at, reach) & self.clear)
         return float(self.strengths[inside[0]]), float(self.strengths[inside[-1]])
+
+    @cached_property
+    def clear(self) -> npt.NDArray[np.bool_]:
+        """Where the curve is told, (G,): around the minimum, up to where values are far above."""
+        far = np.flatnonzero(self._mean >= max(FAR, self._mean.min() + 1e-9))
+        place = np.searchsorted(far, self._least)
+        first = far[place - 1] + 1 if place else 0
+        last = far[place] if place < len(far) else len(self.at)
+        places = np.arange(len(self.at))
+        return np.asarray((places >= first) & (places < last))
 
     @property
     def factor(self) -> float:
@@ -130,7 +142,8 @@ class Model:
 
         That is the error of its difference to the minimum; see `alike`. Three folds or more.
         """
-        inside = self._is_alike(np.log10([point.at for point in self.points]), 1.0)
+        x = np.log10([point.at for point in self.points])
+        inside = self._is_alike(x, 1.0) & (self.curve.mean(x) < FAR)
         within = [point for point, holds in zip(self.points, inside, strict=True) if holds]
         return max([*within, self.trial or self._best], key=lambda point: point.at)
 
@@ -157,8 +170,7 @@ class Model:
 
     def _is_alike(self, at: Array, reach: float) -> npt.NDArray[np.bool_]:
         leads, noise = self._paired(at, float(self.at[self._least]), reach)
-        mean = self.curve.mean(at)
-        return np.asarray((leads <= noise) & (mean < max(COLLAPSED, self._mean.min() + 1e-9)))
+        return np.asarray(leads <= noise)
 
     def _paired(self, at: Array, base: float, reach: float) -> tuple[Array, Array]:
         """Return by how much positions (m,) lie above a base, and the noise of that: (m,) each.
@@ -200,7 +212,7 @@ class Model:
         reach, mean = t_quantile(0.975, degrees(*self.folds)), self._mean
         padded = np.concatenate([[np.inf], mean, [np.inf]])
         lowest = (mean <= padded[:-2]) & (mean < padded[2:])
-        for valley in np.flatnonzero(lowest & self._is_alike(self.at, reach)):
+        for valley in np.flatnonzero(lowest & (mean < FAR) & self._is_alike(self.at, reach)):
             first, last = sorted((int(valley), self._least))
             ridge = self.at[[first + int(mean[first : last + 1].argmax())]]
             rises = [self._paired(ridge, float(self.at[i]), reach) for i in (first, last)]

@@ -23,7 +23,7 @@ class SamplerSpec(Section):
         "tpe",
         description="Who proposes trials. tpe, gp and design learn from results; qmc, random and"
         " grid do not. grid is spaced on a log scale. design places 13 trials of alpha (or"
-        " weight_decay) alone by a model of the curve: write n_trials: 13.",
+        " weight_decay) alone by a model of the curve, which also chooses: write n_trials: 13.",
     )
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ the control on 5 folds, then tests its choice on 5 fresh ones, as `sweep run` do
 * null: strengths of 1e-10 to 1e-8, which do nothing, and a learning rate at which training is
   chaotic: the last bits that a strength changes grow until a trial is as far from the next one as
   from one with other first weights. So whatever is claimed is false.
+* null, design: the same, with the 13 trials of the sampler `design`, whose model chooses.
 * effect: strengths of 1e-4 to 1e-1, a learning rate at which training is quiet: a penalty helps.
 
 | rule | claims a gain, two-sided 95 %, if |
@@ -38,15 +39,19 @@ from sweep.stats import paired_gain, t_quantile
 from tests.benchmarks.machine import HERE, machine
 
 OUTPUT = HERE / "nulls.json"
-ROWS, FEATURES, FOLDS, TRIALS = 120, 10, 5, 20
-# Range of the strength, learning rate.
-KINDS = {"null": (1e-10, 1e-8, 0.3), "effect": (1e-4, 1e-1, 0.05)}
+ROWS, FEATURES, FOLDS = 120, 10, 5
+# Range of the strength, learning rate, trials, sampler.
+KINDS = {
+    "null": (1e-10, 1e-8, 0.3, 20, "tpe"),
+    "effect": (1e-4, 1e-1, 0.05, 20, "tpe"),
+    "null, design": (1e-10, 1e-8, 0.3, 13, "design"),
+}
 METRICS = ("val_loss", "val_error")
 
 
 def study(folder: Path, kind: str, metric: str, seed: int) -> StudySpec:
     """Write data drawn from `seed`, and describe a study of them."""
-    low, high, lr = KINDS[kind]
+    low, high, lr, n_trials, sampler = KINDS[kind]
     rng = np.random.default_rng([seed, 7])
     X = rng.normal(size=(ROWS, FEATURES)).astype(np.float32)
     slope = rng.normal(size=FEATURES) / FEATURES**0.5
@@ -57,7 +62,7 @@ def study(folder: Path, kind: str, metric: str, seed: int) -> StudySpec:
         "data": {"source": "rows.npz"}, "model": {"kind": "mlp", "hidden": [16]},
         "training": {"optimizer": "sgd", "lr": lr, "momentum": 0.9, "batch_size": 10,
                      "epochs": 40},
-        "search": {"n_trials": TRIALS, "widenings": 0,
+        "search": {"n_trials": n_trials, "widenings": 0, "sampler": {"type": sampler},
                    "space": {"alpha": {"low": low, "high": high}}},
         "objective": {"metric": metric}, "replicates": {"n_folds": FOLDS},
     }  # fmt: skip
@@ -113,10 +118,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--studies", type=int, default=400, help="under the null")
     parser.add_argument("--with-effect", type=int, default=100, help="with an effect")
+    parser.add_argument("--designs", type=int, default=400, help="under the null, of the design")
+    parser.add_argument("--only", choices=KINDS, help="others stay as the file has them")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    for found in cells({"null": args.studies, "effect": args.with_effect}):
+    sizes = dict(zip(KINDS, (args.studies, args.with_effect, args.designs), strict=True))
+    kept = json.loads(args.output.read_text())["nulls"] if args.only else []
+    kept = [cell for cell in kept if cell["kind"] != args.only]
+    for cell in cells({args.only: sizes[args.only]} if args.only else sizes):
+        found = [*kept, *cell]
         told = {"machine": machine(), "nulls": found}
         args.output.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(table(found))

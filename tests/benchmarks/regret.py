@@ -89,7 +89,9 @@ CHOICES = {  # as the table names them: program, and which of its strengths
 # --- running
 
 
-def trained(task: Task, seed: int, search: dict[str, Any]) -> tuple[Finished, int]:
+def trained(
+    task: Task, seed: int, search: dict[str, Any], n_repeats: int = 1
+) -> tuple[Finished, int]:
     """Run one study in a folder that does not outlive it; return it and its trials' epochs."""
     with tempfile.TemporaryDirectory() as folder:
         tree: dict[str, Any] = {
@@ -101,7 +103,7 @@ def trained(task: Task, seed: int, search: dict[str, Any]) -> tuple[Finished, in
             "model": {"hidden": [task.hidden]},
             "training": {"epochs": EPOCHS},
             "search": {"n_trials": TRIALS, **search},
-            "replicates": {"n_folds": FOLDS},
+            "replicates": {"n_folds": FOLDS, "n_repeats": n_repeats},
         }
         spec = parse_spec(tree, task.name, Path("."))
         run_study(spec)
@@ -123,10 +125,12 @@ def measure_truth(task: Task, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def measure_study(task: Task, program: str, seed: int, search: dict[str, Any]) -> dict[str, Any]:
+def measure_study(
+    task: Task, program: str, seed: int, search: dict[str, Any], n_repeats: int = 1
+) -> dict[str, Any]:
     """Run one study and keep what it chose."""
     wall, cpu = time.perf_counter(), time.process_time()
-    finished, epochs = trained(task, seed, search)
+    finished, epochs = trained(task, seed, search, n_repeats)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     best, gain = finished.choose("best"), finished.gain(finished.choose("best"))
     assert gain

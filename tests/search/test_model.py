@@ -44,7 +44,9 @@ def test_curve_band_and_left_out_trials_are_scikit_learn_s_brought_back(n: int) 
     x = rng.uniform(-5, -1, n)
     points = points_of(x, valley(x)[:, None] + rng.normal(0, 0.02, (n, FOLDS)))
     model, y = model_of(points), np.array([point.value for point in points])
-    unit = 3 * np.median(y - y.min())
+    order = np.argsort(x)
+    above = np.interp(model.at, x[order], (y - y.min())[order])
+    unit = 3 * np.median(above)
 
     def back(z: Array) -> Array:
         return np.asarray(y.min() + unit * np.arctanh(np.clip(z, -1 + 1e-9, 1 - 1e-9)))
@@ -71,7 +73,7 @@ def test_two_positions_are_unsure_together_as_scikit_learn_says() -> None:
     gp = GaussianProcessRegressor(
         Matern(length_scale=curve.length, nu=2.5), alpha=curve.jitter**2, optimizer=None,
         normalize_y=True,
-    ).fit(x[:, None], squashed(valley(x)))  # fmt: skip
+    ).fit(x[:, None], Squash.over(x, valley(x))(valley(x)))  # fmt: skip
     at = np.array([-4.8, -2.6, -2.5, -1.2])
     theirs = gp.predict(np.append(at, -2.7)[:, None], return_cov=True)[1]
     np.testing.assert_allclose(curve.covariance(at, -2.7), theirs[:-1, -1], atol=1e-9)
@@ -84,13 +86,27 @@ def test_two_positions_are_unsure_together_as_scikit_learn_says() -> None:
     )
 )
 def test_what_was_squashed_comes_back(y: Array) -> None:
-    squash, z = Squash.of(y), squashed(y)
+    assume(np.ptp(y) > 0)
+    squash = Squash.over(np.arange(len(y), dtype=np.float64), y)
+    z = squash(y)
     near = z < 0.999
     np.testing.assert_allclose(squash.inverse(z[near]), y[near], rtol=1e-6, atol=1e-6)
-    if squash.unit:
-        step = 1e-5
-        rise = (squash.inverse(z[near] + step) - squash.inverse(z[near] - step)) / (2 * step)
-        np.testing.assert_allclose(squash.slope(z[near]), rise, rtol=1e-3)
+    step = 1e-5
+    rise = (squash.inverse(z[near] + step) - squash.inverse(z[near] - step)) / (2 * step)
+    np.testing.assert_allclose(squash.slope(z[near]), rise, rtol=1e-3)
+
+
+def test_on_even_positions_the_two_ways_to_squash_agree() -> None:
+    x = np.linspace(-5, -1, 401)
+    y = valley(x)
+    np.testing.assert_allclose(Squash.over(x, y)(y), squashed(y), atol=2e-3)
+    assert Squash.over(x, y)(np.array([0.6, math.nan, math.inf]))[1:].tolist() == [1, 1]
+
+
+def test_trials_that_crowd_around_the_minimum_do_not_draw_the_rest_together() -> None:
+    x = np.append(np.linspace(-5, -1, 9), np.linspace(-2.9, -2.7, 30))
+    crowded = Squash.over(x, valley(x))
+    assert crowded.unit == pytest.approx(Squash.over(x[:9], valley(x[:9])).unit, rel=0.1)
 
 
 # --- what it says

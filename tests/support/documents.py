@@ -23,6 +23,7 @@ from sweep.spec.study import schema
 from tests.benchmarks import __main__ as jobs
 from tests.benchmarks import (
     claims,
+    curves,
     design,
     fit_claims,
     floor,
@@ -44,7 +45,7 @@ SCHEMA = PACKAGE / "spec" / "study.schema.json"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
     "results", "floor", "growth", "widths", "storage", "regret", "design", "claims", "nulls",
-    "repeats", "worth",
+    "repeats", "curves", "worth",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -175,6 +176,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "interval coverage": _coverage,
     "null studies": lambda: nulls.table(_figures("nulls")["nulls"]),
     "repeats": lambda: repeats.table(_figures("repeats")),
+    "design intervals": lambda: curves.table(_figures("curves")),
     "fit claims": lambda: _fit_claims("fits"),
     "ridge claims": lambda: _fit_claims("ridge"),
     "rooms": _rooms,
