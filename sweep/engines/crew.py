@@ -202,9 +202,10 @@ class Crew:
         """Take the answer of a member that is not ready yet, and go on with it."""
         self.changes += 1
         if isinstance(content, Exception):
+            error = _with_a_way_out(content, self._engine.address)
             if one.doing == "planning":
-                raise content
-            self._refuse(one, content)
+                raise error
+            self._refuse(one, error)
             return
         if one.doing == "joining":
             one.hello = content
@@ -263,3 +264,11 @@ class Crew:
                 f"engine.start_timeout_s: in {self._engine.start_timeout_s:g} s an actor must be"
                 f" ready, got {got}{last}. Look at `ray status`, and run again to resume"
             )
+
+
+def _with_a_way_out(error: Exception, address: str) -> Exception:
+    """Say what to do where an actor's host is without a module: it may be there at the owner's."""
+    rule, _, _ = str(error).rpartition(". ")
+    if address == "local" or "ModuleNotFoundError" not in rule:
+        return error
+    return UsageError(f"{rule}. Name its file in engine.ship, or install it on every host")

@@ -59,7 +59,7 @@ class RayCluster:
                 "_temp_dir": str(self._reaper.folder),
             }
         try:
-            with _handlers_kept():
+            with _handlers_kept(), _on_loopback(address == "local"):
                 ray.init(address, **options)
         except (RuntimeError, ConnectionError, ValueError, OSError) as error:
             raise UsageError(
@@ -198,6 +198,24 @@ def _handlers_kept() -> Iterator[None]:
     finally:
         with suppress(ValueError):  # in another thread than the first, Ray replaces none
             signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _on_loopback(wanted: bool) -> Iterator[None]:
+    """Have a Ray that is started now listen on loopback alone, as it does where it is no cluster.
+
+    It would listen on all interfaces otherwise, whatever address it is given.
+    """
+    from ray._private import ray_constants
+
+    name = "ENABLE_RAY_CLUSTER"
+    before = getattr(ray_constants, name, None)
+    if wanted:
+        setattr(ray_constants, name, False)
+    try:
+        yield
+    finally:
+        setattr(ray_constants, name, before)
 
 
 @contextmanager

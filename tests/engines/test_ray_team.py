@@ -23,7 +23,7 @@ from sweep.engines import cohorts, crew, hello, lane_actor, ray_team
 from sweep.engines.crew import Crew
 from sweep.engines.ray_team import RayTeam
 from sweep.engines.roster import Roster
-from sweep.errors import SweepError
+from sweep.errors import SweepError, UsageError
 from sweep.spec.files import parse_spec
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.study import StudySpec
@@ -319,6 +319,31 @@ def test_another_actor_plans_where_the_first_is_lost_while_it_does() -> None:
             patch.setattr(cohorts, "planned", dying)
             owner = Owner(ray, actors=2, start_timeout_s=40)
     assert len(ray.living) == 1 and owner.crew.outline
+
+
+@pytest.mark.parametrize(
+    ("address", "way_out"),
+    [
+        ("host:1", "Name its file in engine.ship, or install it on every host"),
+        ("local", "Put own.py beside the study file"),
+    ],
+)
+def test_a_module_that_hosts_are_without_is_one_line_with_a_way_out(
+    address: str, way_out: str
+) -> None:
+    def planned(spec: StudySpec) -> Any:
+        raise UsageError(
+            "model.source: module own must import, got ModuleNotFoundError: No module named 'own'"
+            " (python:own:make, own.py). Put own.py beside the study file"
+        )
+
+    chance = Random(0)
+    with faked(chance), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cohorts, "planned", planned)
+        with pytest.raises(UsageError) as error:
+            Owner(FakeRay(Body, chance, [1]), actors=1, address=address)
+    rule = "model.source: module own must import, got ModuleNotFoundError: No module named 'own'"
+    assert str(error.value) == f"{rule} (python:own:make, own.py). {way_out}"
 
 
 def test_lanes_for_which_there_is_no_memory_are_an_error_and_fewer_train_on() -> None:

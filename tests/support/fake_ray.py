@@ -229,7 +229,8 @@ class FakeRay:
             case "die" | "die answering":
                 self._lose(one, "its process has ended")
             case "fall silent":
-                one.silent = True
+                # One that has never spoken cannot be told from one that waits for room.
+                one.silent = one.n_done > 0
             case "be slow":
                 one.slow = True
             case "host ends":
