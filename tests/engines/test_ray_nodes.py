@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,9 @@ class Nodes:
         return {parent_of(pid) for pid in self._ray.actors()}
 
     def remove(self) -> None:
-        for pid in self.pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        until(lambda: not {*self._ray.named("ray::"), *self.pids} & {*self._ray.processes()})
+        # An actor may outlive its raylet.
+        _send((*self.pids, *self._ray.actors()), signal.SIGKILL)
+        until(lambda: not {*self._ray.actors(), *self.pids} & {*self._ray.processes()})
 
 
 @pytest.fixture
@@ -64,17 +64,48 @@ def nodes(ray: Keeper) -> Iterator[Nodes]:
         made.remove()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+@contextmanager
+def held(ray: Keeper) -> Iterator[list[int]]:
+    """Stop all actors amid their work for the time of the block; a run cannot end meanwhile."""
+    actors = until(partial(_stopped, ray))
+    try:
+        yield actors
+    finally:
+        _send(actors, signal.SIGCONT)
+
+
+def _stopped(ray: Keeper) -> list[int] | None:
+    actors = ray.actors()
+    _send(actors, signal.SIGSTOP)
+    if actors and {*actors} <= {*ray.named("LaneActor.step")}:
+        return actors
+    _send(actors, signal.SIGCONT)
+    return None
+
+
+def _send(pids: Collection[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_a_node_that_is_lost_and_one_that_joins_change_nothing(
-    ray: Keeper, nodes: Nodes, whole: Table, tmp_path: Path, number: signal.Signals
+    ray: Keeper, nodes: Nodes, whole: Table, tmp_path: Path, how: str
 ) -> None:
     first, second = nodes.add(), nodes.add()
     study = Study(tmp_path / "study")
     run = study.start(ray, actors=2)
     run.until(lambda: study.n_ended and nodes.training() == {first, second})
-    os.kill(first, number)
-    third = nodes.add()
-    run.until(lambda: third in nodes.training())
+    with held(ray) as actors:
+        lost = [pid for pid in actors if parent_of(pid) == first]
+        if how == "killed":
+            _send([first, *lost], signal.SIGKILL)
+        else:  # as where the host hangs, or nothing reaches it
+            _send([first], signal.SIGSTOP)
+        third = nodes.add()
+        run.until(lambda: third in nodes.training())
+        _send(lost, signal.SIGKILL)
     assert_done(run.outcome())
     assert study.table() == whole
 
@@ -85,9 +116,10 @@ def test_a_study_over_two_nodes_has_the_table_of_one_process(
     first = nodes.add()
     study = Study(tmp_path / "study")
     run = study.start(ray)
-    run.until(lambda: nodes.training() == {first})
-    second = nodes.add()
-    run.until(lambda: nodes.training() == {first, second})
+    run.until(lambda: study.n_ended)
+    with held(ray):
+        second = nodes.add()
+        run.until(lambda: nodes.training() == {first, second})
     assert_done(run.outcome())
     assert study.table() == whole
 
@@ -97,10 +129,11 @@ def test_an_actor_that_falls_silent_is_given_up(
 ) -> None:
     nodes.add(), nodes.add()
     study = Study(tmp_path / "study")
-    run = study.start(ray, actors=2, silence_s=4)
-    (silent, _) = run.until(lambda: study.n_ended and ray.actors())
-    os.kill(silent, signal.SIGSTOP)
-    run.until(lambda: silent not in ray.actors())
+    run = study.start(ray, actors=2, silence_s=8, max_lost=100)
+    run.until(lambda: study.n_ended and len(ray.actors()) == 2)
+    with held(ray) as (silent, other):
+        _send([other], signal.SIGCONT)
+        run.until(lambda: silent not in ray.actors())
     assert_done(run.outcome())
     assert study.table() == whole
 
@@ -110,9 +143,9 @@ def test_a_run_whose_actors_are_all_gone_ends_and_goes_on_later(
 ) -> None:
     first = nodes.add()
     study = Study(tmp_path / "study")
-    run = study.start(ray, start_timeout_s=5)
+    run = study.start(ray, start_timeout_s=20)
     run.until(lambda: study.n_ended)
-    os.kill(first, signal.SIGKILL)
+    _send([first, *ray.actors()], signal.SIGKILL)
     assert_one_line(run.outcome(), "engine", "resume")
     assert study.doctor(ray) == ""
     nodes.add()

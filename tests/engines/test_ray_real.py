@@ -204,5 +204,5 @@ def test_actors_have_what_was_shipped_and_not_what_their_owner_has(
 
 def test_a_module_that_was_not_shipped_is_one_line(ray: Keeper, tmp_path: Path) -> None:
     study = own_study(tmp_path / "study")
-    outcome = study.start(ray, ship="[]", actors=1).outcome()
+    outcome = study.start(ray, ship="[tiny.yaml]", actors=1).outcome()
     assert_one_line(outcome, "engine.ship", code=2)

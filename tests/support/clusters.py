@@ -2,7 +2,7 @@
 
 `python -m tests.support.clusters` starts programs and nodes of a Ray cluster as it is asked, one
 line of JSON after another. Orphans become its children, so that nothing gets away; when its pipe
-is closed, or this process is gone, it kills all that is left.
+is closed, as it is by the end of the process that tests, it kills all that is left.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 150.0  # nothing that a test waits for takes longer
+LIMIT_S = 240.0  # nothing that a test waits for takes longer
 STORE_BYTES = 80 << 20  # of a node's object store: Ray takes no less than 75 MiB
 # How long Ray waits for a node or a head that is silent: by default 65 s and 60 s.
 IMPATIENT = {
@@ -154,7 +154,6 @@ class Keeper:
     def end(self) -> None:
         with self._process:  # whose end of the pipe ends it
             pass
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
@@ -233,12 +232,10 @@ def _command(pid: int) -> str:
 
 def keep() -> None:
     """Do what is asked for until the pipe is closed, then kill all that is left."""
-    set_subreaper, set_parent_death_signal = 36, 1  # of Linux's prctl.h
+    set_subreaper = 36  # of Linux's prctl.h
     ctypes.CDLL(None).prctl(set_subreaper, 1)
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    for number in (signal.SIGINT, signal.SIGQUIT):  # the test's process says when
-        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):  # the end of the pipe says when
+        signal.signal(number, lambda *_: None)  # which those that it starts do not inherit
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Ray prints
     keeping = Keeping()
@@ -263,6 +260,7 @@ def kill_all() -> None:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         time.sleep(0.02)
+    shutil.rmtree(os.environ["RAY_TMPDIR"], ignore_errors=True)
     os._exit(0)  # Ray would look for what was killed
 
 

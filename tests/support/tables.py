@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
@@ -34,7 +35,7 @@ class Table(NamedTuple):
     """All that must not depend on who trained a study."""
 
     trials: list[dict[str, str]]
-    study: dict[str, Any]
+    study: dict[str, str]
 
 
 def table(database: Path, name: str = "tiny") -> Table:
@@ -44,7 +45,7 @@ def table(database: Path, name: str = "tiny") -> Table:
         study_id = reader.get_study_id_from_name(name)
         attrs = reader.get_study_user_attrs(study_id)
         trials = [_row(trial) for trial in reader.get_all_trials(study_id)]
-        return Table(trials, {key: repr(attrs.get(key)) for key in SAME})
+        return Table(trials, {key: json.dumps(attrs.get(key), sort_keys=True) for key in SAME})
     finally:
         reader.remove_session()
         reader.engine.dispose()
