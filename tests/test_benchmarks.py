@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.benchmarks import gpu, peers
+from tests.benchmarks import engines, gpu, peers
 from tests.benchmarks.comparison import Outcome
 from tests.benchmarks.job import Trial
 from tests.benchmarks.timing import Run, timed
@@ -51,6 +51,23 @@ def test_the_floor_is_measured(tmp_path: Path) -> None:
     for row in run(tmp_path / "floor.json", ".floor", "--runs", "1")["rows"]:
         assert 0 < row["share_of_floor"] < row["share_of_floor_in_steps"]
         assert sum(row["shares"].values()) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_the_engines_are_measured() -> None:
+    pytest.importorskip("ray")
+    command = [sys.executable, "-m", "tests.benchmarks.engines", "--quick"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "| 2 | 64 |" in ended.stdout
+
+
+def test_from_which_length_on_more_hosts_pay_follows_from_the_pairs() -> None:
+    rows = [{"seconds": {"workers": [t], "ray": [10 + 1.1 * t]}} for t in (5.0, 20.0, 60.0)]
+    cost = engines.overhead(rows)
+    assert cost == {"fixed_s": 10.0, "factor": 1.1}
+    assert engines.pays_from_s(cost, 2) == pytest.approx(10 / (1 - 0.55))
+    assert engines.pays_from_s(cost, 1) is None  # on the same cores it never does
 
 
 def test_a_job_that_hangs_is_killed() -> None:

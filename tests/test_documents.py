@@ -9,15 +9,19 @@ import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import pytest
 import torch
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import sweep
 from sweep.cli.app import app
+from sweep.cli.arguments import ArgumentError
+from sweep.spec.yaml import read_yaml
 from tests.support.documents import DOCUMENTS, FIGURES, PARTS, ROOT, SCHEMA, rendered, schema_text
 
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in DOCUMENTS}
@@ -94,6 +98,63 @@ def test_python_snippets_run(document: Path, folder: Path) -> None:
     names: dict[str, object] = {"x": torch.rand(5, 64), "y": torch.zeros(5, dtype=torch.int64)}
     for snippet in snippets:
         exec(snippet, names)  # the document's own text
+
+
+def scripts() -> Iterator[tuple[str, str]]:
+    """Yield what documents show for a shell: none of it can run where it is tested."""
+    for name, text in TEXTS.items():
+        yield from ((name, block) for block in blocks(text, "sh"))
+
+
+def called(script: str, program: str) -> Iterator[list[str]]:
+    """Yield the arguments of each call of a program in a script."""
+    for line in script.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        before = ["", *words]  # of each word; `--engine ray` calls nothing
+        calls = [i for i, word in enumerate(words) if word == program and before[i] != "--engine"]
+        for place in calls[:1]:
+            rest = words[place + 1 :]
+            ends = [i for i, word in enumerate(rest) if re.match(r"[&|;>]|\d>|--$", word)]
+            yield [word.rstrip(";") for word in rest[: ends[0] if ends else None]]
+
+
+def check_call(commands: Any, arguments: list[str]) -> None:
+    """Parse a command's arguments, without running it."""
+    command = commands[arguments[0]]
+    command.make_context(arguments[0], arguments[1:])
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="has no bash")
+@pytest.mark.parametrize(("document", "script"), [*scripts()])
+def test_scripts_shown_can_be_parsed_and_their_options_exist(document: str, script: str) -> None:
+    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    for arguments in called(script, "sweep"):
+        check_call(get_command(app).commands, arguments)  # type: ignore[attr-defined]
+    if of_ray := [*called(script, "ray")]:
+        ray = pytest.importorskip("ray.scripts.scripts")
+        for arguments in of_ray:
+            check_call(ray.cli.commands, arguments)
+
+
+def test_an_option_that_does_not_exist_is_found() -> None:
+    with pytest.raises(ArgumentError):
+        check_call(get_command(app).commands, ["run", "a.yaml", "--engines", "ray"])  # type: ignore[attr-defined]
+
+
+def test_the_job_on_kubernetes_finds_its_cluster_and_the_token() -> None:
+    (job,) = map(read_yaml, blocks(TEXTS["clusters.md"], "yaml"))
+    cluster = read_yaml((ROOT / "deploy" / "k8s" / "ray.yaml").read_text(encoding="utf-8"))
+    name = cluster["metadata"]["name"]
+    (owner,) = job["spec"]["template"]["spec"]["containers"]
+    _, _, script = owner["command"]
+    for arguments in called(script, "sweep"):
+        check_call(get_command(app).commands, arguments)  # type: ignore[attr-defined]
+    assert script.count(f"{name}-head-svc:6379") == 2
+    environment = {one["name"]: one for one in owner["env"]}
+    assert environment["RAY_AUTH_MODE"]["value"] == cluster["spec"]["authOptions"]["mode"]
+    token = environment["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"]
+    assert token == {"name": name, "key": "auth_token"}
 
 
 @each_document

@@ -25,9 +25,10 @@ from tests.conftest import Command, made_study
 URL = "sqlite:///tiny.db"
 FACTS: dict[str, Any] = {
     "kind": "ray",
-    "hosts": {"node-a": {"living": 2, "lost": 0}, "node-b": {"living": 1, "lost": 2}},
-    "devices": ["AMD EPYC"],
-    "versions": {"torch": "2.13"},
+    "hosts": {
+        "node-a": {"living": 2, "lost": 0, "device": "AMD EPYC", "versions": {"torch": "2.13"}},
+        "node-b": {"living": 1, "lost": 2, "device": "AMD EPYC", "versions": {"torch": "2.13"}},
+    },
     "turned_away": {"node-b": "2 actors were lost there"},
 }
 LINE = "3 actors: node-a 2, node-b 1 (2 lost)"

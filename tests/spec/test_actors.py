@@ -10,16 +10,29 @@ from sweep.spec.actors import actors_line, hosts_of, provenance, provenance_line
 
 FACTS: dict[str, Any] = {
     "kind": "ray",
-    "hosts": {"node-a": {"living": 2, "lost": 0}, "node-b": {"living": 3, "lost": 2}},
-    "waiting": 1,
-    "devices": ["AMD EPYC (AVX512)"],
-    "versions": {"python": "3.11.7", "torch": "2.13.0"},
+    "hosts": {
+        "": {"living": 0, "joining": 1, "lost": 0},
+        "node-a": {
+            "living": 2,
+            "joining": 0,
+            "lost": 0,
+            "device": "AMD EPYC (AVX512)",
+            "versions": {"python": "3.11.7", "torch": "2.13.0"},
+        },
+        "node-b": {
+            "living": 3,
+            "joining": 1,
+            "lost": 2,
+            "device": "AMD EPYC (AVX512)",
+            "versions": {"python": "3.11.8", "torch": "2.13.0"},
+        },
+    },
     "turned_away": {"node-c": "3 actors in a row were lost there: its process has ended"},
 }
 
 
 def test_living_and_lost_actors_are_named_by_host() -> None:
-    assert actors_line(FACTS) == "5 actors: node-a 2, node-b 3 (2 lost)"
+    assert actors_line(FACTS) == "5 actors: node-a 2, node-b 3 (1 starting, 2 lost)"
 
 
 def test_one_actor_is_one() -> None:
@@ -27,9 +40,11 @@ def test_one_actor_is_one() -> None:
 
 
 def test_actors_that_wait_are_told_where_none_trains() -> None:
-    facts = {"hosts": {"a": {"living": 0, "lost": 3}}, "waiting": 2}
+    facts = {"hosts": {"a": {"living": 0, "lost": 3}, "": {"joining": 2}}}
     assert actors_line(facts) == "0 actors: a 0 (3 lost), 2 starting or waiting for room"
-    assert actors_line({"waiting": 1}) == "0 actors: 1 starting or waiting for room"
+    assert (
+        actors_line({"hosts": {"": {"joining": 1}}}) == "0 actors: 1 starting or waiting for room"
+    )
 
 
 def test_of_many_hosts_the_last_are_summed_up() -> None:
@@ -48,15 +63,15 @@ def test_provenance_names_hosts_devices_and_versions() -> None:
         "kind": "ray",
         "hosts": ["node-a: 2 actors", "node-b: 3 actors (2 lost)"],
         "devices": ["AMD EPYC (AVX512)"],
-        "versions": {"python": "3.11.7", "torch": "2.13.0"},
+        "versions": {"python": "3.11.7, 3.11.8", "torch": "2.13.0"},
     }
     assert provenance_line(FACTS) == (
         "node-a: 2 actors, node-b: 3 actors (2 lost); AMD EPYC (AVX512);"
-        " python 3.11.7, torch 2.13.0"
+        " python 3.11.7, 3.11.8, torch 2.13.0"
     )
 
 
-KEYS = ["hosts", "living", "lost", "versions", "devices", "waiting", "turned_away", "a"]
+KEYS = ["hosts", "living", "lost", "versions", "device", "joining", "turned_away", "a", ""]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner),

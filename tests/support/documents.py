@@ -25,6 +25,7 @@ from tests.benchmarks import (
     claims,
     curves,
     design,
+    engines,
     fit_claims,
     floor,
     growth,
@@ -44,8 +45,8 @@ PACKAGE = ROOT / "sweep"
 SCHEMA = PACKAGE / "spec" / "study.schema.json"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
-    "results", "floor", "growth", "widths", "storage", "regret", "design", "claims", "nulls",
-    "repeats", "curves", "worth",
+    "results", "floor", "growth", "widths", "storage", "engines", "regret", "design", "claims",
+    "nulls", "repeats", "curves", "worth",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -168,6 +169,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "growth": lambda: growth.table(_figures("growth")["series"]),
     "widths": lambda: widths.table(_figures("widths")),
     "storage": lambda: storage.table(_figures("storage")),
+    "engines": lambda: engines.table(_figures("engines")),
     "regret": lambda: _regret(0),
     "intervals": lambda: _regret(1),
     "pruning": lambda: _regret(2),
