@@ -120,6 +120,21 @@ class _ToStderr(io.TextIOBase):
 
 
 @contextmanager
+def stderr_closed() -> Iterator[None]:
+    """Have nothing that is written to descriptor 2 inside come out, whoever writes it."""
+    if sys.stderr:
+        sys.stderr.flush()
+    before = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+@contextmanager
 def stdout_to_stderr(wanted: bool = True) -> Iterator[None]:
     """Have what is written to stdout inside come out on stderr; child processes' words too.
 

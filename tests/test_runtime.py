@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from importlib.metadata import version
 import pytest
 
 import sweep
-from sweep.runtime import is_out_of_memory, versions
+from sweep.runtime import is_out_of_memory, stderr_closed, versions
 
 
 def test_versions_name_python_sweep_and_what_is_not_installed() -> None:
@@ -60,3 +61,10 @@ def test_fewer_lanes_are_an_answer_to_memory_that_training_lacks(
     error: BaseException, is_short: bool
 ) -> None:
     assert is_out_of_memory(error) == is_short
+
+
+def test_what_is_written_to_a_closed_stderr_is_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    with stderr_closed():
+        os.write(2, b"from some thread\n")
+    os.write(2, b"ours\n")
+    assert capfd.readouterr().err == "ours\n"

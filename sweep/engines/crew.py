@@ -61,9 +61,8 @@ class Crew:
         self._spec, self._cluster, self._engine = spec, cluster, spec.engine
         self.members: dict[int, Member] = {}
         self.outline: Outline | None = None
-        self.shipped_bytes = 0  # of the rows, once
+        self.shipped_bytes = 0  # of files and rows, once
         self.gone: dict[int, Hello] = {}  # members that were lost
-        self.lost: Counter[str] = Counter()  # how many of them, by host
         self.turned_away: dict[str, str] = {}  # hosts of which none is hired any more: why
         self.why = ""  # the last one was lost
         self.changes = 0  # of all this, counted
@@ -145,7 +144,6 @@ class Crew:
         if one.doing == "joining":  # it has no host yet
             return
         self.gone[number] = one.hello
-        self.lost[one.hello.host] += 1
         if one.doing == "ready":
             short = len(self.members) < self._engine.bounds[0]
             self._look_at = min(self._look_at, time.monotonic() + FREED_S * (not short))
@@ -215,7 +213,7 @@ class Crew:
                 return
         elif one.doing == "planning":
             self.outline, parts = content
-            self.shipped_bytes = size_bytes(parts)
+            self.shipped_bytes += size_bytes(parts)
             self._parts = self._cluster.put(parts)
         one.doing = "ready" if one.doing in ("planning", "adopting") else "waiting"
         self._instruct()

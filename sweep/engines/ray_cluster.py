@@ -18,7 +18,7 @@ from sweep.engines.cluster import Actor, LostError, Ref
 from sweep.engines.lane_actor import LaneActor
 from sweep.engines.reaper import Reaper
 from sweep.errors import UsageError
-from sweep.runtime import importing
+from sweep.runtime import importing, stderr_closed
 from sweep.spec.engine import EngineSpec
 
 ANSWERS_S = 5.0  # how long a cluster's address may take to answer
@@ -59,12 +59,14 @@ class RayCluster:
                 "_temp_dir": str(self._reaper.folder),
             }
         try:
-            with _handlers_kept(), _on_loopback(address == "local"):
+            # Ray's threads would write to stderr.
+            with _handlers_kept(), stderr_closed(), _on_loopback(address == "local"):
                 ray.init(address, **options)
         except (RuntimeError, ConnectionError, ValueError, OSError) as error:
             raise UsageError(
                 f"engine.address: must be a Ray cluster that takes this run, got {_clause(error)}"
-                f" ({address}). Use the Ray and the Python of its hosts"
+                f" ({address}). Use its Ray, Python, RAY_AUTH_MODE and RAY_AUTH_TOKEN, on a host"
+                " that is one of its own"
             ) from None
         self._ray = ray
 

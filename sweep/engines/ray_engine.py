@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -40,12 +39,13 @@ class RayEngine:
         Raises:
             UsageError: there is no such cluster, or a file that actors need is not there.
         """
-        is_shipped = bool(files_to_ship(self._spec))
+        files = files_to_ship(self._spec)
         with package(self._spec) as folder:  # of which Ray makes a copy
             cluster = self._given or RayCluster(self._spec.engine, gpus(self._spec), folder)
             self._open.callback(cluster.leave)
             cluster.join()
-        self._crew = Crew(_for_actors(self._spec, is_shipped), cluster)
+        self._crew = Crew(_for_actors(self._spec, bool(files)), cluster)
+        self._crew.shipped_bytes = sum((self._spec.folder / file).stat().st_size for file in files)
         self._crew.listen(0)
 
     def resolve(self) -> Outline:
@@ -103,25 +103,24 @@ def _for_actors(spec: StudySpec, is_shipped: bool) -> StudySpec:
 
 
 def _told_of(crew: Crew, spec: StudySpec, lanes: int) -> dict[str, Any]:
-    """Return what the study's attribute `engine` holds.
+    """Return what the study's attribute `engine` holds; `spec/actors` reads it.
 
-    `hosts` has the living and the lost actors of each host; `waiting` counts those without a host.
+    Actors that have not started yet, perhaps for want of room, are of the host without a name.
     """
-    hellos = [one.hello for one in crew.members.values() if one.hello.host]
-    known = [*hellos, *crew.gone.values()]
-    living = Counter(hello.host for hello in hellos)
+    hosts: dict[str, dict[str, Any]] = {}
+    known = [(one.hello, "living" if one.doing == "ready" else "joining")
+             for one in crew.members.values()]  # fmt: skip
+    for hello, what in [*known, *((hello, "lost") for hello in crew.gone.values())]:
+        host = hosts.setdefault(hello.host, {"living": 0, "joining": 0, "lost": 0})
+        host[what] += 1
+        if hello.host:
+            host |= {"device": hello.device, "versions": hello.versions}
     return {
         "kind": "ray",
         "address": spec.engine.address,
         "lanes": lanes,
         "shipped_bytes": crew.shipped_bytes,
-        "hosts": {
-            host: {"living": living[host], "lost": crew.lost[host]}
-            for host in sorted({hello.host for hello in known})
-        },
-        "waiting": len(crew.members) - len(hellos),
-        "devices": sorted({hello.device for hello in known}),
-        "versions": crew.first.versions if crew.first else {},
+        "hosts": dict(sorted(hosts.items())),
         "turned_away": dict(crew.turned_away),
         "last_loss": crew.why,
     }
