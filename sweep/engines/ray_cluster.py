@@ -263,8 +263,7 @@ def _why(error: Exception) -> str:
 
 
 def _clause(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+    return (" ".join(str(error).split()) or type(error).__name__)[:200].rstrip(".")
 
 
 def _last_line(error: Exception) -> str:

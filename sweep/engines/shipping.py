@@ -19,6 +19,8 @@ LARGEST_BYTES = 100_000_000  # of the user's files together
 Parts = list[Any]  # bytes, and arrays of bytes: nothing that the owner would import
 
 OWN = "python:"
+# Compiled by Python; or read by Ray, which would leave out what it names.
+NOT_SHIPPED = {"__pycache__", ".git", ".gitignore", ".rayignore"}
 TABLES = (".csv", ".parquet", ".npz")
 
 
@@ -99,7 +101,7 @@ def _needed(spec: StudySpec) -> list[Path]:
 
 
 def _files(folder: Path, name: Path) -> list[Path]:
-    """List a file, or all files of a folder but what Python has compiled."""
+    """List a file, or all files of a folder that matter."""
     path = folder / name
     if name.is_absolute() or ".." in name.parts or not path.exists():
         raise UsageError(
@@ -109,4 +111,4 @@ def _files(folder: Path, name: Path) -> list[Path]:
     if path.is_file():
         return [name]
     inner = (file.relative_to(folder) for file in sorted(path.rglob("*")) if file.is_file())
-    return [file for file in inner if "__pycache__" not in file.parts]
+    return [file for file in inner if not NOT_SHIPPED.intersection(file.parts)]

@@ -18,7 +18,7 @@ from sweep.spec.sections import DataSpec
 from sweep.spec.study import StudySpec
 
 FILES = ("own.py", "beside.py", "rows.csv", "notes.txt", "net/__init__.py", "net/layers.py",
-         "net/__pycache__/layers.pyc", "deep/own.py", "deep/more.py")  # fmt: skip
+         "net/__pycache__/x.pyc", "net/.gitignore", "deep/own.py", "deep/more.py")  # fmt: skip
 
 
 @pytest.fixture
