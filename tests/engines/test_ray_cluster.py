@@ -6,11 +6,15 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from sweep.engines.cluster import LostError
 from sweep.engines.ray_cluster import RayCluster
 from sweep.errors import UsageError
+from sweep.runtime import is_out_of_memory
 from sweep.spec.engine import EngineSpec
 
 
@@ -56,3 +60,47 @@ def test_leaving_twice_or_before_joining_does_nothing() -> None:
     cluster = RayCluster(EngineSpec(kind="ray"), 0.0)
     cluster.leave()
     cluster.leave()
+
+
+def raised_by_ray() -> list[tuple[Exception, type[Exception], str]]:
+    """List errors of Ray, what they become, and the words of it."""
+    from ray import exceptions as errors
+
+    short: Any = errors.OutOfMemoryError  # which has no types
+    of_task: Any = errors.RayTaskError
+    died = (
+        "The actor died unexpectedly before finishing this task.\n\tclass_name: LaneActor\n"
+        "The actor is dead because its {} has died. Worker exit type: SYSTEM_ERROR"
+    )
+    missing = "ModuleNotFoundError: No module named 'sweep'"
+    task = of_task("LaneActor", f"Traceback\n{missing}\n", ImportError(missing))
+    return [
+        (short("2 workers were killed"), LostError, "short of memory"),
+        (
+            errors.RayActorError("00", died.format("worker process")),
+            LostError,
+            "process has ended",
+        ),
+        (errors.RayActorError("00", died.format("node")), LostError, "its host is gone"),
+        (errors.ActorUnavailableError("no answer", None), LostError, "no answer"),
+        (errors.ObjectLostError("00", None, "y"), LostError, "00"),
+        (errors.RayActorError("00", f"its constructor failed\n{missing}"), UsageError, missing),
+        (task, UsageError, f"every host must have sweep and what it needs, got {missing}"),
+        (errors.RuntimeEnvSetupError("too large"), UsageError, "engine.ship: must reach every"),
+    ]
+
+
+def test_errors_of_ray_become_a_loss_or_one_line() -> None:
+    import ray
+
+    for error, kind, words in raised_by_ray():
+
+        def fail(_: object, error: Exception = error) -> None:
+            raise error
+
+        cluster = RayCluster(EngineSpec(kind="ray"), 0.0)
+        cluster._ray = SimpleNamespace(get=fail, exceptions=ray.exceptions)
+        with pytest.raises(kind) as raised:
+            cluster.get(None)
+        assert words in str(raised.value) and "\n" not in str(raised.value)
+        assert not is_out_of_memory(error)
