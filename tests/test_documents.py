@@ -210,7 +210,7 @@ def links() -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize(("path", "target"), [*links()], ids=lambda x: getattr(x, "name", x))
 def test_a_link_leads_somewhere(path: Path, target: str) -> None:
     file, _, heading = target.partition("#")
-    there = (path.parent / file).resolve()
+    there = (path.parent / file if file else path).resolve()
     assert there.exists()
     titles = re.findall(r"^#+ (.*)$", there.read_text(), re.MULTILINE) if heading else []
     anchors = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
