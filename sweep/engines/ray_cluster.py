@@ -22,6 +22,7 @@ from sweep.runtime import importing, stderr_closed
 from sweep.spec.engine import EngineSpec
 
 ANSWERS_S = 5.0  # how long a cluster's address may take to answer
+SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # a frame of HTTP/2 that sets nothing
 
 
 class RayCluster:
@@ -62,7 +63,7 @@ class RayCluster:
             # Ray's threads would write to stderr.
             with _handlers_kept(), stderr_closed(), _on_loopback(address == "local"):
                 ray.init(address, **options)
-        except (RuntimeError, ConnectionError, ValueError, OSError) as error:
+        except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
             raise UsageError(
                 f"engine.address: must be a Ray cluster that takes this run, got {_clause(error)}"
                 f" ({address}). Use its Ray, Python, RAY_AUTH_MODE and RAY_AUTH_TOKEN, on a host"
@@ -143,10 +144,10 @@ class RayCluster:
 
 
 def _address(asked: str) -> str:
-    """Return where to connect, once something answers there: Ray would try for minutes.
+    """Return where to connect, once what Ray is answers there: Ray would try for minutes.
 
     Raises:
-        UsageError: there is no address, or nothing answers.
+        UsageError: there is no address, or nothing answers, or something else.
     """
     if asked == "local":
         return asked
@@ -158,13 +159,27 @@ def _address(asked: str) -> str:
         )
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_S):
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_S) as line:
+            if "RAY_USE_TLS" not in os.environ:
+                _greet(line)
             return address
     except (OSError, ValueError, OverflowError) as error:
         raise UsageError(
             f"engine.address: a Ray cluster must answer, got {_clause(error)} ({address})."
             " Start it with `ray start --head --port=6379`"
         ) from None
+
+
+def _greet(line: socket.socket) -> None:
+    """Begin HTTP/2, which Ray speaks, as its client does; the other side then says its settings.
+
+    Raises:
+        OSError: it says something else, or nothing.
+    """
+    line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS)
+    with line.makefile("rb") as answer:
+        if answer.read(len(SETTINGS))[3:4] != SETTINGS[3:4]:
+            raise OSError("something that is no Ray")
 
 
 def _imported() -> Any:

@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sweep.engines import ray_cluster
 from sweep.engines.cluster import LostError
 from sweep.engines.ray_cluster import RayCluster
 from sweep.errors import UsageError
@@ -33,11 +35,46 @@ def test_an_address_where_nothing_answers_is_refused_at_once() -> None:
     assert f"(127.0.0.1:{port}). Start it with `ray start" in line
 
 
+@pytest.mark.parametrize(
+    "says, told",
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "something that is no Ray"), (b"", "timed out")],
+    ids=["another service", "silence"],
+)
+def test_an_address_where_something_else_answers_is_refused(
+    says: bytes, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "ANSWERS_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            line, _ = server.accept()
+            with line:
+                line.sendall(says)
+                while line.recv(100):
+                    pass
+
+        thread = Thread(target=serve)
+        thread.start()
+        port = server.getsockname()[1]
+        line = refused(f"127.0.0.1:{port}")
+        thread.join()
+    assert line.startswith(f"engine.address: a Ray cluster must answer, got {told} (127.0.0.1:")
+
+
 def test_auto_is_never_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     assert refused("auto").startswith("engine.address: RAY_ADDRESS must be set with auto")
     monkeypatch.setenv("RAY_ADDRESS", "nowhere.invalid:6379")
     assert refused("auto").startswith("engine.address: a Ray cluster must answer, got [Errno")
+
+
+def test_a_token_that_is_missing_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "none"))
+    monkeypatch.setattr(ray_cluster, "_address", str)
+    assert f"{tmp_path}/none" in refused("127.0.0.1:1")
 
 
 def test_where_ray_is_not_installed_the_extra_is_named(tmp_path: Path) -> None:
