@@ -83,8 +83,7 @@ class ServeConfig(Section):
                 raise ValueError(
                     f"projects: must be named by letters, digits, '.', '_' or '-', got {name!r}"
                 )
-        stores = [*self.projects.values()]
-        if len({*stores}) < len(stores):
+        if self.projects and len({*self.storages.values()}) < len(self.projects):  # as resolved
             raise ValueError("projects: must have a storage each, got one twice")
         if self.auth == "none" and self.host not in LOOPBACK:
             raise ValueError(

@@ -56,6 +56,7 @@ def test_the_origin_is_what_browsers_send(public_url: str, origin: str) -> None:
         ({"public_url": "https://x.org?a"}, "public_url: must have no path"),
         ({"projects": {"a/b": "sqlite:///a"}}, "projects: must be named by"),
         ({"projects": {"a": "sqlite:///a", "b": "sqlite:///a"}}, "must have a storage each"),
+        ({"projects": {"a": "sqlite:///a", "b": "sqlite:///./a"}}, "must have a storage each"),
         ({"max_running": 0}, "max_running: must be"),
     ],
 )
