@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from sweep.cli.arguments import AsJson, Sets, StudyFile, named
-from sweep.cli.lines import one_line, print_table
+from sweep.cli.lines import one_line, print_table, whole_line
 from sweep.cli.progress import progress_bar
 from sweep.errors import INTERRUPTED, SweepError
 from sweep.runtime import importing
@@ -177,7 +177,7 @@ def _print_end(told: dict[str, Any]) -> None:
         raise SweepError(f"{told['name']} failed: {told['message'] or told['ending']}")
     print(f"{told['name']}: {told['state']}")
     if told["verdict"]:
-        print(one_line(told["verdict"]))
+        print(whole_line(told["verdict"]))
     print(f"next: {_again(told['name'], told['state'])}")
 
 

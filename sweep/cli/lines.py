@@ -14,15 +14,19 @@ MOST_CHARACTERS = 300  # of a message
 def one_line(message: str) -> str:
     """Return a message as one line that the terminal can show: the only way out for mistakes.
 
-    Passwords are hidden, control characters become spaces or escapes, and of a long message the
-    middle is left out: its start names the key, its end says what to do.
+    Of a long message the middle is left out: its start names the key, its end says what to do.
     """
-    text = " ".join(hide_passwords(message).split())
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = whole_line(message)
     if len(text) <= MOST_CHARACTERS:
         return text
     half = (MOST_CHARACTERS - 3) // 2
     return f"{text[: half + 1].rstrip()} … {text[-half:].lstrip()}"
+
+
+def whole_line(text: str) -> str:
+    """Return a text as one line, however long: no passwords, nothing that steers a terminal."""
+    text = " ".join(hide_passwords(text).split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def escape_what_cannot_be_shown() -> None:

@@ -57,6 +57,14 @@ def test_a_study_is_submitted_listed_cancelled_and_resumed(
     assert json.loads(command("resume", "one", "--json").out)["state"] == "queued"
 
 
+def test_a_verdict_is_printed_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    from sweep.cli.client import _print_end
+
+    verdict = " ".join(f"{number}." for number in range(200))
+    _print_end({"name": "one", "state": "done", "verdict": verdict})
+    assert verdict in capsys.readouterr().out
+
+
 def test_what_is_watched_to_its_end_tells_by_its_exit_code(
     server: Served, command: Command
 ) -> None:
