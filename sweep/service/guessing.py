@@ -19,6 +19,7 @@ from sweep.service.problems import Problem
 from sweep.service.sources import find_rows
 
 GUESS_S = 60.0
+_EDITOR = "# yaml-language-server:"
 
 
 def guess_of(
@@ -56,6 +57,8 @@ def _ask(file: str, target: str | None, folder: Path, memory_bytes: int) -> dict
         raise Problem(503, line) from None
     if done.code == 0:
         found: dict[str, Any] = json.loads(done.out)
+        if found["text"].startswith(_EDITOR):  # it names a file of this machine
+            found["text"] = found["text"].partition("\n")[2]
         return found
     if done.code == UsageError.exit_code:
         raise Problem(422, done.line)

@@ -120,6 +120,5 @@ def place(spec: StudySpec, folder: Path, folders: Iterable[Path], modules: Path 
                 put_copy(file, folder / name)
         except FileNotFoundError:
             raise UsageError(
-                f"{key}: must be a file of the service, got {name}, which is gone ({folder})."
-                " Put it back"
+                f"{key}: must be a file of the service, got {name}, which is gone. Put it back"
             ) from None

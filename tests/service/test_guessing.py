@@ -37,6 +37,7 @@ def test_an_uploaded_table_is_guessed(folder: Path) -> None:
     )
     assert [entry["name"] for entry in told["columns"]] == ["colour"]
     assert told["study"]["study_name"] == "rows"
+    assert told["text"].startswith("# A first study") and "file://" not in told["text"]
 
 
 def test_a_target_that_looks_like_an_option_is_a_name(folder: Path) -> None:

@@ -66,7 +66,7 @@ def test_what_is_gone_is_said(premises: Path) -> None:
 def test_a_link_of_another_is_not_followed_by_the_job(premises: Path) -> None:
     (premises / "data" / "t.csv").symlink_to("/etc/passwd")
     spec = study(premises / "job", data={"source": "t.csv"})
-    with pytest.raises(UsageError, match="which is gone"):
+    with pytest.raises(UsageError, match=r"which is gone\. Put"):  # without its folder
         place(spec, premises / "job", (premises / "data",), None)
     assert not list((premises / "job").iterdir())
 
