@@ -110,7 +110,7 @@ def ask(port: int, method: str, path: str, body: str | None = None, **headers: s
 def test_the_process_imports_no_torch_and_tells_no_token(
     command: Command, database: tuple[str, ...], tmp_path: Path, tiny_folder: Path
 ) -> None:
-    """It has shown the dashboard, a config and a report by then."""
+    """It has shown pages and the dashboard by then, and answered the API."""
     token = command("serve", "token", "add", "alice", "--role", "admin", *database).out.strip()
     spy = tmp_path / "spy.py"
     spy.write_text(

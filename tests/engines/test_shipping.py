@@ -58,7 +58,7 @@ def study_of(folder: Path, source: str, rows: str, **engine: Any) -> StudySpec:
         ("", "rows.csv", {"address": "local", "ship": ["own.py"]}, {"own.py"}),
         ("python:own:f", "rows.csv", {"ship": []}, set()),
     ],
-    ids=str,
+    ids=lambda one: str(sorted(one)) if isinstance(one, set) else str(one),
 )  # fmt: skip
 def test_the_files_that_actors_need_are_shipped(
     folder: Path, source: str, rows: str, engine: dict[str, Any], shipped: set[str]
