@@ -41,7 +41,11 @@ class RayCluster:
         self._reaper: Reaper | None = None
 
     def join(self) -> None:
-        """Connect, or start a Ray of this machine's own, of which Ray itself prints nothing."""
+        """Connect, or start a Ray of this machine's own, of which Ray itself prints nothing.
+
+        Raises:
+            UsageError: there is no such cluster.
+        """
         address = _address(self._spec.address)
         ray = _imported()
         self._silence = _silenced()
@@ -57,7 +61,8 @@ class RayCluster:
             options |= {
                 "include_dashboard": False,
                 "num_cpus": max(cores or 1, least),
-                "_temp_dir": str(self._reaper.folder),
+                # Ray opens it to all users of the machine; what it lies in, it does not.
+                "_temp_dir": str(self._reaper.folder / "r"),
             }
         try:
             # Ray's threads would write to stderr.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sweep.engines.reaper import SHORT
 from tests.support.clustered import Study, assert_done, assert_one_line
 from tests.support.clusters import IMPATIENT, Keeper, keeper, listeners, parent_of, until
 from tests.support.tables import Table
@@ -176,6 +177,16 @@ def test_a_ray_of_the_run_s_own_listens_on_loopback_alone(tmp_path: Path) -> Non
         found = listeners(names)
         assert {names[one.pid] for one in found if not one.is_on_loopback} == set()
         assert len({one.pid for one in found}) > 3  # Ray's, and ours among them
+
+
+def test_a_ray_of_the_run_s_own_has_files_that_no_other_user_reaches(tmp_path: Path) -> None:
+    before = set(SHORT.glob("sweep-ray-*"))
+    study = Study(tmp_path / "study")
+    with keeper() as here:
+        run = study.start(here, actors=1)
+        run.until(lambda: study.n_ended)
+        folders = set(SHORT.glob("sweep-ray-*")) - before
+        assert folders and {one.stat().st_mode & 0o777 for one in folders} == {0o700}
 
 
 # In a cluster: what Ray cannot be told to do without, in its processes and in ours.
