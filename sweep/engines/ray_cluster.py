@@ -44,7 +44,7 @@ class RayCluster:
         """Connect, or start a Ray of this machine's own, of which Ray itself prints nothing.
 
         Raises:
-            UsageError: there is no such cluster.
+            UsageError: there is no such cluster, or no GPU here.
         """
         address = _address(self._spec.address)
         ray = _imported()
@@ -75,6 +75,12 @@ class RayCluster:
                 " that is one of its own"
             ) from None
         self._ray = ray
+        if address == "local" and ray.cluster_resources().get("GPU", 0) < self._gpus:
+            raise UsageError(
+                f"engine.gpus: this machine must have a GPU that Ray finds, got none for"
+                f" {self._gpus:g} an actor. Use --device cpu and no engine.gpus, or name a"
+                " cluster's address"
+            )
 
     def hire(self, avoid: Collection[str] = ()) -> Actor:
         """Ask for another actor, which Ray must not begin anew where it is lost."""

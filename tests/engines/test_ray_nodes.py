@@ -189,6 +189,14 @@ def test_a_ray_of_the_run_s_own_has_files_that_no_other_user_reaches(tmp_path: P
         assert folders and {one.stat().st_mode & 0o777 for one in folders} == {0o700}
 
 
+def test_where_actors_need_a_gpu_and_this_machine_has_none_it_is_told_at_once(
+    tmp_path: Path,
+) -> None:
+    with keeper() as here:
+        run = Study(tmp_path / "study").start(here, "device=cuda")
+        assert_one_line(run.outcome(), "engine.gpus: this machine must have a GPU", code=2)
+
+
 # In a cluster: what Ray cannot be told to do without, in its processes and in ours.
 EVERYWHERE = ("gcs_server", "raylet", "monitor.py", "ray::", "sweep")
 
