@@ -46,6 +46,16 @@ _STATUSES: Mapping[type[BaseException], int] = {
     UsageError: 422,
     SweepError: 409,
 }
+_LETTERS = "ASCII letters, digits, '.', '_' or '-'"
+_WORDS = {  # what pydantic tells by a pattern or a length
+    "name": f"{_LETTERS}, starting with a letter or digit, at most 200",
+    "file": f"NAME.csv, .parquet or .npz of {_LETTERS}, at most 120",
+    "prefix": f"{_LETTERS}, at most 200",
+    "cursor": "the `next` of a page before",
+    "target": "the name of a column, at most 1000 characters",
+    "Idempotency-Key": "1 to 200 visible ASCII characters",
+}
+_RULES = {"json_invalid": "valid JSON"}
 _LATER_S = {429: "30", 503: "5"}  # the header Retry-After
 
 
@@ -132,10 +142,7 @@ def as_problem(error: Exception) -> Problem:
     if isinstance(error, SweepError):
         return of_error(error)
     if isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        rule = first["msg"].removeprefix("Input should be ")
-        return Problem(422, f"{place}: must be {rule}, got {_short(first.get('input'))}")
+        return Problem(422, _broken_rule(error.errors()[0]))
     if isinstance(error.__cause__, Problem):  # FastAPI calls all that goes wrong with a body 400
         return error.__cause__
     if isinstance(error, ClientDisconnect):
@@ -143,6 +150,19 @@ def as_problem(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         return Problem(error.status_code, str(error.detail), error.headers)
     return Problem(500, "service: failed at this request, got a fault of its own. See its log")
+
+
+def _broken_rule(first: Mapping[str, Any]) -> str:
+    """Return pydantic's first finding about a request as one line."""
+    place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    kind, got = first["type"], _short(first.get("input"))
+    if kind == "extra_forbidden":
+        return f"{place}: must be left out, got {got}. Mend its name"
+    if kind == "missing":
+        return f"{place}: must be given, got none. Add it"
+    rule = _WORDS.get(place) if kind.startswith("string_") else None
+    said = first["msg"].removeprefix("Input should be ").partition(", unable to")[0]
+    return f"{place}: must be {rule or _RULES.get(kind) or said}, got {got}"
 
 
 def _short(value: Any) -> str:

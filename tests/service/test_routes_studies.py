@@ -71,6 +71,35 @@ def test_a_bad_study_is_a_problem(
     assert key is None or answer.json["key"] == key
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "line"),
+    [
+        ("GET", "/v1/studies/..", {}, "name: must be ASCII letters, digits, '.', '_' or '-'"),
+        ("GET", "/v1/studies?prefix=%2F", {}, "prefix: must be ASCII letters, digits"),
+        ("GET", "/v1/studies?cursor=x", {}, "cursor: must be the `next` of a page before"),
+        ("GET", "/v1/studies?limit=x", {}, "limit: must be a valid integer, got 'x'"),
+        ("PUT", "/v1/data/.csv", {}, "file: must be NAME.csv, .parquet or .npz of ASCII"),
+        ("GET", "/v1/data/a.csv/guess?target=", {}, "target: must be the name of a column"),
+        ("POST", "/v1/studies", {"Idempotency-Key": "a b"}, "Idempotency-Key: must be 1 to 200"),
+        ("PATCH", "/v1/studies/one", {}, "body: must be valid JSON, got"),
+    ],
+)
+def test_a_wrong_request_is_told_in_plain_words(
+    server: Served, method: str, path: str, headers: dict[str, str], line: str
+) -> None:
+    server.submit("one")
+    answer = server.ask(method, path, "{" if method != "GET" else None, {**YAML, **headers})
+    assert answer.status == 422
+    assert f"{answer.json['key']}: {answer.json['detail']}".startswith(line)
+
+
+def test_an_unknown_change_is_named(server: Served) -> None:
+    server.submit("one")
+    answer = server.ask("PATCH", "/v1/studies/one", '{"search.n_trials": 9}')
+    assert (answer.status, answer.json["key"]) == (422, "search.n_trials")
+    assert answer.json["detail"] == "must be left out, got 9"
+
+
 def test_lists_come_in_pages(server: Served) -> None:
     for name in ("a-1", "a-2", "b-1"):
         server.submit(name)
