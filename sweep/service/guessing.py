@@ -37,6 +37,8 @@ def guess_of(
         Problem: 404 without such a file, 422 where there is nothing to guess, 503 where that
             takes too long.
     """
+    if "\0" in (target or ""):  # which no process can be told
+        raise Problem(422, f"target: must be the name of a column, got {target!r:.100}")
     with tempfile.TemporaryDirectory(prefix="sweep-guess-") as made:
         try:
             with find_rows(file, folders) as rows:

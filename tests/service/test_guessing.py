@@ -47,6 +47,11 @@ def test_a_target_that_looks_like_an_option_is_a_name(folder: Path) -> None:
     assert "must name a column, got '--help'" in problem.body["detail"]
 
 
+def test_a_target_with_a_zero_byte_is_refused(folder: Path) -> None:
+    problem = refused("rows.csv", "a\0b", folder)
+    assert (problem.status, problem.body["key"]) == (422, "target")
+
+
 def test_what_is_no_file_of_the_folder_is_not_found(folder: Path) -> None:
     (folder / "link.csv").symlink_to("/etc/passwd")
     for name in ("none.csv", "link.csv", "../rows.csv"):
