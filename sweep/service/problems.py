@@ -127,7 +127,8 @@ def _more(error: SweepError) -> dict[str, Any]:
 
 def install(app: Starlette) -> None:
     """Have an application answer every error as a problem."""
-    for kind in (Problem, SweepError, RequestValidationError, HTTPException, ClientDisconnect):
+    known = (Problem, SweepError, RequestValidationError, HTTPException, ClientDisconnect)
+    for kind in (*known, Exception):
         app.add_exception_handler(kind, _answer)
 
 
