@@ -258,9 +258,11 @@ class Crew:
         elif now - self._seen_ready > self._engine.start_timeout_s:
             got = "none" if self.first or self.why else "none that has found room and started"
             last = f"; of the last one {self.why}" if self.why else ""
+            is_local = self._engine.address == "local"
+            look = "Try --engine local, to see why" if is_local else "Look at `ray status`"
             raise SweepError(
                 f"engine.start_timeout_s: in {self._engine.start_timeout_s:g} s an actor must be"
-                f" ready, got {got}{last}. Look at `ray status`, and run again to resume"
+                f" ready, got {got}{last}. {look}, and run again to resume"
             )
 
 

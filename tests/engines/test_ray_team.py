@@ -301,6 +301,18 @@ def test_a_run_without_any_actor_waits_and_then_ends_in_one_line(moment: str) ->
     assert 1040 <= ray.now < 1060
 
 
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [("local", "Try --engine local, to see why,"), ("10.0.0.1:6379", "Look at `ray status`,")],
+)
+def test_where_no_actor_starts_a_user_is_sent_to_what_is_there(address: str, advice: str) -> None:
+    chance = Random(0)
+    with faked(chance):
+        ray = FakeRay(Body, chance, [2], [Fault(0, "host ends")])
+        with pytest.raises(SweepError, match=advice):
+            Owner(ray, actors=2, start_timeout_s=40, address=address)
+
+
 def test_another_actor_plans_where_the_first_is_lost_while_it_does() -> None:
     chance = Random(0)
     with faked(chance):
