@@ -177,6 +177,8 @@ def test_a_ray_of_the_run_s_own_listens_on_loopback_alone(tmp_path: Path) -> Non
         found = listeners(names)
         assert {names[one.pid] for one in found if not one.is_on_loopback} == set()
         assert len({one.pid for one in found}) > 3  # Ray's, and ours among them
+        os.kill(run.pid, signal.SIGINT)  # it removes its files itself
+        assert run.outcome().code == 130
 
 
 def test_a_ray_of_the_run_s_own_has_files_that_no_other_user_reaches(tmp_path: Path) -> None:
@@ -187,6 +189,9 @@ def test_a_ray_of_the_run_s_own_has_files_that_no_other_user_reaches(tmp_path: P
         run.until(lambda: study.n_ended)
         folders = set(SHORT.glob("sweep-ray-*")) - before
         assert folders and {one.stat().st_mode & 0o777 for one in folders} == {0o700}
+        os.kill(run.pid, signal.SIGINT)  # it removes them itself
+        assert run.outcome().code == 130
+        assert not any(one.exists() for one in folders)
 
 
 def test_where_actors_need_a_gpu_and_this_machine_has_none_it_is_told_at_once(
