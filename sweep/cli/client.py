@@ -66,9 +66,16 @@ def cancel(name: Name, url: Url = None, as_json: AsJson = False) -> None:
     _say(study, as_json)
 
 
-def resume(name: Name, url: Url = None, as_json: AsJson = False) -> None:
-    """Have a study of a service go on that was cancelled, failed or ran out of time."""
+def resume(
+    name: Name,
+    n_trials: Annotated[Optional[int], typer.Option(help="total number of trials")] = None,  # noqa: UP045
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a study of a service go on that was cancelled or failed, or that gets more trials."""
     study = _client(url).study(name)
+    if n_trials is not None:
+        study.change(n_trials=n_trials)
     study.resume()
     _say(study, as_json)
 

@@ -106,6 +106,7 @@ def config_of(url: str, name: str, selection: Literal["best", "1se"] | None, med
     except SweepError as error:
         raise Problem(409, str(error)) from None
     config["provenance"]["folder"] = None  # a folder of this machine
+    del config["spec"]["storage"]  # its address is the service's own affair
     return config_text(config, SUFFIXES[media])
 
 

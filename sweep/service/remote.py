@@ -196,3 +196,16 @@ class RemoteStudy:
     def resume(self) -> str:
         """Queue it again after it was cancelled, failed or timed out; return its state."""
         return str(self._way.ask("POST", f"{self._path}/resume").json["state"])
+
+    def change(self, **changes: Any) -> dict[str, Any]:
+        """Change what may change: n_trials, timeout_s, selection, priority; return its status.
+
+        A study that is done goes on where `n_trials` grows. A run goes by a change when it is
+        begun next.
+
+        Raises:
+            UsageError: another key, or a value that breaks a rule or the service's policy.
+        """
+        body, headers = json.dumps(changes).encode(), {"Content-Type": "application/json"}
+        told: dict[str, Any] = self._way.ask("PATCH", self._path, body, headers).json
+        return told

@@ -54,7 +54,8 @@ def test_a_study_is_submitted_listed_cancelled_and_resumed(
     assert "queued" in command("jobs").out
     assert command("cancel", "one").out == "one: cancelled\n"
     assert "next: sweep resume one" in command("submit", "one.yaml").out
-    assert json.loads(command("resume", "one", "--json").out)["state"] == "queued"
+    told = json.loads(command("resume", "one", "--n-trials", "9", "--json").out)
+    assert (told["state"], told["spec"]["search"]["n_trials"]) == ("queued", 9)
 
 
 def test_a_verdict_is_printed_whole(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,19 @@ def test_a_study_is_queued_listed_cancelled_and_resumed(server: Served) -> None:
     assert mine.jobs(["queued", "running"]) == [] and client(server, "read").jobs()
 
 
+def test_a_study_gets_more_trials(server: Served) -> None:
+    study = client(server).submit({"study_name": "more", **TINY})
+    n_trials = study.status()["spec"]["search"]["n_trials"]
+    changed = study.change(n_trials=n_trials + 1)
+    assert changed["name"] == "more"
+    assert study.status()["spec"]["search"]["n_trials"] == n_trials + 1
+    with pytest.raises(UsageError, match="epochs"):
+        study.change(epochs=1)
+    with pytest.raises(UsageError, match="n_trials"):
+        study.change(n_trials=0)
+    study.cancel()
+
+
 def test_a_second_study_of_a_name_is_refused(server: Served) -> None:
     client(server).submit({"study_name": "taken", **TINY}).cancel()
     with pytest.raises(UsageError, match="seed"):

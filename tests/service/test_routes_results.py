@@ -68,6 +68,7 @@ def test_the_config_comes_as_it_is_asked_for(done: Served) -> None:
     assert kinds == ["application/yaml", "application/toml", "application/json"]
     alpha = json_.json["best_params"]["alpha"]
     assert read_yaml(yaml.body.decode())["best_params"]["alpha"] == alpha
+    assert "storage" not in json_.json["spec"] and json_.json["provenance"]["folder"] is None
     assert tomllib.loads(toml.body.decode())["best_params"]["alpha"] == alpha
     assert 'filename="one.yaml"' in yaml.headers["content-disposition"]
     assert config(done, accept="image/png").status == 406
