@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -21,8 +22,12 @@ from sweep.spec.engine import EngineSpec
 
 
 def refused(address: str) -> str:
-    with pytest.raises(UsageError) as raised:
-        RayCluster(EngineSpec(kind="ray", address=address), 0.0).join()
+    cluster = RayCluster(EngineSpec(kind="ray", address=address), 0.0)
+    try:
+        with pytest.raises(UsageError) as raised:
+            cluster.join()
+    finally:
+        cluster.leave()
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
@@ -68,13 +73,22 @@ def test_auto_is_never_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused("auto").startswith("engine.address: a Ray cluster must answer, got [Errno")
 
 
-def test_a_token_that_is_missing_is_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "none"))
-    monkeypatch.setattr(ray_cluster, "_address", str)
-    assert f"{tmp_path}/none" in refused("127.0.0.1:1")
+def test_a_token_that_is_missing_is_told_in_one_line(tmp_path: Path) -> None:
+    study, missing = tmp_path / "a.yaml", tmp_path / "none"
+    study.write_text("study_name: a\nengine: {kind: ray, address: '127.0.0.1:1'}\n")
+    # Ray looks at the mode once in a process, so this takes one of its own.
+    program = (
+        "import sys; from sweep.engines import ray_cluster; ray_cluster._address = str\n"
+        f"sys.argv = ['sweep', 'run', {str(study)!r}, '--storage', 'sqlite:///{tmp_path}/a.db']\n"
+        "from sweep.__main__ import main; main()"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(missing)},
+    )  # fmt: skip
+    assert told.returncode == 2
+    assert "got RAY_AUTH_TOKEN_PATH is set but file cannot be" in told.stderr
+    assert told.stderr.count("\n") == 1
 
 
 def test_where_ray_is_not_installed_the_extra_is_named(tmp_path: Path) -> None:
