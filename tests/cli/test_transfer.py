@@ -15,7 +15,7 @@ storage: sqlite:///small.db
 device: cpu
 data: {source: sklearn:digits, scale: none, train_rows: 120, label_noise: 0.2}
 model: {hidden: [8]}
-training: {lr: 2e-2, batch_size: 40, epochs: 6}
+training: {lr: 2e-2, batch_size: 40, epochs: 3}
 search: {n_trials: 13, sampler: {type: design}}
 replicates: {n_folds: 3}
 """
@@ -47,6 +47,7 @@ def test_a_ladder_is_run_said_and_used(study: str, command: Command) -> None:
     assert config["transfer"] == {key: found[key] for key in config["transfer"]}
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_a_refit_by_default(study: str, command: Command) -> None:
     done = command("transfer", study, "--json", "--set", "data.train_rows=400",
                    "--set", "training.epochs=2")  # fmt: skip

@@ -34,7 +34,8 @@ def test_a_file_is_sent_once(server: Served) -> None:
     answer = server.ask("PUT", "/v1/data/t.csv", b"other", RAW)
     assert answer.status == 409 and answer.json["key"] == "file"
     common = {"name": "common.csv", "size_bytes": len(ROWS), "sha256": None}
-    assert server.get("/v1/data").json == {"items": [common, told]}
+    items = server.get("/v1/data").json["items"]
+    assert common in items and items.count(told) == 1
 
 
 def test_a_study_may_name_it_and_another_projects_may_not(server: Served) -> None:
@@ -47,7 +48,8 @@ def test_a_study_may_name_it_and_another_projects_may_not(server: Served) -> Non
     other = server.token("submit", "speech")
     body = text.format("theirs", "own.csv")
     assert server.ask("POST", "/v1/studies", body, kind, other).status == 422
-    assert [one["name"] for one in server.get("/v1/data", other).json["items"]] == ["common.csv"]
+    names = {one["name"] for one in server.get("/v1/data", other).json["items"]}
+    assert "common.csv" in names and "own.csv" not in names
 
 
 @pytest.mark.parametrize(
