@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class RayCluster:
         self._ray: Any = None
         self._silence: Any = None
         self._reaper: Reaper | None = None
+        self._environment: dict[str, str] | None = None  # as it was before Ray changed it
 
     def join(self) -> None:
         """Connect, or start a Ray of this machine's own, of which Ray itself prints nothing.
@@ -47,6 +48,7 @@ class RayCluster:
             UsageError: there is no such cluster, or no GPU here.
         """
         address = _address(self._spec.address)
+        self._environment = dict(os.environ)
         ray = _imported()
         self._silence = _silenced()
         self._silence.__enter__()
@@ -152,6 +154,19 @@ class RayCluster:
         if self._reaper:
             self._reaper.dismiss()
             self._reaper = None
+        if self._environment is not None:
+            _restore(self._environment)
+            self._environment = None
+
+
+def _restore(before: Mapping[str, str]) -> None:
+    """Undo what Ray set for its own processes: others that start later may use another Ray."""
+    for name in [*os.environ]:
+        if name.startswith("RAY_") or name == "PYTHONBREAKPOINT":
+            if name not in before:
+                del os.environ[name]
+            elif os.environ[name] != before[name]:
+                os.environ[name] = before[name]
 
 
 def _address(asked: str) -> str:

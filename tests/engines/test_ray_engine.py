@@ -25,6 +25,7 @@ def test_actors_give_the_same_trials_also_where_one_is_killed(
     spec = tiny(tmp_path, training__epochs=40, engine={"kind": "ray", "actors": 2})
     before = signal.getsignal(signal.SIGTERM)
     killed: list[int] = []
+    environment = dict(os.environ)
     with hired(spec) as engine:
         assert isinstance(engine, RayEngine)
 
@@ -39,4 +40,5 @@ def test_actors_give_the_same_trials_also_where_one_is_killed(
     pd.testing.assert_frame_equal(table(sweep.run(alone)), table(together), check_exact=True)
     assert capfd.readouterr() == ("", "")  # of all that Ray says of a lost process
     assert signal.getsignal(signal.SIGTERM) == before
+    assert dict(os.environ) == environment
     assert "ray" in sys.modules and not sys.modules["ray"].is_initialized()

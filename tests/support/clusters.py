@@ -94,7 +94,7 @@ class Keeper:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ray-"))  # paths of sockets must be short
         environment = {
-            **os.environ,
+            **{name: told for name, told in os.environ.items() if not name.startswith("RAY_")},
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
             "HOME": str(self.folder),  # where Ray leaves tokens
