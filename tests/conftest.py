@@ -1,5 +1,6 @@
 """What several test modules share: a finished study, studies made by hand, the command line."""
 
+import logging
 import os
 import shutil
 import signal
@@ -97,8 +98,12 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def call(*args: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["sweep", *args])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app.main()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                app.main()
+        finally:
+            for name in ("sweep.service", "uvicorn"):  # whose handlers hold this test's stderr
+                logging.getLogger(name).handlers.clear()
         code = ended.value.code
         return Outcome(
             code if isinstance(code, int) else int(code is not None), *capsys.readouterr()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -89,11 +90,19 @@ def functions(modules: Path, module: str) -> list[str]:
     """List the public functions and classes that a module of the folder defines; none: []."""
     try:
         with open_file(modules, f"{module}.py") as file:
-            body = ast.parse(file.read()).body
+            body = _parsed(file.read()).body
     except (FileNotFoundError, SyntaxError, ValueError):
         return []
     made = (node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef))
     return [name for name in made if not name.startswith("_")]
+
+
+def _parsed(text: bytes) -> ast.Module:
+    """Parse a module. Python 3.11 raises SystemError now and then where threads do so at once."""
+    for _ in range(10):
+        with suppress(SystemError):
+            return ast.parse(text)
+    return ast.parse(text)
 
 
 def place(spec: StudySpec, folder: Path, folders: Iterable[Path], modules: Path | None) -> None:
