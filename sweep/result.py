@@ -6,7 +6,7 @@ import html
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import optuna
 
@@ -207,9 +207,8 @@ def transfer(
 ) -> Transfer | None:
     """Work out the best strength for more rows, or for a wider network, from smaller studies.
 
-    The study itself is run, where it is not done yet, and the same study with a quarter and with
-    half as many rows or units. What came of it is stored with the study: configs that are exported
-    from then on have it, and `fit` goes by it.
+    Runs the study, where it is not done yet, and the same study with a quarter and with half as
+    many rows or units. What it finds is stored with the study: later exports have it.
 
     Args:
         spec: the study; it searches the strength alone.
@@ -217,12 +216,10 @@ def transfer(
         hidden: units of the first hidden layer, with the others in proportion; instead of `rows`.
         fixed: with `rows`, what the trainings have in common: epochs, or steps of the optimiser.
         on_study: called with each study before it is run.
-        on_progress: as in `run`.
-        should_stop: as in `run`.
+        on_progress, should_stop: as in `run`.
 
     Returns:
-        What was found; None where it was told to stop, or `timeout_s` was over. Called again, it
-        goes on from there.
+        What was found; None where a run stopped before its end. Called again, it goes on.
 
     Raises:
         UsageError: the study cannot be made smaller, searches more than the strength, or the size
@@ -231,26 +228,21 @@ def transfer(
     """
     what: What = "hidden" if hidden is not None else "rows"
 
-    def read(of: StudySpec, size: int | None = None) -> tuple[Rung, dict[str, Any]] | None:
+    def trained(of: StudySpec) -> StudyResult | None:
         on_study(of)
         done = run(of, on_progress=on_progress, should_stop=should_stop)
-        if done.ending != "done":
-            return None
-        about = done.study.user_attrs[PROBLEM]
-        return Rung.of(done.finished, size or size_of(of, what, about["n_rows"])), about
+        return done if done.ending == "done" else None
 
-    top = read(spec)
-    if top is None:
+    if (top := trained(spec)) is None:
         return None
-    own, about = top
-    size = hidden if hidden is not None else rows or about["n_val_rows"]
-    Transfer.check(what, own.size, size)
-    rungs = []
-    for one, smaller_spec in smaller(spec, what, own.size, fixed):
-        rung = read(smaller_spec, one)
-        if rung is None:
+    about = top.study.user_attrs[PROBLEM]
+    own, size = size_of(spec, what, about["n_rows"]), hidden or rows or about["n_val_rows"]
+    rungs = [Rung.of(top.finished, own)]
+    Transfer.check(what, own, size)
+    for one, of in smaller(spec, what, own, fixed):
+        if (below := trained(of)) is None:
             return None
-        rungs.append(rung[0])
-    found = Transfer(what, (*rungs, own), size, fixed if what == "rows" else "epochs")
+        rungs.insert(-1, Rung.of(below.finished, one))
+    found = Transfer(what, tuple(rungs), size, fixed if what == "rows" else "epochs")
     note_transfer(spec.storage, spec.study_name, found.summary)
     return found

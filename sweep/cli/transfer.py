@@ -52,7 +52,8 @@ def transfer(
             should_stop=should_stop,
         )  # fmt: skip
     if found is None:
-        print("stopped, everything is saved; go on with the same command")
+        stopped = json.dumps({"study_name": spec.study_name, "ending": "stopped"})
+        print(stopped if as_json else "stopped, everything is saved; go on with the same command")
         raise typer.Exit(INTERRUPTED)
     if as_json:
         print(json.dumps({"study_name": spec.study_name, **found.summary}))

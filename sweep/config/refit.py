@@ -230,11 +230,11 @@ def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Ite
 
 def _at_more_rows(found: Any, name: str, strength: float, n_search: int, n: int) -> str:
     """Say which strength more rows take: by `sweep transfer`, or by a rule of thumb."""
-    keys = ("strength", "size", "slope", "factor")
-    measured = isinstance(found, dict) and found.get("what") == "rows"
-    if measured and all(isinstance(found.get(key), float | int) for key in keys):
-        there = found["strength"] * (n / found["size"]) ** found["slope"]
-        sure = f", times or divided by {found['factor']:.2g}" if n == found["size"] else ""
+    if isinstance(found, dict) and found.get("what") == "rows":
+        size, at, slope, factor = (_number(found, key) for key in
+                                   ("size", "strength", "slope", "factor"))  # fmt: skip
+        there = at * (n / size) ** slope
+        sure = f", times or divided by {factor:.2g}" if n == size else ""
         return f": by `sweep transfer`, {name} = {there:.3g} is best there{sure}"
     if name != "alpha":
         return ""
@@ -242,3 +242,15 @@ def _at_more_rows(found: Any, name: str, strength: float, n_search: int, n: int)
         f": as a rule of thumb (for a fixed prior alpha scales as 1/n) alpha would be"
         f" {strength * n_search / n:.3g}; `sweep transfer` measures it"
     )
+
+
+def _number(found: dict[str, Any], key: str) -> float:
+    """Return a number of what `sweep transfer` found; all but the slope are above 0."""
+    low, high = (-20.0, 20.0) if key == "slope" else (1e-30, 1e30)
+    value = found.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise UsageError(
+            f"transfer.{key}: must be what `sweep transfer` found, got {value!r:.40}."
+            " Export the config anew"
+        )
+    return float(value)

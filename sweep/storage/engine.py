@@ -83,9 +83,8 @@ def rename_study(url: str, old: str, new: str) -> bool:
             study_id = find_study(connection, old)
             if study_id is not None:
                 lease.release(connection, lease.acquire(connection, study_id, old))
-                numbered = (f"{new}-{n}" for n in itertools.count(2))
-                names_to_try = itertools.chain([new], numbered)
-                free = next(n for n in names_to_try if find_study(connection, n) is None)
+                tried = itertools.chain([new], (f"{new}-{n}" for n in itertools.count(2)))
+                free = next(name for name in tried if find_study(connection, name) is None)
                 chosen = names.update().where(names.c.study_id == study_id)
                 connection.execute(chosen.values(study_name=free))
     finally:

@@ -326,7 +326,7 @@ def test_an_end_is_a_quarter_of_a_decade_wide(alpha: float, edge: str | None) ->
         ("baseline", {"params": {"alpha": 0.0}, "value": "0.5"}),
         ("confirmation", {"best": 1}), ("alpha_range", "x"), ("alpha_range", [1.0]),
         ("alpha_max", "x"), ("widenings", 3), ("line", 1), ("problem", []), ("remarks", "x"),
-        ("remarks", [1]), ("controls", 5),
+        ("remarks", [1]), ("controls", 5), ("transfer", "x"),
     ],
 )  # fmt: skip
 def test_an_attribute_that_another_program_overwrote_is_named(name: str, value: Any) -> None:

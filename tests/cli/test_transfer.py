@@ -47,6 +47,15 @@ def test_a_ladder_is_run_said_and_used(study: str, command: Command) -> None:
     assert config["transfer"] == {key: found[key] for key in config["transfer"]}
 
 
+def test_a_stop_is_told_and_taken_up_again(study: str, command: Command) -> None:
+    timeout = ("--set", "search.timeout_s=1e-9")
+    done = command("transfer", study, *timeout)
+    assert (done.code, done.out.splitlines()[-1][:30]) == (130, "stopped, everything is saved; ")
+    done = command("transfer", study, *timeout, "--json")
+    assert done.code == 130
+    assert json.loads(done.out) == {"study_name": "small", "ending": "stopped"}
+
+
 @pytest.mark.slow
 def test_rows_are_those_of_a_refit_by_default(study: str, command: Command) -> None:
     done = command("transfer", study, "--json", "--set", "data.train_rows=400",

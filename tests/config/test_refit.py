@@ -348,6 +348,21 @@ def test_a_measured_transfer_is_told_instead(size: int, end: str, tmp_path: Path
     assert line.endswith(f"trained on 80: by `sweep transfer`, {end}")
 
 
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [("size", 0), ("size", None), ("size", True), ("strength", "0.1"), ("strength", -1.0),
+     ("slope", 1e9), ("slope", float("nan")), ("factor", [])],
+)  # fmt: skip
+def test_a_transfer_that_is_none_is_one_line(key: str, wrong: object, tmp_path: Path) -> None:
+    config = exported(tmp_path, **IRIS)
+    found = {"what": "rows", "size": 120, "strength": 0.007, "slope": -0.5, "factor": 1.5}
+    write_config({**read_config(config), "transfer": {**found, key: wrong}}, config)
+    with pytest.raises(
+        UsageError, match=rf"^transfer\.{key}: must be what `sweep transfer` found"
+    ):
+        fit(config)
+
+
 def test_an_edited_study_is_told(tmp_path: Path) -> None:
     config = exported(tmp_path, data={"source": "sklearn:iris", "train_rows": 40})
     content = read_config(config)

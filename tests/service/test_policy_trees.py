@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("n_examples", [200, pytest.param(3_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_examples", [200, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_an_allowed_study_touches_nothing_else(tmp_path: Path, n_examples: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.sent_trees", str(tmp_path), str(n_examples)],
@@ -19,4 +19,4 @@ def test_an_allowed_study_touches_nothing_else(tmp_path: Path, n_examples: int) 
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout)
     assert told["outside"] == []
-    assert told["checked"] == n_examples and told["allowed"] >= n_examples // 40
+    assert told["checked"] == n_examples and told["allowed"] >= n_examples // 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,8 @@ SHA = hashlib.sha256(ROWS).hexdigest()
 RAW = {"Content-Type": "application/octet-stream"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("service")
+@contextmanager
+def running_in(folder: Path) -> Iterator[Served]:
     (folder / "shared").mkdir()
     (folder / "shared" / "common.csv").write_bytes(ROWS)
     limits = {"upload_bytes": 5000, "requests_per_minute": 10_000}
@@ -26,30 +26,41 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-def test_a_file_is_sent_once(server: Served) -> None:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with running_in(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Served]:
+    """A service to which nobody has sent anything."""
+    with running_in(tmp_path) as running:
+        yield running
+
+
+def test_a_file_is_sent_once(fresh: Served) -> None:
     told = {"name": "t.csv", "size_bytes": len(ROWS), "sha256": SHA}
     for status in (201, 200):
-        answer = server.ask("PUT", "/v1/data/t.csv", ROWS, RAW)
+        answer = fresh.ask("PUT", "/v1/data/t.csv", ROWS, RAW)
         assert (answer.status, answer.json) == (status, told)
-    answer = server.ask("PUT", "/v1/data/t.csv", b"other", RAW)
+    answer = fresh.ask("PUT", "/v1/data/t.csv", b"other", RAW)
     assert answer.status == 409 and answer.json["key"] == "file"
     common = {"name": "common.csv", "size_bytes": len(ROWS), "sha256": None}
-    items = server.get("/v1/data").json["items"]
-    assert common in items and items.count(told) == 1
+    assert fresh.get("/v1/data").json == {"items": [common, told]}
 
 
-def test_a_study_may_name_it_and_another_projects_may_not(server: Served) -> None:
-    server.ask("PUT", "/v1/data/own.csv", ROWS, RAW)
+def test_a_study_may_name_it_and_another_projects_may_not(fresh: Served) -> None:
+    fresh.ask("PUT", "/v1/data/own.csv", ROWS, RAW)
     text = "study_name: {}\ndata: {{source: {}, target: b}}"
     kind = {"Content-Type": "application/yaml"}
     for name, status in (("own.csv", 201), ("common.csv", 201), ("gone.csv", 422)):
         body = text.format(f"on-{name}", name)
-        assert server.ask("POST", "/v1/studies", body, kind).status == status
-    other = server.token("submit", "speech")
+        assert fresh.ask("POST", "/v1/studies", body, kind).status == status
+    other = fresh.token("submit", "speech")
     body = text.format("theirs", "own.csv")
-    assert server.ask("POST", "/v1/studies", body, kind, other).status == 422
-    names = {one["name"] for one in server.get("/v1/data", other).json["items"]}
-    assert "common.csv" in names and "own.csv" not in names
+    assert fresh.ask("POST", "/v1/studies", body, kind, other).status == 422
+    assert [one["name"] for one in fresh.get("/v1/data", other).json["items"]] == ["common.csv"]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def trees(draw: st.DrawFn) -> dict[str, Any]:
     columns = {"target": "b"} if source.endswith(".csv") else {}
     return {
         "study_name": "x",
+        "seed": draw(st.integers(0, 2**63 - 1)),  # so that no two are the same
         "data": {"source": source, **(draw(COLUMNS) if "columns" in strange else columns)},
         "model": draw(NET) if "model" in strange else {"hidden": [4]},
         **(draw(EXTRA) if "extra" in strange else {}),
