@@ -88,7 +88,7 @@ def _of_model(finished: Finished) -> list[tuple[str, str]]:
     if model is None:
         return []
     if model.doubt:
-        return [("minimum of a smooth curve", f"none fits: {model.doubt}")]
+        return [("minimum of a smooth curve", "none fits")]  # the verdict says why, if it matters
     within = 1.0 if finished.n_folds < MIN_FOLDS else model.factor
     factor = f", × or ÷ {within:.2g}" if 1 < within <= MOST else ""
     missed = np.abs(model.missed)

@@ -226,4 +226,4 @@ class Model:
         explained = 1 - np.square(missed).sum() / np.square(self.z - self.z.mean()).sum()
         if explained >= EXPLAINED and np.abs(self.curve.residuals()).max() <= OUTLIER:
             return None
-        return "it does not foretell those left out"
+        return "it is wrong about trials that it has not seen"

@@ -173,7 +173,10 @@ PLANTED: dict[str, tuple[Truth, str]] = {
     "two valleys": (two_valleys, "there are two valleys, at "),
     "a collapse edge": (collapse_edge, "it jumps beside the best one"),
     "a metric in steps": (steps, "several share a value"),
-    "chance": (lambda x: np.asarray(0.5 + 0.1 * np.sin(1e6 * x)), "it does not foretell"),
+    "chance": (
+        lambda x: np.asarray(0.5 + 0.1 * np.sin(1e6 * x)),
+        "it is wrong about trials that it has not seen",
+    ),
 }
 
 
