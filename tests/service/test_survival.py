@@ -22,12 +22,12 @@ from tests.support.work import OVERRIDES, Stage, table
 
 pytestmark = pytest.mark.slow
 
-# Some seconds of training, of which the trials of a killed run are a part.
+# Ten seconds of training, of which the trials of a killed run are a part.
 LONG = """\
 study_name: long
 data: {source: "sklearn:digits", scale: none, train_rows: 300, label_noise: 0.2}
 model: {hidden: [32]}
-training: {lr: 2e-2, batch_size: 10, epochs: 30}
+training: {lr: 2e-2, batch_size: 10, epochs: 100}
 search: {n_trials: 12, in_flight: 3, sampler: {type: tpe}}
 replicates: {n_folds: 3}
 """
