@@ -36,7 +36,8 @@ def _lines(guessed: Guess, name: str) -> Iterator[str]:
     from sweep.cli.plan import template
 
     yield template().partition("\n")[0]
-    size = f"{guessed.n_rows} rows, {guessed.n_features} features"
+    n = guessed.n_features
+    size = f"{guessed.n_rows} rows, {n} feature{'s' * (n != 1)}"
     yield f"# A first study for {guessed.source}: {size}."
     yield "# Guessed from its cells: look it over, then sweep validate, sweep run."
     for remark in guessed.remarks:

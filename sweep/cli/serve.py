@@ -12,6 +12,7 @@ import typer
 from sweep.cli.arguments import named
 from sweep.cli.lines import print_table
 from sweep.errors import UsageError
+from sweep.files import private
 from sweep.runtime import importing
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def _serve(
         from sweep.service.server import serve as run
 
     set_up_logs()
-    run(found, _announce)
+    with private():
+        run(found, _announce)
 
 
 def _config(path: Path | None, options: dict[str, Any]) -> ServeConfig:
@@ -153,7 +155,8 @@ def _tokens(
         from sweep.service.database import Database as Tables
         from sweep.service.tokens import Tokens
 
-    return found, Tokens(Tables.open(found.database))
+    with private():
+        return found, Tokens(Tables.open(found.database))
 
 
 def _date(time: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import quote, urlencode
 from sweep.errors import UsageError
 from sweep.service.connection import Connection
 from sweep.service.credentials import find_token, find_url
+from sweep.service.job import KEY
 from sweep.service.parcel import Rows, pack
 from sweep.service.remote import RemoteStudy
 
@@ -60,6 +62,9 @@ class Client:
             UsageError: the study breaks a rule, or the service's policy.
             SweepError: the service fails, or does not answer.
         """
+        if key is not None and not re.fullmatch(KEY, key):
+            got = f"got {key[:40]!r}"
+            raise UsageError(f"key: must be 1 to 200 ASCII signs without spaces, {got}. Mend it")
         parcel = pack(study, overrides)
         if parcel.rows is not None:
             self.upload(parcel.rows)

@@ -25,6 +25,7 @@ LIVES: tuple[State, ...] = ("starting", "running")  # has one, or had when it wa
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 STATES: tuple[State, ...] = (*WAITS, *LIVES, *ENDED)
 PRIORITIES = range(-100, 101)
+KEY = r"[!-~]{1,200}"  # of a submission
 
 
 class UnknownJobError(UsageError):

@@ -26,7 +26,7 @@ from sweep.service.answers import (
     StudyRow,
 )
 from sweep.service.auth import Reader, Submitter
-from sweep.service.job import Job, State
+from sweep.service.job import KEY, Job, State
 from sweep.service.outcomes import finite, plan_of, summary
 from sweep.service.policy import Format
 from sweep.service.problems import Problem, responses
@@ -82,7 +82,7 @@ async def submit(
         str | None,
         Header(
             alias="Idempotency-Key",
-            pattern=r"^[!-~]{1,200}$",
+            pattern=f"^{KEY}$",
             description="A name for this very submission: sent again, it is the same study.",
         ),
     ] = None,

@@ -36,6 +36,7 @@ def test_a_token_is_made_listed_and_revoked(command: Command, database: tuple[st
     made = command("serve", "token", "add", "alice", *database)
     token = made.out.strip()
     assert made.code == 0 and token.startswith("swp_") and len(token) == 60
+    assert Path("service.db").stat().st_mode & 0o077 == 0  # others may not even read it
     listed = command("serve", "token", "list", *database).out
     assert token[:16] in listed and "alice" in listed
     assert token.split("_", 2)[2] not in listed

@@ -55,6 +55,12 @@ def test_the_package_offers_it() -> None:
     assert remote.ENDED == job.ENDED
 
 
+@pytest.mark.parametrize("key", ["", "a b", "a\nb", "é", "x" * 201])
+def test_a_key_that_no_header_can_hold_is_one_line(server: Served, key: str) -> None:
+    with pytest.raises(UsageError, match="key: must be 1 to 200 ASCII signs"):
+        client(server).submit({**TINY, "study_name": "keyed"}, key=key)
+
+
 def test_it_shows_no_token(server: Served) -> None:
     mine = client(server)
     assert "swp_" not in repr(mine) + repr(mine.study("x"))
