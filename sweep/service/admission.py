@@ -43,8 +43,11 @@ def admit(
 
 def checked(service: Service, identity: Identity, body: bytes, form: Format) -> SentStudy:
     """Return what the policy allows; raises as `admit` does."""
-    role: Role = "admin" if identity.may("admin") else "submit"
-    return check_study(body, service.policy(identity.project), role, form)
+    return check_study(body, service.policy(identity.project), _role(identity), form)
+
+
+def _role(identity: Identity) -> Role:
+    return "admin" if identity.may("admin") else "submit"
 
 
 def admit_changes(
@@ -56,11 +59,12 @@ def admit_changes(
         UsageError: its status is that of the answer.
     """
     tree = read_yaml(job.body)
-    for key, dotted in CHANGES.items():
-        if key in changes and dotted:
-            *parents, last = dotted.split(".")
-            part = tree
-            for name in parents:
-                part = part.setdefault(name, {})
-            part[last] = changes[key]
-    admit(service, identity, json.dumps(tree).encode(), "json", None)
+    given = {dotted: changes[key] for key, dotted in CHANGES.items() if key in changes and dotted}
+    for dotted, value in given.items():
+        *parents, last = dotted.split(".")
+        part = tree
+        for name in parents:
+            part = part.setdefault(name, {})
+        part[last] = value
+    body = json.dumps(tree).encode()
+    check_study(body, service.policy(identity.project), _role(identity), "json", sized=[*given])

@@ -12,7 +12,7 @@ import json
 import math
 import operator
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -110,11 +110,22 @@ class SentStudy(NamedTuple):
 
 
 def check_study(
-    body: bytes, policy: Policy, role: Role = "submit", form: Format = "yaml"
+    body: bytes,
+    policy: Policy,
+    role: Role = "submit",
+    form: Format = "yaml",
+    sized: Collection[str] | None = None,
 ) -> SentStudy:
     """Read and check a study that came over the network.
 
     Its cost is bounded whatever the body holds.
+
+    Args:
+        body: as it came.
+        policy: of its project.
+        role: of who sends it: how much it may ask for.
+        form: what it is written in.
+        sized: keys whose size is looked at, where the others were let in before; None: all.
 
     Raises:
         TooLargeError: it has too many bytes.
@@ -128,7 +139,7 @@ def check_study(
     spec = parse_spec(tree, WHERE, Path("."))
     for key in unlisted:  # which study files have: they refuse a key that they have not
         raise ForbiddenError(key, "is not open to studies from the network, got one", "Remove it")
-    _check_size(spec, size)
+    _check_size(spec, size, sized)
     if spec.search.timeout_s is None:
         tree["search"] = {**tree.get("search", {}), "timeout_s": size.timeout_s}
         spec = parse_spec(tree, WHERE, Path("."))
@@ -227,7 +238,7 @@ def _check_source(key: str, source: Any, policy: Policy) -> None:
         check_rows(key, source, policy.folders)
 
 
-def _check_size(spec: StudySpec, size: Size) -> None:
+def _check_size(spec: StudySpec, size: Size, sized: Collection[str] | None) -> None:
     hidden = spec.model.hidden if isinstance(spec.model, MlpSpec) else ()
     weights = sum(map(operator.mul, hidden, hidden[1:])) * spec.n_replicates
     for key, value, most, unit in (
@@ -244,5 +255,7 @@ def _check_size(spec: StudySpec, size: Size) -> None:
         ("model.hidden", sum(hidden), size.units, " units"),
         ("model.hidden", weights, size.weights, " weights in all replicates"),
     ):
+        if sized is not None and key not in sized:
+            continue
         if not isinstance(value, int | float) or value > most:
             raise ForbiddenError(key, f"must be at most {most:g}{unit}, got {value}", "Lower it")

@@ -3,11 +3,11 @@
     python -m tests.benchmarks.service          # 10 to 30 minutes on a quiet machine
 
 A real service on SQLite, with a token, asked over HTTP on one connection. First two studies
-train and `--queued` more, 1,000, are queued; then each kind of request is timed. Its memory is
-read before and after `--requests`, 10,000. Then all but `--studies` tiny ones, 100, are
-cancelled, and these run to their end. Last, one study is trained alone and beside the service
-that is asked once a second, in turns; each pair gives the ratio of the two. `load` is what else
-the machine did: the mean number of processes that wanted a core, in the minute before.
+train and `--queued` more, 1,000, are queued; then each kind of request is timed. Then all but
+`--studies` tiny ones, 100, are cancelled, and these run to their end. The memory of the service
+is read before and after `--requests`, 10,000. Last, one study is trained alone and beside the
+service that is asked once a second, in turns; each pair gives the ratio of the two. `load` is
+what else the machine did: the mean number of processes that wanted a core, in the minute before.
 """
 
 from __future__ import annotations
@@ -236,8 +236,8 @@ def measure(queued: int, requests: int, studies: int, pairs: int) -> dict[str, A
         result: dict[str, Any] = {"machine": machine(), "command": command}
         for key, part in (
             ("answers", lambda: answers(asked, queued, studies)),
-            ("memory", lambda: memory(asked, requests)),
             ("runs", lambda: throughput(asked, studies)),
+            ("memory", lambda: memory(asked, requests)),
             ("cost", lambda: cost(asked, Path(name), pairs)),
         ):
             load = os.getloadavg()[0]

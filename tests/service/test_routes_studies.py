@@ -153,3 +153,13 @@ def test_cancel_and_resume(server: Served) -> None:
     assert post("cancel") == (200, "cancelled")
     assert post("resume") == (202, "queued")
     assert post("resume") == (200, "queued")
+
+
+def test_a_user_may_change_a_large_study_of_an_admin_within_his_own_limits(server: Served) -> None:
+    large = STUDY.format(name="large").replace("epochs: 3", "epochs: 20000")
+    assert server.ask("POST", "/v1/studies", large, YAML).status == 403
+    assert server.ask("POST", "/v1/studies", large, YAML, token="admin").status == 201
+    kind = {"Content-Type": "application/json"}
+    sent = [('{"priority": 3}', 200), ('{"n_trials": 9}', 200), ('{"n_trials": 5000}', 403)]
+    for body, status in sent:
+        assert server.ask("PATCH", "/v1/studies/large", body, kind).status == status
