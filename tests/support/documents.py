@@ -33,6 +33,7 @@ from tests.benchmarks import (
     regret,
     repeats,
     storage,
+    transfer,
     widths,
     worth,
 )
@@ -46,7 +47,7 @@ SCHEMA = PACKAGE / "spec" / "study.schema.json"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
     "results", "floor", "growth", "widths", "storage", "engines", "regret", "design", "claims",
-    "nulls", "repeats", "curves", "worth",
+    "nulls", "repeats", "curves", "worth", "transfer",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -185,6 +186,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "odd tables": _odd_tables,
     "routes": _routes,
     "serve keys": _serve_keys,
+    "transfer": lambda: transfer.table(_figures("transfer")),
     "worth": lambda: worth.table(_figures("worth")),
 }
 
