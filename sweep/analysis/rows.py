@@ -12,7 +12,7 @@ from sweep.spec.attributes import REPLICATE_VALUES, VALUE_SE
 def trial_row(trial: FrozenTrial) -> dict[str, Any]:
     """Return number, state, value ± SE, params, what was measured, the replicates' values.
 
-    Attributes that are lists are left out but for the last.
+    Attributes of several numbers are left out but for the last.
     """
     return {
         "number": trial.number,
@@ -20,6 +20,6 @@ def trial_row(trial: FrozenTrial) -> dict[str, Any]:
         "value": trial.value,
         "value_se": trial.user_attrs.get(VALUE_SE),
         **trial.params,
-        **{k: v for k, v in trial.user_attrs.items() if not isinstance(v, list)},
+        **{k: v for k, v in trial.user_attrs.items() if not isinstance(v, list | dict)},
         "replicate_values": trial.user_attrs.get(REPLICATE_VALUES),
     }

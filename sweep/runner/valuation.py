@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sweep.search.by_epoch import stored
 from sweep.search.samplers import Params
 from sweep.spec.attributes import (
     COLLAPSED,
@@ -14,6 +15,7 @@ from sweep.spec.attributes import (
     OK,
     OUTCOME,
     PENALTY,
+    REPLICATE_CURVES,
     REPLICATE_VALUES,
     SPARSITY,
     TRAIN_LOSS,
@@ -28,8 +30,17 @@ from sweep.training.messages import Array, Measures
 SHRUNK = 1e-3  # squares never make a weight zero: under this share of its start it counts as that
 
 
-def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict[str, Any]]:
-    """Return a trial's value and its attributes, both terms of the objective among them."""
+def valued(
+    plan: Outline, params: Params, result: Measures, losses: Array | None = None
+) -> tuple[float, dict[str, Any]]:
+    """Return a trial's value and its attributes, both terms of the objective among them.
+
+    Args:
+        plan: of the study.
+        params: the trial's.
+        result: what its lanes came to.
+        losses: validation losses by epoch and replicate, (E, R), where they are known.
+    """
     spec = plan.spec
     values = result.val_loss if spec.objective.metric == "val_loss" else 1 - result.val_score
     size = float(result.norm.mean())
@@ -45,6 +56,8 @@ def valued(plan: Outline, params: Params, result: Measures) -> tuple[float, dict
         WEIGHT_COUNTS: result.weight_counts.sum(0).astype(int).tolist(),
         OUTCOME: COLLAPSED if ((result.sparsity == 1) | (result.kept < SHRUNK)).all() else OK,
     }
+    if losses is not None:
+        attrs[REPLICATE_CURVES] = stored(losses, *spec.replicates.folds)
     if spec.data.label_noise:
         attrs[TRAIN_LOSS_CLEAN] = float(result.train_loss_clean.mean())
     if spec.strength == "weight_decay":

@@ -59,7 +59,7 @@ class SearchedTrial:
     def end(self, report: Report) -> None:
         """Tell the search."""
         if report.result is not None:
-            value, attrs = valued(self._plan, self.params, report.result)
+            value, attrs = valued(self._plan, self.params, report.result, report.losses)
             self._search.tell(self._number, TrialState.COMPLETE, value, attrs)
             at = self.params[self._plan.spec.strength]
             self._standing.add(Point(self._number, at, self.params, value, attrs))
@@ -95,7 +95,7 @@ class Control:
             outcome = DIVERGED if report.failed is None else FAILED
             content: dict[str, Any] = {OUTCOME: outcome, REASON: report.failed or report.diverged}
         else:
-            value, attrs = valued(self._plan, self.params, report.result)
+            value, attrs = valued(self._plan, self.params, report.result, report.losses)
             content = {"value": value, **attrs}
         self._store({**content, "params": self.params})
 

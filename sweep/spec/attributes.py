@@ -39,6 +39,7 @@ FIT = "fit"  # what a refit came to on the test rows
 
 VALUE_SE = "value_se"
 REPLICATE_VALUES = "replicate_values"  # (R,)
+REPLICATE_CURVES = "replicate_curves"  # validation losses by epoch and fold: search/by_epoch
 TRAIN_LOSS = "train_loss"
 TRAIN_LOSS_CLEAN = "train_loss_clean"  # on true labels, where training has noisy ones
 NORM = "norm"  # ‖W‖₂², ‖W‖₁ or their mixture

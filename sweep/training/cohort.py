@@ -195,7 +195,8 @@ class Cohort:
     ) -> Report:
         losses = slot.losses[slot.epoch - 1]
         loss = float(losses.mean()) if np.isfinite(losses).all() else None
-        return Report(slot.trial, slot.epoch, loss, diverged, result)
+        whole = None if result is None else slot.losses
+        return Report(slot.trial, slot.epoch, loss, diverged, result, losses=whole)
 
 
 def _runs(indexes: Iterable[int]) -> list[range]:

@@ -54,6 +54,9 @@ class Report:
     diverged: str | None = None  # why the trial was given up
     result: Measures | None = None  # at the end of training: (R,) each
     failed: str | None = None  # why it cannot be trained, which says nothing of its setting
+    losses: Array | None = (
+        None  # at the end of training: validation by epoch and replicate, (E, R)
+    )
 
     @property
     def ended(self) -> bool:
