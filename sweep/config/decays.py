@@ -49,8 +49,13 @@ def _data(chosen: Chosen) -> str:
 def _how(chosen: Chosen) -> str:
     loss = "mean cross-entropy" if chosen.has_classes else "mean squared error"
     prepared = " after `data`," if _data(chosen) else ""
-    cosine = ", lr along a cosine" if chosen.spec.training.schedule == "cosine" else ""
-    return f"{loss}{prepared} of {chosen.rows}; {chosen.batch_size} rows a step{cosine}"
+    training, more = chosen.spec.training, list[str]()
+    if training.rate.words:
+        more.append(training.rate.words)
+    if training.clip_norm:
+        more.append(f"the loss's gradient clipped to norm {training.clip_norm:g} first")
+    steps = ", ".join([f"{chosen.batch_size} rows a step", *more])
+    return f"{loss}{prepared} of {chosen.rows}; {steps}"
 
 
 # --- a term of the loss
@@ -118,7 +123,7 @@ def _keras_adamw(chosen: Chosen) -> str:
 
 def _timescale(chosen: Chosen) -> dict[str, Entry]:
     """Return over how many epochs AdamW's weights average their updates."""
-    if not chosen.strength or chosen.spec.training.schedule != "constant":
+    if not chosen.strength or not chosen.spec.training.rate.is_constant:
         return {}
     steps = -(-chosen.n // chosen.batch_size)
     return {
@@ -139,7 +144,7 @@ _MASK = "mask: True for the tensors in penalty.penalised, False for those in pen
 
 
 def _lr(chosen: Chosen) -> str:
-    constant = chosen.spec.training.schedule == "constant"
+    constant = chosen.spec.training.rate.is_constant
     return repr(chosen.values["lr"]) if constant else "schedule"
 
 

@@ -173,7 +173,8 @@ def _has_twin(chosen: Chosen, model: MlpSpec) -> bool:
     return (
         chosen.has_small_eps
         and not chosen.has_dampening
-        and training.schedule == "constant"
+        and training.rate.is_constant
+        and training.clip_norm is None
         and chosen.ratio == 0
         and chosen.n % chosen.batch_size == 0  # else the last batch is penalised more
         and model.activation in ("relu", "tanh")

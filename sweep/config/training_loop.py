@@ -16,6 +16,7 @@ from sweep.spec.files import parse_spec
 from sweep.spec.sections import PenaltySpec
 from sweep.spec.stored import upgraded
 from sweep.spec.study import StudySpec
+from sweep.training.schedules import factors
 from sweep.training.weights import weight_names
 
 
@@ -126,6 +127,30 @@ class Config:
         made = twin.kind([p for p in model.parameters() if p.requires_grad], **options)
         self.attach(made, model)
         return made
+
+    def scheduler(
+        self, optimizer: torch.optim.Optimizer, steps_an_epoch: int
+    ) -> torch.optim.lr_scheduler.LambdaLR:
+        """Build the study's schedule of the learning rate: step it after every step.
+
+        Args:
+            optimizer: whose lr is the study's own.
+            steps_an_epoch: batches of an epoch, the last and smaller one included.
+        """
+        training = self.spec.training
+        table = factors(training.rate, training.epochs, steps_an_epoch)
+        by_step = table.expand(-1, steps_an_epoch).flatten().tolist()
+        last = len(by_step) - 1
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: by_step[min(k, last)])
+
+    def clip(self, model: nn.Module) -> None:
+        """Clip the gradient of the whole model as the study does, between backward and step.
+
+        That is before the penalty's term joins it, with `.param_groups`, `.attach` and
+        `.optimizer`. Nothing happens where the study does not clip.
+        """
+        if largest := self.spec.training.clip_norm:
+            nn.utils.clip_grad_norm_(model.parameters(), largest)
 
     def _split(self, model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         _check_module(model)

@@ -111,6 +111,7 @@ def make_plan(spec: StudySpec) -> Plan:
     check_rows(spec, dataset)
     # It goes to the device last: the range that is found before is the same on any.
     problem = _problem(spec, dataset)
+    _check_warmup(spec, problem)
     if isinstance(spec.model, MlpSpec):
         check_lanes(spec, mlp_bytes(spec, problem, spec.model.hidden), device)
     factory = make_factory(spec, problem)
@@ -162,6 +163,17 @@ def replanned(outline: Outline, dataset: Dataset) -> Plan:
         recipe=_recipe(spec, device), layout=layout,
         lane_bytes=lane_bytes(spec, problem, layout.size, units),
     )  # fmt: skip
+
+
+def _check_warmup(spec: StudySpec, problem: Problem) -> None:
+    training, rows = spec.training, problem.train.shape[1]
+    batch = rows if training.batch_size == "full" else training.batch_size
+    steps = training.epochs * -(-rows // batch)
+    if training.rate.warmup_steps(steps) >= steps:
+        raise UsageError(
+            f"training.schedule.warmup: must leave steps of the {steps} that a training has, got"
+            f" {training.rate.warmup:g}. Lower it, or give a share such as 0.1"
+        )
 
 
 def _check_weights(layout: Layout, spec: StudySpec) -> None:
@@ -250,6 +262,7 @@ def _recipe(spec: StudySpec, device: torch.device) -> Recipe:
         epochs=training.epochs,
         batch_size=None if training.batch_size == "full" else training.batch_size,
         schedule=training.schedule,
+        clip_norm=training.clip_norm,
         seed=spec.seed,
         exempt=spec.penalty.exempt,
         include=spec.penalty.include,

@@ -38,7 +38,7 @@ PLAIN: Mapping[str, str] = {
     "": "study_name seed selection",
     "data": "target groups columns task scale train_rows label_noise test_fraction",
     "model": "kind hidden activation",
-    "training": "optimizer lr batch_size epochs schedule fused"
+    "training": "optimizer lr batch_size epochs schedule clip_norm fused"
     " momentum dampening nesterov betas eps",
     "penalty": "norm l1_ratio exempt include",
     "search": "n_trials in_flight timeout_s widenings sampler pruner",

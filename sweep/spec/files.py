@@ -107,7 +107,7 @@ def one_line(
 _KINDS: dict[str, type[BaseModel]] = {**OPTIMIZERS}
 _MODELS: dict[str, type[BaseModel]] = {"mlp": MlpSpec, "own": OwnModelSpec}
 _BRANCHES = {*_KINDS, *_MODELS, "constrained-int", "constrained-float", "literal['auto']",
-             "literal['full']", "so-many", "from-to", "tuple[str, ...]",
+             "literal['full']", "so-many", "from-to", "in a word", "in keys", "tuple[str, ...]",
              "function-after[_in_float32(), constrained-float]"}  # fmt: skip
 _WORDS = {
     "study_name": "letters, digits, '.', '_' or '-', starting with a letter or digit",

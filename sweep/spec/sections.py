@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from sweep.spec.base import Section
 from sweep.spec.columns import Columns
+from sweep.spec.schedule import Schedule, ScheduleSpec, schedule_of
 from sweep.spec.tasks import TASKS, TaskName
 
 
@@ -132,8 +133,15 @@ class _Training(Section):
     epochs: Count = Field(
         60, description="Passes over the training rows. The value is taken after the last one."
     )
-    schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="The learning rate stays, or falls to 0 along a cosine."
+    schedule: Schedule = Field(
+        "constant",
+        description="The way of the learning rate: a word, or keys. It changes between epochs, and"
+        " at every step with a warm-up and in one_cycle.",
+    )
+    clip_norm: Positive | None = Field(
+        None,
+        description="Largest norm of the whole gradient of the data loss; a longer one is scaled"
+        " down, before the penalty's term joins it. null: no limit.",
     )
     fused: bool = Field(
         True,
@@ -154,6 +162,11 @@ class _Training(Section):
         description="Processes that share the lanes, on idle cores. auto: one a core. Only with"
         " a CPU.",
     )
+
+    @property
+    def rate(self) -> ScheduleSpec:
+        """The schedule of the learning rate, in keys."""
+        return schedule_of(self.schedule)
 
 
 _BETAS = "Decay rates of the running means of the gradient and of its square."

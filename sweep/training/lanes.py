@@ -17,28 +17,30 @@ tensors alone.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
+from sweep.spec.schedule import schedule_of
 from sweep.spec.seeds import derive
 from sweep.spec.space import COLUMNS
 from sweep.training import cuda_graph as graph
+from sweep.training.clipping import clip_norm
 from sweep.training.evaluation import Evaluation, gather, levels
 from sweep.training.layout import Layout, Tensors
 from sweep.training.losses import LOSSES
 from sweep.training.messages import Measures
 from sweep.training.mlp import TRANSPOSED, write_gradient
 from sweep.training.modules import MLP, CounterDropout, Factory, build, dropout_key
-from sweep.training.optimizers import Columns, Optimizer
+from sweep.training.optimizers import Columns
+from sweep.training.recipe import Recipe
+from sweep.training.schedules import factors
 from sweep.training.transfer import sent
 from sweep.training.vmapped import Stacked, check_alike, running, stack_buffers
 
@@ -46,24 +48,9 @@ from sweep.training.vmapped import Stacked, check_alike, running, stack_buffers
 # depend on the slot. In this mode it does not, at about the same speed. MKL reads it once.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
+__all__ = ["Lanes", "Recipe"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How every lane is trained; what differs between lanes is a `Setting`."""
-
-    optimizer: Optimizer
-    epochs: int
-    batch_size: int | None = None  # None: all rows
-    schedule: Literal["constant", "cosine"] = "constant"
-    seed: int = 0
-    exempt: tuple[str, ...] = ()
-    include: tuple[str, ...] = ()
-    fused: bool = True
-    compile: bool = False
-    cuda_graph: bool = False
 
 
 class Lanes:
@@ -93,6 +80,12 @@ class Lanes:
         }
         self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
         self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
+        n_rows = problem.train.shape[1]
+        self._n_batch = recipe.batch_size or n_rows
+        steps = -(-n_rows // self._n_batch)
+        self._factors = factors(schedule_of(recipe.schedule), recipe.epochs, steps).to(
+            self._device
+        )
         self._loss, self._levels = LOSSES[problem.task], levels(problem)
         # As functions of lanes: bound methods of these would keep them alive.
         compiled = partial(torch.compile, dynamic=False) if recipe.compile else _as_it_is
@@ -218,11 +211,10 @@ class Lanes:
             rows = self.problem.train[self._replicate]
         else:
             rows = self._orders[self._replicate, epoch]
-        self._columns["lr"].copy_(self._lr)
-        if self.recipe.schedule == "cosine":
-            turn = math.pi * epoch.double()[:, None] / self.recipe.epochs
-            self._columns["lr"].copy_(self._lr * (0.5 * (1 + turn.cos())))
-        for batch in rows.split(self.recipe.batch_size or rows.shape[1], dim=1):
+        factors = self._factors[epoch]
+        for number, batch in enumerate(rows.split(self._n_batch, dim=1)):
+            if number < factors.shape[1]:
+                self._columns["lr"].copy_(self._lr * factors[:, number, None])
             self._step(batch)
         self._epoch.add_(1)
 
@@ -244,6 +236,8 @@ class Lanes:
 
     def _descend(self) -> None:
         """Step along the gradient."""
+        if self.recipe.clip_norm:
+            clip_norm(self._grad, self.recipe.clip_norm)
         self._t.add_(1)
         self.recipe.optimizer.step(self._params, self._grad, self._state, self._t, self._columns)
 

@@ -24,6 +24,7 @@ from sweep.data.holdout import make_refit_problem, refit_seed
 from sweep.errors import SweepError, UsageError
 from sweep.plan.plan import make_factory
 from sweep.spec.files import parse_spec
+from sweep.spec.schedule import ScheduleSpec
 from sweep.spec.study import StudySpec
 from tests.support import reference
 from tests.support.configs import exported
@@ -191,6 +192,12 @@ LOOPS: dict[str, tuple[dict[str, Any], Mapping[str, Any]]] = {
         {"training": {"optimizer": "adam", "lr": 0.01, "schedule": "cosine", "epochs": 3},
          "penalty": {"norm": "elastic", "l1_ratio": 0.3}},
         {"optimizer": "adam", "lr": 0.01, "schedule": "cosine", "penalty": Penalty(0.01, 0.3)},
+    ),
+    "clipped, one cycle": (
+        {"training": {"optimizer": "adam", "lr": 0.01, "epochs": 3, "clip_norm": 0.1,
+                      "schedule": {"type": "one_cycle", "warmup": 0.5}}},
+        {"optimizer": "adam", "lr": 0.01, "penalty": Penalty(0.01, 0.0), "clip_norm": 0.1,
+         "schedule": ScheduleSpec(type="one_cycle", warmup=0.5)},
     ),
     "adamw": (
         {"training": {"optimizer": "adamw", "lr": 0.01, "epochs": 3},

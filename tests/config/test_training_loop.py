@@ -24,6 +24,7 @@ from sweep.spec.files import parse_spec
 from sweep.training.layout import Layout
 from tests.support.own_loop import (
     ALPHA,
+    STEPS,
     TRAININGS,
     WEIGHTS,
     Loss,
@@ -35,6 +36,7 @@ from tests.support.own_loop import (
     plain_optimizer,
     trainings,
 )
+from tests.support.reference import scheduler_of
 
 
 def train(
@@ -290,6 +292,44 @@ def test_penalty_is_alpha_times_the_norm(norm: str, params: dict[str, float]) ->
     penalty = config({"optimizer": "adam"}, norm, **params).penalty(model)
     assert penalty.shape == () and penalty.requires_grad
     torch.testing.assert_close(penalty, expected, rtol=1e-14, atol=0)
+
+
+# --- schedule and clip
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "constant",
+        "cosine",
+        {"type": "step", "every": 2},
+        {"type": "linear", "warmup": 7},
+        "one_cycle",
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_scheduler_and_clip_are_the_studys(schedule: Any, clip: float | None) -> None:
+    training = {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "epochs": 6}
+    cfg = config({**training, "schedule": schedule, "clip_norm": clip})
+    steps, found = STEPS // 6, []
+    for ours in (True, False):
+        model = network()
+        optimizer = cfg.optimizer(model)
+        theirs, by_step = scheduler_of(cfg.spec.training.rate, optimizer, 6, steps)
+        scheduler = cfg.scheduler(optimizer, steps) if ours else theirs
+        for at, (x, y) in enumerate(batches(), start=1):
+            optimizer.zero_grad()
+            data_loss(model, x, y).backward()
+            if ours:
+                cfg.clip(model)
+            elif clip:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimizer.step()
+            if at < STEPS and (ours or by_step or at % steps == 0):
+                scheduler.step()
+        found.append({name: parameter.detach() for name, parameter in model.named_parameters()})
+    assert_alike(*found, 1e-12)
 
 
 # --- adamw

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,6 +57,17 @@ def test_workers_beside_a_gpu_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
 def test_graphs_without_a_gpu_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^training\.cuda_graph: must be false .*device cpu\."):
         make_plan(tiny(tmp_path, training__cuda_graph=True, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    "schedule", [{"type": "cosine", "warmup": 12}, {"type": "one_cycle", "warmup": 20}]
+)
+def test_a_warm_up_as_long_as_the_training_is_refused(
+    tmp_path: Path, schedule: dict[str, Any]
+) -> None:
+    with pytest.raises(UsageError, match=r"^training\.schedule\.warmup: .*the 12 that") as told:
+        make_plan(tiny(tmp_path, training__schedule=schedule))
+    assert "\n" not in str(told.value)
 
 
 def test_a_range_beyond_sgd_s_stability_is_refused(tmp_path: Path) -> None:

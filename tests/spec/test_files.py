@@ -223,7 +223,9 @@ def n_folds(tree: Tree) -> int:
 
 training = {
     "lr": positive, "batch_size": count | st.just("full"), "epochs": count,
-    "schedule": st.sampled_from(["constant", "cosine"]), "fused": st.booleans(),
+    "schedule": st.sampled_from(["constant", "cosine", "linear", "step", "one_cycle"])
+    | st.fixed_dictionaries({"type": st.just("step")}, optional={"every": few, "warmup": share}),
+    "clip_norm": positive, "fused": st.booleans(),
     "width": count | st.just("auto"),
 }  # fmt: skip
 adam = {"betas": st.tuples(share, share).map(list), "eps": positive}

@@ -5,6 +5,7 @@ Nothing here comes from `optimizers`, `penalty` or `lanes` of `sweep.training`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -12,8 +13,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import lr_scheduler
 
 from sweep.data.problem import Problem
+from sweep.spec.schedule import Kind, ScheduleSpec, schedule_of
 from sweep.spec.seeds import derive
 from sweep.training.modules import CounterDropout, Factory, build, dropout_key
 from sweep.training.weights import weight_names
@@ -37,7 +40,7 @@ class Loop:
     penalty: Penalty
     epochs: int
     batch_size: int | None = None
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Kind | ScheduleSpec = "constant"
     momentum: float = 0.0
     dampening: float = 0.0
     nesterov: bool = False
@@ -46,6 +49,7 @@ class Loop:
     seed: int = 0
     exempt: Sequence[str] = ()
     include: Sequence[str] = ()
+    clip_norm: float | None = None
 
 
 @dataclass
@@ -65,9 +69,13 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
     weights = [p for n, p in named.items() if n in chosen]
     others = [p for n, p in named.items() if n not in chosen]
     optimizer = _optimizer(loop, weights, others)
-    scheduler = None
-    if loop.schedule == "cosine":
-        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=loop.epochs)
+    n_rows = problem.train.shape[1]
+    scheduler, by_step = scheduler_of(
+        schedule_of(loop.schedule),
+        optimizer,
+        loop.epochs,
+        -(-n_rows // (loop.batch_size or n_rows)),
+    )
     proximal = _Proximal(loop, optimizer)
     dropout_seed = derive(loop.seed, "dropout", fold, seed_index)
     trained, step = Trained(), 0
@@ -83,14 +91,53 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
             _set_dropout_keys(module, dropout_seed, step)
             optimizer.zero_grad()
             _loss(problem, module(problem.X[batch]), problem.y[batch]).backward()
+            if loop.clip_norm:
+                nn.utils.clip_grad_norm_(named.values(), loop.clip_norm)
             optimizer.step()
             proximal.step(weights)
             step += 1
-        if scheduler:
+            if by_step and step < loop.epochs * -(-n_rows // (loop.batch_size or n_rows)):
+                scheduler.step()
+        if not by_step:
             scheduler.step()
         trained.losses.append(_validate(problem, module, replicate))
     trained.weights = {name: p.detach().clone() for name, p in named.items()}
     return trained
+
+
+def scheduler_of(
+    schedule: ScheduleSpec, optimizer: torch.optim.Optimizer, epochs: int, steps: int
+) -> tuple[lr_scheduler.LRScheduler, bool]:
+    """Make torch's scheduler, and say whether it steps after every step or every epoch."""
+    total = epochs * steps
+    share = schedule.warmup or 0.0
+    warmup = int(share if share >= 1 else share * total + 0.5)
+    if schedule.type == "one_cycle":
+        (lr,) = {group["lr"] for group in optimizer.param_groups}
+        pct = 0.3 if schedule.warmup is None else warmup / total
+        return lr_scheduler.OneCycleLR(
+            optimizer, lr, total_steps=total, pct_start=pct, cycle_momentum=False
+        ), True
+    if not warmup:
+        return _falling(schedule, optimizer, epochs, 1), False
+    climb = lr_scheduler.LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
+    rest = _falling(schedule, optimizer, total - warmup, steps, epochs)
+    return lr_scheduler.SequentialLR(optimizer, [climb, rest], [warmup]), True
+
+
+def _falling(
+    schedule: ScheduleSpec, optimizer: torch.optim.Optimizer, n: int, steps: int,
+    epochs: int | None = None,
+) -> lr_scheduler.LRScheduler:  # fmt: skip
+    """Make the schedule over n places, of which so many are an epoch."""
+    if schedule.type == "cosine":
+        return lr_scheduler.CosineAnnealingLR(optimizer, T_max=n)
+    if schedule.type == "linear":
+        return lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=n)
+    if schedule.type == "step":
+        every = schedule.every or math.ceil((epochs or n) / 3)
+        return lr_scheduler.StepLR(optimizer, every * steps, schedule.factor or 0.1)
+    return lr_scheduler.ConstantLR(optimizer, 1.0, total_iters=0)
 
 
 def _optimizer(

@@ -1,0 +1,118 @@
+"""Fused = serial for all that a recipe may hold: clip, schedule, and each with each."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from sweep.spec.schedule import ScheduleSpec
+from sweep.training import lanes, optimizers, schedules
+from sweep.training.clipping import clip_norm
+from tests.support.problems import made_up
+from tests.training.test_lanes import (
+    Case,
+    eventful,
+    make_case,
+    relu_net,
+    settings,
+    side_by_side,
+)
+
+CLIPS = [None, 0.05]
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "linear": {"type": "linear"},
+    "cosine after a warm-up": {"type": "cosine", "warmup": 0.3},
+    "step": {"type": "step", "every": 2, "factor": 0.5},
+    "one cycle": {"type": "one_cycle", "warmup": 5},
+}
+
+
+def case_of(optimizer: str, norm: str, clip: float | None, schedule: str, **more: Any) -> Case:
+    way = ScheduleSpec(**SCHEDULES[schedule])
+    case = make_case(optimizer, norm, **more)
+    return replace(
+        case,
+        recipe=replace(case.recipe, schedule=way, clip_norm=clip),
+        loop=replace(case.loop, schedule=way, clip_norm=clip),
+    )
+
+
+@pytest.mark.parametrize("net", ["mlp", "own"])
+@pytest.mark.parametrize(
+    ("optimizer", "clip", "schedule"),
+    itertools.product(["sgd", "nesterov", "adam"], CLIPS, SCHEDULES),
+)
+def test_lanes_train_as_a_plain_loop_does(
+    optimizer: str, clip: float | None, schedule: str, net: str
+) -> None:
+    problem = made_up()
+    factory = relu_net(problem) if net == "own" else None
+    case = case_of(optimizer, "elastic", clip, schedule, problem=problem, factory=factory)
+    assert case.gap(eventful(optimizer, "elastic")) < 1e-9
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_clipping_comes_before_the_penalty_as_in_a_loop_with_weight_decay(optimizer: str) -> None:
+    case = case_of(optimizer, "l2", 0.05, "linear")
+    assert case.gap(side_by_side(settings(optimizer, "l2"))) < 1e-9
+
+
+# --- planted faults
+
+
+def test_a_clip_of_each_tensor_by_itself_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def each(gradient: Any, largest: float) -> None:
+        for part in gradient.parts:
+            part.mul_((largest / (part.square().sum(1) ** 0.5 + 1e-6)).clamp(max=1)[:, None])
+
+    monkeypatch.setattr(lanes, "clip_norm", each)
+    case = case_of("sgd", "l2", 0.05, "linear")
+    assert case.gap(side_by_side(settings("sgd", "l2"))) > 1e-6
+
+
+def test_a_clip_over_all_lanes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def together(gradient: Any, largest: float) -> None:
+        gradient.whole.mul_((largest / (gradient.whole.norm() + 1e-6)).clamp(max=1))
+
+    monkeypatch.setattr(lanes, "clip_norm", together)
+    case = case_of("sgd", "l2", 0.05, "linear")
+    assert case.gap(side_by_side(settings("sgd", "l2"))) > 1e-6
+
+
+def test_a_clip_that_the_penalty_counts_in_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(gradient: Any, *given: Any) -> None:
+        added(gradient, *given)
+        clip_norm(gradient, 0.05)
+
+    added = optimizers.add_l2_gradient
+    monkeypatch.setattr(optimizers, "add_l2_gradient", late)
+    monkeypatch.setattr(lanes, "clip_norm", lambda *_: None)
+    case = case_of("sgd", "l2", 0.05, "linear")
+    assert case.gap(side_by_side(settings("sgd", "l2"))) > 1e-6
+
+
+def test_a_schedule_that_is_a_step_late_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*given: Any) -> torch.Tensor:
+        table = schedules.factors(*given)
+        return table.flatten().roll(1).view(table.shape)
+
+    monkeypatch.setattr(lanes, "factors", late)
+    case = case_of("sgd", "l2", None, "cosine after a warm-up")
+    assert case.gap(side_by_side(settings("sgd", "l2"))) > 1e-6
+
+
+def test_a_schedule_by_the_step_of_a_neighbour_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lanes that were refilled are at another place of it."""
+    case = case_of("sgd", "l2", None, "linear")
+
+    def first(self: Any) -> None:
+        self._epoch.copy_(self._epoch.max().expand_as(self._epoch))
+        whole(self)
+
+    whole = lanes.Lanes._train_epoch
+    monkeypatch.setattr(lanes.Lanes, "_train_epoch", first)
+    assert case.gap(eventful("sgd", "l2")[1:]) > 1e-6
