@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MANY = 20  # more names than this are not listed
 LONGEST = 2_000  # letters of a message
@@ -81,3 +81,9 @@ def did_you_mean(got: str, options: Iterable[str], listed: bool = True) -> str:
         return f"Did you mean {close[0]}?"
     more = ", …" if len(names) > MANY else ""
     return f"Valid: {', '.join(names[:MANY]) or 'none'}{more}" if listed else ""
+
+
+def have_it(owners: Sequence[str]) -> str:
+    """Say who has something: `a has it`, `a, b and c have it`."""
+    *most, last = owners
+    return f"{', '.join(most)} and {last} have it" if most else f"{last} has it"

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from sweep.config.twins import GAIN, TWINS, Group, Reach
 from sweep.errors import UsageError
-from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
 
-Group = dict[str, Any]
 Parameters = Callable[[], Iterable[nn.Parameter]]
-
-# How each optimiser's own state calls the reach of a unit l1 strength. A plain float: torch would
-# round a tensor to the parameter's type when it loads a checkpoint.
-GAIN = "l1_gain"
 
 
 class Moving(NamedTuple):
@@ -161,14 +156,16 @@ def _reach_of(optimizer: torch.optim.Optimizer) -> Reach:
     known = {twin.kind: twin.reach for twin in TWINS.values() if twin.reach}
     name = type(optimizer).__name__
     if reach := known.get(type(optimizer)):
-        options = ("amsgrad", "maximize", "decoupled_weight_decay", "differentiable")
+        options = (
+            "amsgrad", "maximize", "decoupled_weight_decay", "differentiable", "centered",
+        )  # fmt: skip
         used = [o for o in options if any(group.get(o) for group in optimizer.param_groups)]
         if not used:
             return reach
         name += f" with {', '.join(used)}"
-    names = " or ".join(kind.__name__ for kind in known)
+    *most, last = (kind.__name__ for kind in known)
     raise UsageError(
-        f"config.attach: must be plain torch.optim.{names}, got {name}."
+        f"config.attach: must be plain torch.optim.{', '.join(most)} or {last}, got {name}."
         " Use .penalty(model) in the loss"
     )
 
@@ -177,58 +174,3 @@ def _reach_of(optimizer: torch.optim.Optimizer) -> Reach:
 def _soft(parameter: Tensor, threshold: float | Tensor) -> None:
     size = torch.as_tensor(threshold, dtype=parameter.dtype, device=parameter.device)
     parameter.copy_(parameter.sign() * (parameter.abs() - size).clamp_min(0))
-
-
-# --- torch's optimisers
-
-# How far a unit l1 strength moves a parameter in the step just made, by the parameter's group and
-# by what the optimiser holds of it. What must last from step to step it adds to the latter.
-Reach = Callable[[Group, dict[str, Any]], float | Tensor]
-
-
-class Twin(NamedTuple):
-    """The torch optimiser that does what an optimiser of the study file does.
-
-    Attributes:
-        kind: its class.
-        options: its arguments beside lr, by the study's section and the hyperparameters' values.
-        reach: for the proximal step; None where the optimiser decays the weights by itself.
-    """
-
-    kind: Callable[..., torch.optim.Optimizer]
-    options: Callable[[Any, dict[str, float]], dict[str, Any]]
-    reach: Reach | None
-
-
-def _sgd_options(training: SgdSpec, values: dict[str, float]) -> dict[str, Any]:
-    momentum = values["momentum"]
-    dampening = training.dampening * (momentum > 0)
-    return {"momentum": momentum, "dampening": dampening, "nesterov": training.nesterov}
-
-
-def _sgd_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
-    lr, momentum = float(group["lr"]), float(group["momentum"])
-    if not momentum:
-        return lr
-    # The recursion of the momentum buffer, fed a constant 1.
-    fresh = 1 - float(group["dampening"]) if GAIN in state else 1.0
-    gain: float = momentum * state.get(GAIN, 0.0) + fresh
-    state[GAIN] = gain
-    return lr * (1 + momentum * gain if group["nesterov"] else gain)
-
-
-def _adam_options(training: AdamSpec | AdamWSpec, values: dict[str, float]) -> dict[str, Any]:
-    return {"betas": training.betas, "eps": training.eps}
-
-
-def _adam_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
-    beta2, step = group["betas"][1], float(state["step"])
-    second: Tensor = state["exp_avg_sq"] / (1 - beta2**step)
-    return float(group["lr"]) / (second.sqrt() + float(group["eps"]))
-
-
-TWINS: Mapping[str, Twin] = {
-    "sgd": Twin(torch.optim.SGD, _sgd_options, _sgd_reach),
-    "adam": Twin(torch.optim.Adam, _adam_options, _adam_reach),
-    "adamw": Twin(torch.optim.AdamW, _adam_options, None),
-}

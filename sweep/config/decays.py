@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sweep.config.chosen import Chosen, Entry, call
-from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
+from sweep.config.twins import TWINS
+from sweep.spec.optimizers import AdamWSpec, SgdSpec
 
 
 class Made(NamedTuple):
@@ -68,7 +69,7 @@ def _gradient(chosen: Chosen) -> dict[str, Made]:
     decay = chosen.spec.training.decay * chosen.strength
     entry = {"weight_decay": decay, "formula": "weight_decay = 2 * strength"}
     found = {"torch": Made(entry, _torch(chosen, decay), [_GROUPS])}
-    if not chosen.has_dampening:
+    if chosen.spec.training.optimizer in _IN_OPTAX and not chosen.has_dampening:
         inner = f"optax.add_decayed_weights({decay!r}, mask=mask)"
         found["optax"] = Made(entry, f"optax.chain({inner}, {_optax(chosen)})", [_MASK])
     return found
@@ -97,6 +98,10 @@ def _decoupled(chosen: Chosen) -> dict[str, Made]:
     decay, independent = chosen.strength, chosen.values["lr"] * chosen.strength
     entry = {"weight_decay": decay, "formula": "weight_decay = strength"}
     optax = f"{_optax(chosen)[:-1]}, weight_decay={decay!r}, mask=mask)"
+    if chosen.spec.training.optimizer == "muon":  # of two parts, which no other program has so
+        return {}
+    if chosen.spec.training.optimizer == "lion":  # torch has none
+        return {"optax": Made(entry, optax, [_MASK])}
     found = {
         "torch": Made(entry, _torch(chosen, decay), [_GROUPS]),
         "optax": Made(entry, optax, [_MASK]),
@@ -138,6 +143,7 @@ def _timescale(chosen: Chosen) -> dict[str, Entry]:
 
 # --- their words
 
+_IN_OPTAX = ("sgd", "adam")  # the others step there by other formulas
 _GROUPS = "weights: the tensors in penalty.penalised, others: those in penalty.exempt"
 _SPARED = "what is in penalty.exempt goes to .exclude_from_weight_decay(var_names=…)"
 _MASK = "mask: True for the tensors in penalty.penalised, False for those in penalty.exempt"
@@ -149,18 +155,13 @@ def _lr(chosen: Chosen) -> str:
 
 
 def _torch(chosen: Chosen, decay: float) -> str:
-    names = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
-    return _groups(chosen, f"torch.optim.{names[chosen.spec.training.optimizer]}", decay)
+    kind = TWINS[chosen.spec.training.optimizer].kind
+    return _groups(chosen, f"torch.optim.{kind.__name__}", decay)
 
 
 def _groups(chosen: Chosen, name: str, decay: float) -> str:
-    training, options = chosen.spec.training, dict[str, Any]()
-    if isinstance(training, SgdSpec):
-        momentum = chosen.values["momentum"]
-        options = {"momentum": momentum, "dampening": training.dampening * (momentum > 0)}
-        options["nesterov"] = training.nesterov
-    elif isinstance(training, AdamSpec | AdamWSpec):
-        options = {"betas": training.betas, "eps": training.eps}
+    training = chosen.spec.training
+    options = TWINS[training.optimizer].options(training, chosen.values)
     given = "".join(f", {key}={value!r}" for key, value in options.items())
     groups = f'[{{"params": weights, "weight_decay": {decay!r}}}, '
     groups += '{"params": others, "weight_decay": 0.0}]'
@@ -172,7 +173,8 @@ def _optax(chosen: Chosen) -> str:
     if isinstance(training, SgdSpec):
         if momentum := chosen.values["momentum"]:
             options = {"momentum": momentum, "nesterov": training.nesterov}
-    elif isinstance(training, AdamSpec | AdamWSpec):
-        options = {"b1": training.betas[0], "b2": training.betas[1], "eps": training.eps}
+    else:
+        names = zip(("b1", "b2"), getattr(training, "betas", ()), strict=False)
+        options = dict(names) | ({"eps": training.eps} if hasattr(training, "eps") else {})
     given = "".join(f", {key}={value!r}" for key, value in options.items())
     return f"optax.{training.optimizer}({_lr(chosen)}{given})"

@@ -32,8 +32,8 @@ def equivalents(chosen: Chosen) -> dict[str, float]:
     """
     alpha, ratio = chosen.strength, chosen.ratio
     decay = {"torch_weight_decay": chosen.spec.training.decay * alpha}
-    if chosen.is_decoupled:
-        return decay
+    if chosen.is_decoupled:  # lion and muon are not torch's
+        return decay if chosen.spec.training.optimizer == "adamw" else {}
     found = decay if ratio == 0 else {}
     if not chosen.spec.penalty.include:
         parts = {"keras_l1": alpha * ratio, "keras_l2": alpha * (1 - ratio)}

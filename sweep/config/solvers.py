@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 from sweep.config.chosen import Chosen, Entry, call
-from sweep.spec.sections import AdamSpec, MlpSpec, SgdSpec
+from sweep.spec.optimizers import AdamSpec, SgdSpec
+from sweep.spec.sections import MlpSpec
 
 PRECISE = {"tol": 1e-10, "max_iter": 100_000}  # the default leaves entries that should be 0
 
@@ -171,7 +172,8 @@ def _has_twin(chosen: Chosen, model: MlpSpec) -> bool:
     """Say whether scikit-learn's MLP takes the same steps."""
     training = chosen.spec.training
     return (
-        chosen.has_small_eps
+        isinstance(training, SgdSpec | AdamSpec)
+        and chosen.has_small_eps
         and not chosen.has_dampening
         and training.rate.is_constant
         and training.clip_norm is None

@@ -9,15 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sweep.config.attached import TWINS, Attached
+from sweep.config.attached import Attached
 from sweep.config.export import read_config, read_params
+from sweep.config.own_optimizers import HIDDEN
+from sweep.config.twins import TWINS
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
+from sweep.spec.optimizers import MuonSpec
 from sweep.spec.sections import PenaltySpec
 from sweep.spec.stored import upgraded
 from sweep.spec.study import StudySpec
 from sweep.training.schedules import factors
-from sweep.training.weights import weight_names
+from sweep.training.weights import hidden_matrices, weight_names
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,13 @@ class Config:
         """The strength: coefficient of the norm beside the mean loss.
 
         Raises:
-            UsageError: the study is one of adamw: its weight_decay is no penalty on the loss.
+            UsageError: the study's optimiser decays weights by itself: that is no penalty on the
+                loss.
         """
         if "alpha" not in self.params:
             raise UsageError(
-                "config.alpha: an adamw study has none, got weight_decay. Use .param_groups(model)"
+                f"config.alpha: a study of {self.spec.training.optimizer} has none, got"
+                " weight_decay. Use .param_groups(model)"
             )
         return self.params["alpha"]
 
@@ -59,8 +64,10 @@ class Config:
         """Return parameter groups for the torch optimiser of the study's kind.
 
         Weights get weight_decay = 2·alpha, since torch adds weight_decay·w to the gradient and
-        the gradient of alpha·w² is 2·alpha·w; in an adamw study weight_decay itself. Biases and
-        norms get 0. Frozen tensors (requires_grad False) are in no group, as in the study.
+        the gradient of alpha·w² is 2·alpha·w; weight_decay itself in a study of adamw, lion or
+        muon. Biases and norms get 0. Frozen tensors (requires_grad False) are in no group, as in
+        the study. Those of muon have a key `hidden`: matrices that it makes orthogonal stand
+        apart from what AdamW trains.
 
         Raises:
             UsageError: the norm is not l2: an optimiser's weight_decay cannot express it.
@@ -73,10 +80,13 @@ class Config:
             )
         weights, others = self._split(model)
         decay = self.spec.training.decay * self.params[self.spec.strength]
-        return [
+        groups = [
             {"params": weights, "weight_decay": decay},
             {"params": others, "weight_decay": 0.0},
         ]
+        if isinstance(self.spec.training, MuonSpec):
+            return [part for group in groups for part in _by_hidden(group, model)]
+        return groups
 
     def penalty(self, model: nn.Module) -> Tensor:
         """Return alpha·norm of the model's trainable weights, a scalar to add to the mean loss."""
@@ -116,7 +126,8 @@ class Config:
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Build the study's own optimiser, with the penalty in it.
 
-        For l2 and adamw it is in the groups' weight_decay; l1 and elastic are attached.
+        For l2, adamw, lion and muon it is in the groups' weight_decay; l1 and elastic are
+        attached.
         """
         _check_module(model)
         training, values = self.spec.training, self.spec.values(self.params)
@@ -169,6 +180,16 @@ class Config:
     def _norm(self, weight: Tensor) -> Tensor:
         ratio = self.l1_ratio
         return ratio * weight.abs().sum() + (1 - ratio) * weight.square().sum()
+
+
+def _by_hidden(group: dict[str, Any], model: nn.Module) -> list[dict[str, Any]]:
+    """Split a group of muon's into hidden matrices and the rest; empty ones are left out."""
+    hidden = {id(model.get_parameter(name)) for name in hidden_matrices(model)}
+    parts = {
+        is_hidden: [p for p in group["params"] if (id(p) in hidden) == is_hidden]
+        for is_hidden in (True, False)
+    }
+    return [{**group, "params": part, HIDDEN: which} for which, part in parts.items() if part]
 
 
 def _check_module(model: object) -> None:

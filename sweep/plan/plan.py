@@ -23,16 +23,16 @@ from sweep.plan.range import make_range
 from sweep.plan.remarks import network_remarks
 from sweep.plan.width import choose_width, resolve_device
 from sweep.spec.attributes import NOTES, UNSCORED
+from sweep.spec.optimizers import MuonSpec
 from sweep.spec.resolved import Outline
 from sweep.spec.sections import MlpSpec
 from sweep.spec.study import StudySpec
 from sweep.training.constant import constant_values
 from sweep.training.evaluation import levels
-from sweep.training.lanes import Recipe
 from sweep.training.layout import Layout
 from sweep.training.modules import MLP, Factory, build
-from sweep.training.optimizers import make_optimizer
 from sweep.training.own_network import OwnFactory
+from sweep.training.recipe import Recipe, make_recipe
 from sweep.training.vmapped import check_model
 
 
@@ -120,12 +120,13 @@ def make_plan(spec: StudySpec) -> Plan:
     module = build(factory, 0)
     layout = Layout.of(module, spec.penalty.exempt, spec.penalty.include)
     _check_weights(layout, spec)
+    _check_hidden(layout, spec)
     units = sum(place.shape[0] for place in layout.places if len(place.shape) > 1)
     each = lane_bytes(spec, problem, layout.size, units)
     check_lanes(spec, each, device)
     span = make_range(spec, problem)
     width, workers = choose_width(spec, problem, each, device)
-    recipe = _recipe(spec, device)
+    recipe = make_recipe(spec, device)
     return Plan(
         spec, span, width, workers, dataset.content_hash,
         _about(problem, factory, layout, device) | _null_model(spec, dataset, problem)
@@ -160,7 +161,7 @@ def replanned(outline: Outline, dataset: Dataset) -> Plan:
     return Plan(
         **{field.name: getattr(outline, field.name) for field in fields(Outline)},
         dataset=dataset, problem=problem.to(device, torch.float32), factory=factory,
-        recipe=_recipe(spec, device), layout=layout,
+        recipe=make_recipe(spec, device), layout=layout,
         lane_bytes=lane_bytes(spec, problem, layout.size, units),
     )  # fmt: skip
 
@@ -186,6 +187,15 @@ def _check_weights(layout: Layout, spec: StudySpec) -> None:
         got = f"none of two dimensions or more among {names}"
         hint = "Name some in penalty.include"
     raise UsageError(f"penalty.exempt: must leave a tensor to penalise, got {got}. {hint}")
+
+
+def _check_hidden(layout: Layout, spec: StudySpec) -> None:
+    if isinstance(spec.training, MuonSpec) and not any(p.is_hidden for p in layout.places):
+        names = ", ".join(place.name for place in layout.places)
+        raise UsageError(
+            "training.optimizer: muon must have a matrix to train before the last one, got none"
+            f" among {names}. Use adamw, or add a hidden layer"
+        )
 
 
 def _null_model(spec: StudySpec, dataset: Dataset, problem: Problem) -> dict[str, Any]:
@@ -252,21 +262,4 @@ def make_factory(spec: StudySpec, problem: Problem) -> Factory:
         shape[0] if len(shape) == 1 else tuple(shape),
         problem.n_outputs,
         rows=problem.X[problem.train[0, :4]].cpu(),
-    )
-
-
-def _recipe(spec: StudySpec, device: torch.device) -> Recipe:
-    training = spec.training
-    return Recipe(
-        optimizer=make_optimizer(spec, device),
-        epochs=training.epochs,
-        batch_size=None if training.batch_size == "full" else training.batch_size,
-        schedule=training.schedule,
-        clip_norm=training.clip_norm,
-        seed=spec.seed,
-        exempt=spec.penalty.exempt,
-        include=spec.penalty.include,
-        fused=training.fused,
-        compile=training.compile,
-        cuda_graph=training.cuda_graph,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sweep.data.problem import Problem
 from sweep.errors import UsageError
 from sweep.plan.alpha_max import alpha_max
+from sweep.spec.optimizers import SgdSpec
 from sweep.spec.resolved import Range
-from sweep.spec.sections import MlpSpec, SgdSpec
+from sweep.spec.sections import MlpSpec
 from sweep.spec.study import StudySpec
 
 DEFAULT_RANGE = (1e-6, 1e-1)

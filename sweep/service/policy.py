@@ -39,7 +39,8 @@ PLAIN: Mapping[str, str] = {
     "data": "target groups columns task scale train_rows label_noise test_fraction",
     "model": "kind hidden activation",
     "training": "optimizer lr batch_size epochs schedule clip_norm fused"
-    " momentum dampening nesterov betas eps",
+    " momentum dampening nesterov betas eps smoothing centered lr_decay initial_accumulator"
+    " momentum_decay adjust_lr",
     "penalty": "norm l1_ratio exempt include",
     "search": "n_trials in_flight timeout_s widenings sampler pruner",
     "search.space": "alpha weight_decay lr momentum l1_ratio",

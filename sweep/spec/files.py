@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from sweep.errors import UsageError, did_you_mean
-from sweep.spec.sections import OPTIMIZERS, MlpSpec, OwnModelSpec
+from sweep.errors import UsageError, did_you_mean, have_it
+from sweep.spec.optimizers import OPTIMIZERS
+from sweep.spec.sections import MlpSpec, OwnModelSpec
 from sweep.spec.study import DEFAULT_STORAGE, StudySpec
 from sweep.spec.tree import read_tree
 
@@ -138,8 +139,7 @@ def _suggest(loc: tuple[int | str, ...], root: type[BaseModel]) -> str:
     siblings = next((kinds for kinds in (_KINDS, _MODELS) if parents and parents[-1] in kinds), {})
     owners = [kind for kind, model in siblings.items() if wrong in model.model_fields]
     if owners:
-        have = "has" if len(owners) == 1 else "have"
-        return f"Only {' and '.join(owners)} {have} it, not {parents[-1]}. Remove it"
+        return f"Only {have_it(owners)}, not {parents[-1]}. Remove it"
     return did_you_mean(wrong, keys)
 
 

@@ -63,7 +63,7 @@ class ScheduleSpec(Section):
         usual = CYCLE_WARMUP if self.type == "one_cycle" else 0.0
         warmup = usual if self.warmup is None else self.warmup
         warmup = warmup * steps if warmup < 1 else warmup
-        return warmup if self.type == "one_cycle" else round(warmup)
+        return warmup if self.type == "one_cycle" else int(warmup + 0.5)
 
     @property
     def words(self) -> str:

@@ -1,4 +1,6 @@
-"""The sections of a study file, each checked by itself; the section `search` is in search.py.
+"""The sections of a study file, each checked by itself.
+
+Those of the optimisers are in optimizers.py, the section `search` in search.py.
 
 Each key has a description. Editors show it by the JSON Schema, and docs/study-file.md is made
 from it: its last sentence may begin with "Only with" and names who may use the key.
@@ -6,9 +8,9 @@ from it: its last sentence may begin with "Only with" and names who may use the 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sweep.spec.base import Section
@@ -113,7 +115,7 @@ class OwnModelSpec(Section):
     )
 
 
-class _Training(Section):
+class TrainingKeys(Section):
     """What all optimisers share.
 
     Attributes:
@@ -164,77 +166,14 @@ class _Training(Section):
     )
 
     @property
+    def no_l1(self) -> str:
+        """Why the norm can only be l2; empty where it can be any."""
+        return ""
+
+    @property
     def rate(self) -> ScheduleSpec:
         """The schedule of the learning rate, in keys."""
         return schedule_of(self.schedule)
-
-
-_BETAS = "Decay rates of the running means of the gradient and of its square."
-_EPS = "Added to the root of the mean square before the step is divided by it."
-
-
-class SgdSpec(_Training):
-    """torch.optim.SGD."""
-
-    optimizer: Literal["sgd"] = Field(description="Stochastic gradient descent.")
-    momentum: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
-        0.0, description="Share of the last step that is kept."
-    )
-    dampening: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
-        0.0, description="Share of the gradient that is left out of the momentum."
-    )
-    nesterov: bool = Field(
-        False, description="Nesterov's momentum. Only with momentum > 0 and dampening 0."
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
-            raise ValueError(
-                f"nesterov: needs momentum > 0 and dampening 0, got momentum {self.momentum}, "
-                f"dampening {self.dampening}. Set them so, or nesterov: false"
-            )
-        return self
-
-
-class AdamSpec(_Training):
-    """torch.optim.Adam."""
-
-    optimizer: Literal["adam"] = Field(
-        "adam", description="Adam; the penalty is a term of the loss."
-    )
-    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description=_BETAS)
-    eps: Positive = Field(1e-8, description=_EPS)
-
-
-class AdamWSpec(_Training):
-    """torch.optim.AdamW: decoupled weight decay, searched as `weight_decay`."""
-
-    strength: ClassVar[str] = "weight_decay"
-    decay: ClassVar[float] = 1.0
-
-    optimizer: Literal["adamw"] = Field(
-        description="Adam with decoupled weight decay, which is no term of the loss."
-    )
-    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description=_BETAS)
-    eps: Positive = Field(1e-8, description=_EPS)
-
-
-def _optimizer(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.get("optimizer", "adam")
-    return getattr(value, "optimizer", "adam")
-
-
-TrainingSpec = Annotated[
-    Annotated[SgdSpec, Tag("sgd")]
-    | Annotated[AdamSpec, Tag("adam")]
-    | Annotated[AdamWSpec, Tag("adamw")],
-    Discriminator(_optimizer),
-]
-OPTIMIZERS: dict[str, type[_Training]] = {
-    tag.tag: spec for spec, tag in map(get_args, get_args(get_args(TrainingSpec)[0]))
-}
 
 
 class PenaltySpec(Section):
@@ -244,7 +183,7 @@ class PenaltySpec(Section):
         "l2",
         description="What alpha multiplies. l2: the sum of squared weights. l1: the sum of"
         " absolute weights, with exact zeros. elastic: r * l1 + (1 - r) * l2, r = l1_ratio."
-        " adamw takes l2 only.",
+        " adamw, lion and muon take l2 only.",
     )
     l1_ratio: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="Share of l1 in the norm. null: 0.5. Only with norm elastic."

@@ -46,7 +46,7 @@ class AlphaRange(_Bounds):
 
 
 class LogRange(_Bounds):
-    """The range of adamw's weight_decay, on a log scale."""
+    """The range of an optimiser's own weight_decay, on a log scale."""
 
     low: Positive = Field(1e-5, description="Least weight_decay.")
     high: Positive = Field(1.0, description="Largest weight_decay.")
@@ -94,18 +94,19 @@ class SpaceSpec(Section):
     """What is searched: the penalty's strength and, if wished, hyperparameters."""
 
     alpha: AlphaRange = Field(
-        AlphaRange(), description="The penalty's strength. Only with optimizer sgd or adam."
+        AlphaRange(),
+        description="The penalty's strength. Only with an optimizer other than adamw, lion, muon.",
     )
     weight_decay: LogRange | None = Field(
         None,
-        description="The strength of adamw, searched instead of alpha. null: 1e-5 to 1. Only with"
-        " optimizer adamw.",
+        description="The strength of optimisers that decay weights by themselves, searched instead"
+        " of alpha. null: 1e-5 to 1. Only with optimizer adamw, lion or muon.",
     )
     lr: Annotated[LrRange | None, Hyperparameter("training", "lr")] = Field(
         None, description="Searches the learning rate too."
     )
     momentum: Annotated[UnitRange | None, Hyperparameter("training", "momentum")] = Field(
-        None, description="Searches momentum too. Only with optimizer sgd."
+        None, description="Searches momentum too. Only with optimizer sgd, rmsprop or muon."
     )
     l1_ratio: Annotated[
         RatioRange | None, Hyperparameter("penalty", "ratio", norms=("elastic",))

@@ -10,21 +10,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
+from sweep.errors import have_it
 from sweep.spec.base import Section
 from sweep.spec.engine import EngineSpec
+from sweep.spec.optimizers import DECOUPLED, OPTIMIZERS, AdamSpec, SgdSpec, TrainingSpec
 from sweep.spec.replicates import ReplicatesSpec
 from sweep.spec.search import DESIGN_GRID, DESIGN_REFINED, SearchSpec
-from sweep.spec.sections import (
-    OPTIMIZERS,
-    AdamSpec,
-    DataSpec,
-    MlpSpec,
-    ObjectiveSpec,
-    OwnModelSpec,
-    PenaltySpec,
-    SgdSpec,
-    TrainingSpec,
-)
+from sweep.spec.sections import DataSpec, MlpSpec, ObjectiveSpec, OwnModelSpec, PenaltySpec
 from sweep.spec.space import HYPERPARAMETERS, AlphaRange
 from sweep.spec.tasks import TASKS, Task
 
@@ -107,7 +99,7 @@ class StudySpec(Section):
 
     @property
     def strength(self) -> str:
-        """Name of the searched strength: `alpha`, or `weight_decay` with adamw."""
+        """Name of the searched strength: `alpha`, or the optimiser's own `weight_decay`."""
         return self.training.strength
 
     @property
@@ -170,11 +162,10 @@ class StudySpec(Section):
 
 
 def _decay_is_of_l2(spec: StudySpec) -> str | None:
-    if spec.strength == "weight_decay" and spec.penalty.norm != "l2":
+    if spec.penalty.norm != "l2" and (why := spec.training.no_l1):
         return (
-            f"penalty.norm: must be l2 with optimizer {spec.training.optimizer}, got "
-            f"{spec.penalty.norm}. "
-            "Use optimizer adam"
+            f"penalty.norm: must be l2 with optimizer {spec.training.optimizer}, got"
+            f" {spec.penalty.norm}: {why}. Use optimizer adam"
         )
     return None
 
@@ -188,7 +179,7 @@ def _strength_has_its_name(spec: StudySpec) -> str | None:
         )
     if not decays and space.weight_decay is not None:
         return (
-            f"search.space.weight_decay: only adamw has it, got optimizer "
+            f"search.space.weight_decay: only {have_it(DECOUPLED)}, got optimizer "
             f"{spec.training.optimizer}. Search alpha (weight_decay is 2 * alpha)"
         )
     return None
@@ -200,9 +191,8 @@ def _hyperparameters_exist(spec: StudySpec) -> str | None:
             continue
         owners = [kind for kind, section in OPTIMIZERS.items() if name in section.model_fields]
         if entry.section == "training" and spec.training.optimizer not in owners:
-            have = "has" if len(owners) == 1 else "have"
             got = f"got optimizer {spec.training.optimizer}"
-            return f"search.space.{name}: only {' and '.join(owners)} {have} it, {got}. Remove it"
+            return f"search.space.{name}: only {have_it(owners)}, {got}. Remove it"
         if entry.norms and spec.penalty.norm not in entry.norms:
             norms = " and ".join(entry.norms)
             got = f"got {spec.penalty.norm}"

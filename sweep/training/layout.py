@@ -20,13 +20,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from sweep.training.weights import weight_names
+from sweep.training.weights import hidden_matrices, weight_names
 
 Tensors = dict[str, Tensor]  # by name
+
+
+class Matrix(NamedTuple):
+    """A hidden matrix (out, in), which may lie as its transpose."""
+
+    shape: tuple[int, int]
+    transposed: bool
 
 
 class Flat:
@@ -37,15 +45,19 @@ class Flat:
         sizes: of each tensor in a lane.
         n_penalised: tensors that are penalised; they come first.
         places: lanes of a slot, which train one trial.
+        matrices: of each tensor that is a hidden matrix; (): not said.
 
     Attributes:
         parts: (L, size) of each tensor.
         weights: those of the penalised ones.
     """
 
-    def __init__(self, whole: Tensor, sizes: Sequence[int], n_penalised: int = 0, places: int = 1):
+    def __init__(
+        self, whole: Tensor, sizes: Sequence[int], n_penalised: int = 0, places: int = 1,
+        matrices: Sequence[Matrix | None] = (),
+    ):  # fmt: skip
         self.whole, self.sizes, self.n_penalised = whole, tuple(sizes), n_penalised
-        self.places = places
+        self.places, self.matrices = places, tuple(matrices)
         lanes = len(whole) // sum(sizes)
         parts = whole.split([lanes * size for size in sizes])
         self.parts = [part.view(lanes, size) for part, size in zip(parts, sizes, strict=True)]
@@ -59,7 +71,11 @@ class Flat:
 
     def zeros_like(self) -> Flat:
         """Make as many zeros."""
-        return Flat(torch.zeros_like(self.whole), self.sizes, self.n_penalised, self.places)
+        return self.like(torch.zeros_like(self.whole))
+
+    def like(self, whole: Tensor) -> Flat:
+        """See entries (L·P,) as these are."""
+        return Flat(whole, self.sizes, self.n_penalised, self.places, self.matrices)
 
     def columns(self) -> Flat:
         """Make a zero a lane: one part, (L, 1)."""
@@ -74,6 +90,15 @@ class Place:
     shape: torch.Size
     penalised: bool
     transposed: bool = False  # lies as its transpose does
+    is_hidden: bool = False  # a matrix before the last one: see `hidden_matrices`
+
+    @property
+    def matrix(self) -> Matrix | None:
+        """How it lies, if it is a hidden matrix."""
+        if not self.is_hidden:
+            return None
+        n_out, n_in = self.shape
+        return Matrix((n_out, n_in), self.transposed)
 
     @property
     def size(self) -> int:
@@ -112,10 +137,13 @@ class Layout:
             UsageError: see `weight_names`.
         """
         named = [(n, p.shape) for n, p in module.named_parameters() if p.requires_grad]
-        weights = set(weight_names(module, exempt, include))
+        weights, hidden = set(weight_names(module, exempt, include)), hidden_matrices(module)
         named.sort(key=lambda item: item[0] not in weights)
         return cls(
-            tuple(Place(name, shape, name in weights, name in transposed) for name, shape in named)
+            tuple(
+                Place(name, shape, name in weights, name in transposed, name in hidden)
+                for name, shape in named
+            )
         )
 
     @property
@@ -142,7 +170,8 @@ class Layout:
         """Lay out lanes given as rows (L, P), of which so many make a slot."""
         sizes, n_penalised = [place.size for place in self.places], len(self.penalised)
         parts = [part.reshape(-1) for part in rows.split(sizes, 1)]
-        return Flat(torch.cat(parts), sizes, n_penalised, places)
+        matrices = [place.matrix for place in self.places]
+        return Flat(torch.cat(parts), sizes, n_penalised, places, matrices)
 
     def views(self, flat: Flat) -> Tensors:
         """View lanes as tensors by name, each (L, *shape)."""

@@ -16,15 +16,12 @@ So a step can be captured in a CUDA graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from sweep.spec.sections import AdamSpec, AdamWSpec, SgdSpec
-from sweep.spec.study import StudySpec
 from sweep.training.layout import Flat
 from sweep.training.penalty import add_l2_gradient, soft_threshold
 
@@ -118,7 +115,7 @@ class Adam:
         self._penalise(params, grad, columns)
         m.lerp_(g, 1 - beta1)
         v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
-        correction1, scale, offset = self._factors(t, lr)
+        correction1, scale, offset = self.factors(t, lr)
         if torch.compiler.is_compiling():  # or the lines below would compute them for every entry
             torch._dynamo.graph_break()
         torch.sqrt(v, out=g)
@@ -130,7 +127,7 @@ class Adam:
             for w, denominator in zip(params.weights, grad.weights, strict=True):
                 soft_threshold(w, threshold / denominator)
 
-    def _factors(self, t: Tensor, lr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def factors(self, t: Tensor, lr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the correction of m, and scale and offset of the denominator: (L, 1) each.
 
         The bias corrections are folded into it, lr·m̂/(√v̂ + eps) = m/(scale·√v + offset), which
@@ -177,36 +174,3 @@ class FusedAdam(Adam):
                 p, g, m, v, [], counts, lr=lr, beta1=beta1, beta2=beta2, weight_decay=0.0,
                 eps=self.eps, amsgrad=False, maximize=False,
             )  # fmt: skip
-
-
-# --- the optimiser that a study file asks for
-
-
-def make_optimizer(spec: StudySpec, device: torch.device) -> Optimizer:
-    """Return the update rule of a study, for lanes on a device."""
-    return OPTIMIZERS[spec.training.optimizer](spec, device)
-
-
-def _sgd(spec: StudySpec, device: torch.device) -> Optimizer:
-    training = spec.training
-    assert isinstance(training, SgdSpec)
-    has_momentum = spec.ends("momentum")[1] > 0
-    return SGD(training.dampening, training.nesterov, _has_l1(spec), has_momentum)
-
-
-def _adam(spec: StudySpec, device: torch.device) -> Optimizer:
-    training = spec.training
-    assert isinstance(training, AdamSpec | AdamWSpec)
-    in_one_pass = device.type == "cpu" and not _has_l1(spec) and not training.compile
-    adam = FusedAdam if in_one_pass else Adam
-    decoupled = isinstance(training, AdamWSpec)
-    return adam(training.betas, training.eps, _has_l1(spec), decoupled)
-
-
-def _has_l1(spec: StudySpec) -> bool:
-    return spec.penalty.norm != "l2"
-
-
-OPTIMIZERS: Mapping[str, Callable[[StudySpec, torch.device], Optimizer]] = {
-    "sgd": _sgd, "adam": _adam, "adamw": _adam,
-}  # fmt: skip

@@ -60,7 +60,7 @@ def _linear(at: Tensor, n: int, every: int, factor: float) -> Tensor:
 
 
 def _step(at: Tensor, n: int, every: int, factor: float) -> Tensor:
-    return factor ** (at // every)
+    return (factor ** (at // every)).clamp_min(1e-20)  # in float32 it must not become 0
 
 
 _CURVES: Mapping[Kind, Curve] = {

@@ -53,6 +53,20 @@ def weight_names(
     ]
 
 
+def hidden_matrices(module: nn.Module) -> set[str]:
+    """Name the trainable weights of two dimensions, but embeddings and the last one.
+
+    The last one, in the network's own order, makes the outputs.
+    """
+    found = [
+        name
+        for name in weight_names(module)
+        if (tensor := module.get_parameter(name)).requires_grad and tensor.ndim == 2
+        and not isinstance(owner_of(module, name)[1], EMBEDDING_LAYERS)
+    ]  # fmt: skip
+    return set(found[:-1])
+
+
 def matched_names(module: nn.Module, patterns: Sequence[str]) -> set[str]:
     """Name the tensors that shell patterns match, each by the first of its names."""
     return {

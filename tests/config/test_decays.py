@@ -244,7 +244,57 @@ def test_keras_adds_the_norm_to_the_loss(
     assert_alike(made.by_rule("keras", rule), made.penalised_loss(training, "keras", ratio))
 
 
+LATER = [
+    {"optimizer": "rmsprop", "lr": 0.02, "momentum": 0.5, "smoothing": 0.9, "centered": True},
+    {"optimizer": "adagrad", "lr": 0.05, "lr_decay": 0.1, "initial_accumulator": 0.1},
+    {"optimizer": "nadam", "lr": 0.02, "betas": [0.8, 0.99]},
+    {"optimizer": "radam", "lr": 0.02, "eps": 1e-6},
+]
+
+
+@pytest.mark.parametrize("training", LATER, ids=str)
+def test_the_later_optimisers_of_torch_add_the_same_gradient(
+    training: dict[str, Any], tmp_path: Path
+) -> None:
+    made = Exported(tmp_path, IRIS, training=training)
+    assert_alike(made.by_torch(), made.penalised_loss(training, "torch", 0.0))
+    assert "optax" not in made.elsewhere and "keras" in made.elsewhere
+
+
+def test_what_holds_for_a_code_names_schedule_and_clip(tmp_path: Path) -> None:
+    training = {"optimizer": "sgd", "clip_norm": 0.5, "schedule": {"type": "linear", "warmup": 9}}
+    told = Exported(tmp_path, IRIS, training=training).elsewhere["torch"]["holds_for"]
+    assert "lr falling to 0 on a line after a warm-up of 9 steps" in told
+    assert told.endswith("the loss's gradient clipped to norm 0.5 first")
+
+
 # --- decay by the optimiser itself
+
+
+def test_optax_decays_as_lion_does(tmp_path: Path) -> None:
+    training = {"optimizer": "lion", "lr": 0.02, "betas": [0.8, 0.95]}
+    made = Exported(tmp_path, IRIS, training=training)
+    model = copy.deepcopy(made.model)
+    named = dict(model.named_parameters())
+    groups = [
+        {"params": [p for n, p in named.items() if (n in made.penalised) == which],
+         "weight_decay": STRENGTH * which}
+        for which in (True, False)
+    ]  # fmt: skip
+    optimizer = plain_optimizer(training, groups)
+    for batch in made.batches("optax"):
+        optimizer.zero_grad()
+        made.loss(model, batch).backward()
+        optimizer.step()
+    want = {k: w.detach() for k, w in named.items()}
+    assert_alike(made.by_rule("optax", made.rule("optax")), want)
+    assert set(made.elsewhere) == {"symbols", "optax", "timescale"}
+
+
+def test_nothing_elsewhere_is_what_muon_and_adamw_do_together(tmp_path: Path) -> None:
+    made = Exported(tmp_path, IRIS, training={"optimizer": "muon"})
+    assert set(made.elsewhere) == {"symbols", "timescale"}
+    assert made.config["equivalents"] == {}
 
 
 def test_torch_and_optax_decay_as_adamw_does(tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def test_a_warm_up_as_long_as_the_training_is_refused(
     assert "\n" not in str(told.value)
 
 
+def test_muon_without_a_hidden_matrix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^training\.optimizer: muon must have a matrix"):
+        make_plan(tiny(tmp_path, training__optimizer="muon", model__hidden=[]))
+    assert make_plan(tiny(tmp_path, training__optimizer="muon")).spec.strength == "weight_decay"
+
+
 def test_a_range_beyond_sgd_s_stability_is_refused(tmp_path: Path) -> None:
     sgd = {"optimizer": "sgd", "lr": 0.1}
     with pytest.raises(UsageError, match=r"alpha\.high: must be < 9\.9.*stable, got 20"):

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sweep.config.attached import TWINS
-from sweep.spec.sections import OPTIMIZERS
-from sweep.training import optimizers
+from sweep.config.twins import TWINS
+from sweep.spec.optimizers import OPTIMIZERS
+from sweep.training import recipe
 from tests.support.studies import parse, refused
 
 Tree = dict[str, Any]
@@ -94,7 +94,7 @@ def test_the_share_of_l1(penalty: Tree, ratio: float) -> None:
 
 
 def test_an_optimiser_has_a_section_an_update_and_a_torch_twin() -> None:
-    assert set(OPTIMIZERS) == set(optimizers.OPTIMIZERS) == set(TWINS)
+    assert set(OPTIMIZERS) == set(recipe.OPTIMIZERS) == set(TWINS)
     for name, section in OPTIMIZERS.items():
         assert parse(training={"optimizer": name}).training == section.model_validate(
             {"optimizer": name}

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from sweep.search.samplers import make_space
+from sweep.spec.optimizers import OPTIMIZERS
 from sweep.spec.resolved import Outline, Range
-from sweep.spec.sections import OPTIMIZERS, PenaltySpec
+from sweep.spec.sections import PenaltySpec
 from sweep.spec.space import COLUMNS, HYPERPARAMETERS, SpaceSpec
 from tests.support.studies import parse, refused
 
@@ -73,7 +74,8 @@ def test_the_study_file_s_values(tree: dict[str, Any], values: dict[str, float])
 
 
 @pytest.mark.parametrize(
-    ("name", "owner"), [("momentum", "only sgd has it"), ("l1_ratio", "only norm elastic has it")]
+    ("name", "owner"),
+    [("momentum", "only sgd, rmsprop and muon have it"), ("l1_ratio", "only norm elastic has it")],
 )
 def test_who_does_not_have_it_is_refused(name: str, owner: str) -> None:
     message = refused(search={"space": {name: ENDS}})

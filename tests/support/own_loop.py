@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sweep.config.training_loop import Config
+from sweep.config.twins import TWINS
 from sweep.spec.files import parse_spec
 
 ALPHA, STEPS = 0.03, 30
@@ -35,8 +36,8 @@ trainings = pytest.mark.parametrize("training", TRAININGS, ids=NAMES)
 
 def config(training: dict[str, Any], norm: str = "l2", **params: float) -> Config:
     tree = {"study_name": "x", "training": training, "penalty": {"norm": norm}}
-    strength = "weight_decay" if training["optimizer"] == "adamw" else "alpha"
-    return Config(parse_spec(tree, "x", Path(".")), {strength: ALPHA, **params})
+    spec = parse_spec(tree, "x", Path("."))
+    return Config(spec, {spec.strength: ALPHA, **params})
 
 
 def network(seed: int = 0) -> nn.Sequential:
@@ -66,6 +67,10 @@ def data_loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 def plain_optimizer(training: dict[str, Any], parameters: Any) -> torch.optim.Optimizer:
     makers = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    if training["optimizer"] not in makers:  # whose options have other names in torch
+        spec = config(training).spec
+        twin, section = TWINS[training["optimizer"]], spec.training
+        return twin.kind(parameters, lr=section.lr, **twin.options(section, spec.values({})))
     options = {key: value for key, value in training.items() if key != "optimizer"}
     made: torch.optim.Optimizer = makers[training["optimizer"]](parameters, **options)
     return made

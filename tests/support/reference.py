@@ -6,9 +6,10 @@ Nothing here comes from `optimizers`, `penalty` or `lanes` of `sweep.training`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +22,14 @@ from sweep.spec.seeds import derive
 from sweep.training.modules import CounterDropout, Factory, build, dropout_key
 from sweep.training.weights import weight_names
 
-Name = Literal["sgd", "adam", "adamw"]
+Name = Literal[
+    "sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "lion", "muon"
+]  # fmt: skip
+DECOUPLED = ("adamw", "lion", "muon")
 
 
 class Penalty(NamedTuple):
-    """Strength·(ratio·‖W‖₁ + (1 − ratio)·‖W‖₂²), or for adamw its weight_decay."""
+    """Strength·(ratio·‖W‖₁ + (1 − ratio)·‖W‖₂²), or the optimiser's own weight_decay."""
 
     strength: float
     ratio: float
@@ -50,6 +54,7 @@ class Loop:
     exempt: Sequence[str] = ()
     include: Sequence[str] = ()
     clip_norm: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)  # of rmsprop, adagrad and the later
 
 
 @dataclass
@@ -68,7 +73,9 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
     chosen = set(weight_names(module, loop.exempt, loop.include))
     weights = [p for n, p in named.items() if n in chosen]
     others = [p for n, p in named.items() if n not in chosen]
-    optimizer = _optimizer(loop, weights, others)
+    # The matrices before the last one; the networks of tests have no embeddings.
+    hidden = [p for n, p in named.items() if p.ndim == 2 and not n.endswith("bias")][:-1]
+    optimizer = _optimizer(loop, weights, others, hidden)
     n_rows = problem.train.shape[1]
     scheduler, by_step = scheduler_of(
         schedule_of(loop.schedule),
@@ -93,7 +100,8 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
             _loss(problem, module(problem.X[batch]), problem.y[batch]).backward()
             if loop.clip_norm:
                 nn.utils.clip_grad_norm_(named.values(), loop.clip_norm)
-            optimizer.step()
+            with default_dtype(problem.X.dtype):  # NAdam has a product in it
+                optimizer.step()
             proximal.step(weights)
             step += 1
             if by_step and step < loop.epochs * -(-n_rows // (loop.batch_size or n_rows)):
@@ -114,7 +122,7 @@ def scheduler_of(
     warmup = int(share if share >= 1 else share * total + 0.5)
     if schedule.type == "one_cycle":
         (lr,) = {group["lr"] for group in optimizer.param_groups}
-        pct = 0.3 if schedule.warmup is None else warmup / total
+        pct = 0.3 if schedule.warmup is None else share if share < 1 else share / total
         return lr_scheduler.OneCycleLR(
             optimizer, lr, total_steps=total, pct_start=pct, cycle_momentum=False
         ), True
@@ -141,10 +149,13 @@ def _falling(
 
 
 def _optimizer(
-    loop: Loop, weights: list[nn.Parameter], others: list[nn.Parameter]
+    loop: Loop,
+    weights: list[nn.Parameter],
+    others: list[nn.Parameter],
+    hidden: Sequence[nn.Parameter],
 ) -> torch.optim.Optimizer:
     decay = loop.penalty.strength
-    if loop.optimizer != "adamw":
+    if loop.optimizer not in DECOUPLED:
         decay *= 2 * (1 - loop.penalty.ratio)
     groups = [
         {"params": weights, "weight_decay": decay},
@@ -158,8 +169,86 @@ def _optimizer(
             dampening=loop.dampening,
             nesterov=loop.nesterov and loop.momentum > 0,
         )
-    kind = torch.optim.Adam if loop.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=loop.lr, betas=loop.betas, eps=loop.eps)
+    options = dict(loop.options)
+    if loop.optimizer in ("adam", "adamw", "nadam", "radam"):
+        options |= {"betas": loop.betas, "eps": loop.eps}
+    if loop.optimizer == "rmsprop":
+        options |= {"momentum": loop.momentum}
+    if loop.optimizer == "muon":
+        options |= {"momentum": loop.momentum, "betas": loop.betas, "eps": loop.eps}
+        return MuonAndAdamW(groups, hidden, lr=loop.lr, **options)
+    return _KINDS[loop.optimizer](groups, lr=loop.lr, **options)
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, Symbolic Discovery of Optimization Algorithms, program 1."""
+
+    def __init__(self, groups: Any, lr: float, betas: tuple[float, float]):
+        super().__init__(groups, {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            (beta1, beta2), lr = group["betas"], group["lr"]
+            for theta in group["params"]:
+                g, m = theta.grad, self.state[theta].get("m", torch.zeros_like(theta))
+                update = torch.sign(beta1 * m + (1 - beta1) * g) + group["weight_decay"] * theta
+                self.state[theta]["m"] = beta2 * m + (1 - beta2) * g
+                theta.copy_(theta - lr * update)
+
+
+class MuonAndAdamW(torch.optim.Optimizer):
+    """torch.optim.Muon for hidden matrices, without its rounding to bfloat16, AdamW for the rest.
+
+    It is one optimiser, so that a scheduler moves one lr.
+    """
+
+    def __init__(self, groups: Any, hidden: Sequence[nn.Parameter], lr: float, **options: Any):
+        super().__init__(groups, {"lr": lr})
+        ids, decays = set(map(id, hidden)), {id(p): g["weight_decay"] for g in groups
+                                             for p in g["params"]}  # fmt: skip
+        adamw = {key: options.pop(key) for key in ("betas", "eps")}
+        self.parts = [
+            torch.optim.Muon([p], lr, decays[id(p)], **options)
+            if id(p) in ids
+            else torch.optim.AdamW([p], lr, weight_decay=decays[id(p)], **adamw)
+            for g in groups
+            for p in g["params"]
+        ]
+
+    def step(self) -> None:  # type: ignore[override]
+        with unrounded():
+            for part in self.parts:
+                part.param_groups[0]["lr"] = self.param_groups[0]["lr"]
+                part.step()
+
+
+@contextmanager
+def unrounded() -> Iterator[None]:
+    """Let torch.optim.Muon keep the precision of its matrices."""
+    rounds = torch.Tensor.bfloat16
+    torch.Tensor.bfloat16 = torch.Tensor.clone  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.Tensor.bfloat16 = rounds  # type: ignore[method-assign]
+
+
+_KINDS: dict[str, Any] = {
+    "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad, "nadam": torch.optim.NAdam, "radam": torch.optim.RAdam,
+    "lion": Lion,
+}  # fmt: skip
 
 
 class _Proximal:
@@ -168,15 +257,20 @@ class _Proximal:
     def __init__(self, loop: Loop, optimizer: torch.optim.Optimizer):
         self.loop, self.optimizer = loop, optimizer
         self.sum = 0.0  # momentum's recursion, fed a constant 1
+        self.gains: dict[nn.Parameter, Any] = {}  # the same entry by entry
+        self.steps = 0
 
     def step(self, weights: list[nn.Parameter]) -> None:
         loop = self.loop
+        self.steps += 1
         alpha = loop.penalty.strength * loop.penalty.ratio
-        if loop.optimizer == "adamw" or alpha == 0:
+        if loop.optimizer in DECOUPLED or alpha == 0:
             return
         lr = self.optimizer.param_groups[0]["lr"]
         for weight in weights:
-            step_size = lr * self._gain() if loop.optimizer == "sgd" else self._adam(weight, lr)
+            step_size = (
+                lr * self._gain() if loop.optimizer == "sgd" else lr * self._by_entry(weight)
+            )
             with torch.no_grad():
                 w = weight.detach().clone()
                 shrunk = w.abs() - alpha * step_size
@@ -196,11 +290,32 @@ class _Proximal:
     def _advance(self) -> None:
         self.sum = self._next()
 
-    def _adam(self, weight: nn.Parameter, lr: float) -> Tensor:
-        state = self.optimizer.state[weight]
-        corrected = state["exp_avg_sq"] / (1 - self.loop.betas[1] ** float(state["step"]))
-        step_size: Tensor = lr / (corrected.sqrt() + self.loop.eps)
-        return step_size
+    def _by_entry(self, weight: nn.Parameter) -> Any:
+        """Return the reach of a unit gradient that was always there, entry by entry, over lr."""
+        loop, state, t = self.loop, self.optimizer.state[weight], self.steps
+        (beta1, beta2), options = loop.betas, loop.options
+        if loop.optimizer == "adam":
+            return 1 / ((state["exp_avg_sq"] / (1 - beta2**t)).sqrt() + loop.eps)
+        if loop.optimizer == "adagrad":
+            slower = 1 + (t - 1) * options.get("lr_decay", 0.0)
+            return 1 / slower / (state["sum"].sqrt() + options.get("eps", 1e-10))
+        if loop.optimizer == "rmsprop":
+            once = 1 / (state["square_avg"].sqrt() + options.get("eps", 1e-8))
+            self.gains[weight] = loop.momentum * self.gains.get(weight, 0.0) + once
+            return self.gains[weight]
+        if loop.optimizer == "radam":
+            infinite = 2 / (1 - beta2) - 1
+            rho = infinite - 2 * t * beta2**t / (1 - beta2**t)
+            if rho <= 5:
+                return 1.0
+            r = (rho - 4) * (rho - 2) * infinite / ((infinite - 4) * (infinite - 2) * rho)
+            return math.sqrt(r * (1 - beta2**t)) / (state["exp_avg_sq"].sqrt() + loop.eps)
+        assert loop.optimizer == "nadam"
+        mus = [beta1 * (1 - 0.96 ** (k * options.get("momentum_decay", 4e-3)) / 2)
+               for k in range(1, t + 2)]  # fmt: skip
+        reach = (1 - mus[-2]) / (1 - math.prod(mus[:-1]))
+        reach += mus[-1] * (1 - beta1**t) / (1 - math.prod(mus))
+        return reach / ((state["exp_avg_sq"] / (1 - beta2**t)).sqrt() + loop.eps)
 
 
 def _set_dropout_keys(module: nn.Module, seed: int, step: int) -> None:

@@ -3,7 +3,7 @@
 The code that a config exports for them runs on these. Each takes gradients, not a model: weights
 and gradients are dicts of arrays by name.
 
-* optax: `add_decayed_weights` adds decay·w to the update; `sgd`, `adam`, `adamw`
+* optax: `add_decayed_weights` adds decay·w to the update; `sgd`, `adam`, `adamw`, `lion`
   (https://optax.readthedocs.io/en/latest/api/optimizers.html).
 * Keras: AdamW first takes lr·weight_decay·w off, then steps; `L1L2` adds l1·Σ|w| + l2·Σw² to the
   loss (https://keras.io/api/optimizers/adamw, https://keras.io/api/layers/regularizers).
@@ -88,9 +88,22 @@ def _sgd(lr: float, momentum: float = 0.0, nesterov: bool = False) -> Rule:
     return stepped
 
 
+def _lion(lr: float, b1: float, b2: float, weight_decay: float, mask: Mapping[str, bool]) -> Rule:
+    m: Tree = {}
+
+    def signs(g: Tree, w: Tree) -> Tree:
+        found = {k: np.sign(b1 * m.get(k, 0) + (1 - b1) * g[k]) for k in g}
+        for k in g:
+            m[k] = b2 * m.get(k, 0) + (1 - b2) * g[k]
+        return found
+
+    return _chain(signs, _add_decayed_weights(weight_decay, mask), _scale(-lr))
+
+
 optax = SimpleNamespace(
-    chain=_chain, add_decayed_weights=_add_decayed_weights, sgd=_sgd, adam=_adam, adamw=_adamw
-)
+    chain=_chain, add_decayed_weights=_add_decayed_weights, sgd=_sgd, adam=_adam, adamw=_adamw,
+    lion=_lion,
+)  # fmt: skip
 
 
 # --- Keras

@@ -17,10 +17,12 @@ from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
 from sweep.training import linalg
 from sweep.training import optimizers as optim
+from sweep.training.adaptive import Adagrad, Lion, NAdam, RAdam, RMSprop
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.layout import Flat
 from sweep.training.losses import LOSSES
 from sweep.training.modules import MLP, Factory, build
+from sweep.training.muon import Muon
 from tests.support import reference
 from tests.support.networks import Recurrent, Tied
 from tests.support.problems import made_up
@@ -127,9 +129,47 @@ def optimizers(name: str, norm: str) -> tuple[optim.Optimizer, dict[str, Any]]:
             "betas": (0.8, 0.95),
             "eps": 1e-6,
         }
+    if name in LATER:
+        return LATER[name](l1)
     dampening, nesterov = 0.5 * (name == "dampening"), name == "nesterov"
     ours = optim.SGD(dampening, nesterov, l1, has_momentum=name != "sgd")
     return ours, {"optimizer": "sgd", "dampening": dampening, "nesterov": nesterov}
+
+
+ADAMS: dict[str, Any] = {"betas": (0.8, 0.95), "eps": 1e-6}
+Pair = tuple[optim.Optimizer, dict[str, Any]]
+LATER: dict[str, Callable[[bool], Pair]] = {
+    "rmsprop": lambda l1: (
+        RMSprop(0.9, 1e-6, l1=l1),
+        {"optimizer": "rmsprop", "options": {"alpha": 0.9, "eps": 1e-6}},
+    ),
+    "rmsprop momentum": lambda l1: (
+        RMSprop(0.9, 1e-6, l1=l1, has_momentum=True),
+        {"optimizer": "rmsprop", "options": {"alpha": 0.9, "eps": 1e-6}},
+    ),
+    "rmsprop centered": lambda l1: (
+        RMSprop(0.9, 1e-3, centered=True, has_momentum=True),
+        {"optimizer": "rmsprop", "options": {"alpha": 0.9, "eps": 1e-3, "centered": True}},
+    ),
+    "adagrad": lambda l1: (
+        Adagrad(0.01, 0.1, 1e-6, l1),
+        {"optimizer": "adagrad",
+         "options": {"lr_decay": 0.01, "initial_accumulator_value": 0.1, "eps": 1e-6}},
+    ),
+    "nadam": lambda l1: (NAdam(l1=l1, **ADAMS), {"optimizer": "nadam", **ADAMS}),
+    "radam": lambda l1: (RAdam(l1=l1, **ADAMS), {"optimizer": "radam", **ADAMS}),
+    "lion": lambda l1: (
+        Lion((0.8, 0.95)), {"optimizer": "lion", "options": {"betas": (0.8, 0.95)}},
+    ),
+    "muon": lambda l1: (
+        Muon(**ADAMS),
+        {"optimizer": "muon", **ADAMS, "options": {"adjust_lr_fn": "match_rms_adamw"}},
+    ),
+    "muon original": lambda l1: (
+        Muon(**ADAMS, nesterov=False, adjust_lr="original"),
+        {"optimizer": "muon", **ADAMS, "options": {"nesterov": False}},
+    ),
+}  # fmt: skip
 
 
 def make_case(
@@ -168,9 +208,11 @@ def mlp(problem: Problem, hidden: Sequence[int] = (4,)) -> Factory:
 
 def settings(optimizer: str, norm: str) -> list[Setting]:
     """Three trials that differ in everything that may differ."""
-    lrs = (0.02, 0.005, 0.1) if optimizer.startswith("adam") else (0.1, 0.02, 0.3)
+    by_entry = optimizer.startswith("adam") or optimizer in LATER
+    lrs = (0.02, 0.005, 0.1) if by_entry else (0.1, 0.02, 0.3)
     strengths = (0.0, 0.0, 0.0) if norm == "none" else (0.02, 0.2, 0.001)
-    momenta = (0.0, 0.0, 0.0) if optimizer in ("sgd", "adam", "adamw") else (0.9, 0.5, 0.0)
+    without = ("sgd", "adam", "adamw", "rmsprop")
+    momenta = (0.0, 0.0, 0.0) if optimizer in without else (0.9, 0.5, 0.0)
     return [setting_of(*each) for each in zip(strengths, lrs, RATIOS[norm], momenta, strict=True)]
 
 
@@ -248,7 +290,11 @@ def eventful(optimizer: str, norm: str) -> list[Planned]:
     """One lane diverges, one ends and is refilled, one is cut off mid-way and refilled."""
     first, second, third = settings(optimizer, norm)
     return [
-        Planned(0, 0, DIVERGING["adam" if optimizer.startswith("adam") else "sgd"]),
+        Planned(
+            0,
+            0,
+            DIVERGING["adam" if optimizer.startswith("adam") or optimizer in LATER else "sgd"],
+        ),
         Planned(1, 0, first),
         Planned(0, 3, second),  # where the other diverged
         Planned(1, EPOCHS, third),  # where the other ended

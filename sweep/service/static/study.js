@@ -151,8 +151,10 @@ function snippet() {
   const lines = ["import sweep, torch", "", "config = sweep.load_config(", `    "${file}")`];
   const { optimizer, norm } = curve;
   const kinds = { sgd: "SGD", adam: "Adam", adamw: "AdamW" };
-  const made = `torch.optim.${kinds[optimizer] || "Adam"}`;
-  if (norm === "l2") {
+  const made = `torch.optim.${kinds[optimizer]}`;
+  if (!kinds[optimizer]) {
+    lines.push("optimizer = config.optimizer(model)");
+  } else if (norm === "l2") {
     lines.push(`optimizer = ${made}(`, `    config.param_groups(model), lr=${curve.lr})`);
   } else {
     lines.push(`optimizer = ${made}(`, `    model.parameters(), lr=${curve.lr})`, "config.attach(optimizer, model)");
