@@ -38,7 +38,7 @@ def equivalents(chosen: Chosen) -> dict[str, float]:
     if not chosen.spec.penalty.include:
         parts = {"keras_l1": alpha * ratio, "keras_l2": alpha * (1 - ratio)}
         found |= {name: part for name, part in parts.items() if part}
-    if chosen.is_linear and alpha > 0:
+    if chosen.is_linear and alpha > 0 and not chosen.spec.training.augment:
         found |= _classes(chosen) if chosen.has_classes else _numbers(chosen)
     return found
 

@@ -21,6 +21,8 @@ def solvers(chosen: Chosen) -> dict[str, Entry]:
     model = chosen.spec.model
     if not isinstance(model, MlpSpec) or chosen.is_decoupled or not chosen.penalises_weights:
         return {}
+    if chosen.spec.training.augment:  # they fit the rows as they are
+        return {}
     if model.hidden:
         return _network(chosen, model)
     if chosen.strength == 0:

@@ -23,6 +23,7 @@ from sweep.plan.range import make_range
 from sweep.plan.remarks import network_remarks
 from sweep.plan.width import choose_width, resolve_device
 from sweep.spec.attributes import NOTES, UNSCORED
+from sweep.spec.augment import OF_IMAGES
 from sweep.spec.optimizers import MuonSpec
 from sweep.spec.resolved import Outline
 from sweep.spec.sections import MlpSpec
@@ -112,6 +113,7 @@ def make_plan(spec: StudySpec) -> Plan:
     # It goes to the device last: the range that is found before is the same on any.
     problem = _problem(spec, dataset)
     _check_warmup(spec, problem)
+    _check_images(spec, dataset)
     if isinstance(spec.model, MlpSpec):
         check_lanes(spec, mlp_bytes(spec, problem, spec.model.hidden), device)
     factory = make_factory(spec, problem)
@@ -126,7 +128,7 @@ def make_plan(spec: StudySpec) -> Plan:
     check_lanes(spec, each, device)
     span = make_range(spec, problem)
     width, workers = choose_width(spec, problem, each, device)
-    recipe = make_recipe(spec, device)
+    recipe = make_recipe(spec, device, _row_shape(dataset))
     return Plan(
         spec, span, width, workers, dataset.content_hash,
         _about(problem, factory, layout, device) | _null_model(spec, dataset, problem)
@@ -161,9 +163,32 @@ def replanned(outline: Outline, dataset: Dataset) -> Plan:
     return Plan(
         **{field.name: getattr(outline, field.name) for field in fields(Outline)},
         dataset=dataset, problem=problem.to(device, torch.float32), factory=factory,
-        recipe=make_recipe(spec, device), layout=layout,
+        recipe=make_recipe(spec, device, _row_shape(dataset)), layout=layout,
         lane_bytes=lane_bytes(spec, problem, layout.size, units),
     )  # fmt: skip
+
+
+def _row_shape(dataset: Dataset) -> tuple[int, ...]:
+    """Return the shape of a row as the data give it: a perceptron gets it flat."""
+    return tuple(dataset.X.shape[1:])
+
+
+def _check_images(spec: StudySpec, dataset: Dataset) -> None:
+    shape = _row_shape(dataset)
+    for change in spec.training.augmentations:
+        if change.type not in OF_IMAGES:
+            continue
+        if len(shape) not in (2, 3):
+            raise UsageError(
+                f"training.augment: {change.type} needs rows of shape (H, W) or (C, H, W), got"
+                f" {shape} from {spec.data.source}. Give images, by .npz or a function, or remove"
+                " it"
+            )
+        if change.type == "crop" and (change.pad or 1) >= min(shape[-2:]):
+            raise UsageError(
+                f"training.augment.pad: must be less than an image's sides, {shape[-2]} x"
+                f" {shape[-1]}, got {change.pad or 1}. Lower it"
+            )
 
 
 def _check_warmup(spec: StudySpec, problem: Problem) -> None:

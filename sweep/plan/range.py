@@ -25,8 +25,10 @@ def make_range(spec: StudySpec, problem: Problem) -> Range:
         bounds = spec.search.space.weight_decay
         return Range(bounds.low if bounds else 1e-5, bounds.high if bounds else 1.0)
     model, wanted, largest = spec.model, spec.search.space.alpha, None
-    # The formula is of a network whose weights, and no biases, are all penalised.
-    if isinstance(model, MlpSpec) and not (spec.penalty.exempt or spec.penalty.include):
+    # The formula is of a network whose weights, and no biases, are all penalised, and which trains
+    # on the rows as they are.
+    patterns = spec.penalty.exempt or spec.penalty.include
+    if isinstance(model, MlpSpec) and not (patterns or spec.training.augment):
         ratio, _ = spec.ends("l1_ratio")
         largest = alpha_max(problem, model.hidden, model.activation, ratio, spec.seed)
     cap = stability_cap(spec)

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from sweep.spec.augment import Augment, AugmentSpec, augmentations_of
 from sweep.spec.base import Section
 from sweep.spec.columns import Columns
 from sweep.spec.schedule import Schedule, ScheduleSpec, schedule_of
@@ -145,6 +146,11 @@ class TrainingKeys(Section):
         description="Largest norm of the whole gradient of the data loss; a longer one is scaled"
         " down, before the penalty's term joins it. null: no limit.",
     )
+    augment: Augment | None = Field(
+        None,
+        description="Changes of the training rows at every step, each a word or keys, in this"
+        " order. Rows that validate or test stay as they are.",
+    )
     fused: bool = Field(
         True,
         description="true: train many lanes as one model. false: one lane at a time, for a model"
@@ -174,6 +180,11 @@ class TrainingKeys(Section):
     def rate(self) -> ScheduleSpec:
         """The schedule of the learning rate, in keys."""
         return schedule_of(self.schedule)
+
+    @property
+    def augmentations(self) -> tuple[AugmentSpec, ...]:
+        """The changes of training rows, in keys."""
+        return augmentations_of(self.augment)
 
 
 class PenaltySpec(Section):

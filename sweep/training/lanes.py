@@ -28,9 +28,10 @@ from torch import Tensor
 from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
 from sweep.spec.schedule import schedule_of
-from sweep.spec.seeds import derive
 from sweep.spec.space import COLUMNS
 from sweep.training import cuda_graph as graph
+from sweep.training import draws
+from sweep.training.augmentation import Augmenter, mixing
 from sweep.training.clipping import clip_norm
 from sweep.training.evaluation import Evaluation, gather, levels
 from sweep.training.layout import Layout, Tensors
@@ -61,7 +62,9 @@ class Lanes:
     ):
         self.problem, self.recipe = problem, recipe
         replicates = range(len(problem.replicates))
-        modules = [build(factory, self._seed("weights", r)) for r in replicates]
+        modules = [
+            build(factory, draws.seed_of(problem, recipe.seed, "weights", r)) for r in replicates
+        ]
         check_alike(modules)
         self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
         transposed = TRANSPOSED if self._mlp else ()
@@ -78,8 +81,10 @@ class Lanes:
             name: t.to(self._device, self._dtype if t.is_floating_point() else t.dtype)
             for name, t in stack_buffers(modules).items()
         }
-        self._keys = torch.tensor([self._seed("dropout", r) for r in replicates]).to(self._device)
-        self._orders = self._draw_orders().to(self._device) if recipe.batch_size else None
+        self._keys = draws.keys(problem, recipe.seed, "dropout")
+        self._orders = None
+        if recipe.batch_size:
+            self._orders = draws.orders(problem, recipe.seed, recipe.epochs)
         n_rows = problem.train.shape[1]
         self._n_batch = recipe.batch_size or n_rows
         steps = -(-n_rows // self._n_batch)
@@ -87,6 +92,11 @@ class Lanes:
             self._device
         )
         self._loss, self._levels = LOSSES[problem.task], levels(problem)
+        self._augment_keys = draws.keys(problem, recipe.seed, "augment")
+        self._augmenter = None
+        if recipe.augment:
+            self._augmenter = Augmenter(recipe.augment, recipe.row_shape, problem.X)
+            self._loss = mixing(self._loss) if self._augmenter.mixes else self._loss
         # As functions of lanes: bound methods of these would keep them alive.
         compiled = partial(torch.compile, dynamic=False) if recipe.compile else _as_it_is
         self._update = compiled(Lanes._update_mlp) if self._mlp else Lanes._update_any
@@ -143,19 +153,6 @@ class Lanes:
         self._replicate = torch.zeros_like(self._epoch)
         self._losses = ones[:, 0].clone()
         self._graphs: dict[Hashable, graph.Replay | None] = {}  # of the tensors above
-
-    def _seed(self, stream: str, replicate: int, *key: int) -> int:
-        return derive(self.recipe.seed, stream, *self.problem.replicates[replicate], *key)
-
-    def _draw_orders(self) -> Tensor:
-        """Draw the rows of every epoch of every replicate, (R, E, n)."""
-        train, generator = self.problem.train.cpu(), torch.Generator()
-        orders = torch.empty(len(train), self.recipe.epochs, train.shape[1], dtype=torch.int64)
-        for r, rows in enumerate(train):
-            for epoch in range(self.recipe.epochs):
-                generator.manual_seed(self._seed("order", r, epoch))
-                orders[r, epoch] = rows[torch.randperm(len(rows), generator=generator)]
-        return orders
 
     @torch.no_grad()
     def reset(self, slots: range, replicates: range, settings: Sequence[Setting]) -> None:
@@ -223,14 +220,19 @@ class Lanes:
         for layer, name in enumerate(self._dropouts):
             keys = dropout_key(self._keys[self._replicate], self._t[:, 0], layer)
             self._buffers[name].copy_(keys)
-        self._update(self, gather(self.problem.X, rows), gather(self.problem.y, rows))
+        x, y = gather(self.problem.X, rows), gather(self.problem.y, rows)
+        if self._augmenter:
+            key = dropout_key(self._augment_keys[self._replicate], self._t[:, 0], 0)
+            self._update(self, *self._augmenter(x, y, key))
+        else:
+            self._update(self, x, y)
 
-    def _update_mlp(self, x: Tensor, y: Tensor) -> None:
+    def _update_mlp(self, x: Tensor, y: Any) -> None:
         assert self._mlp
         write_gradient(self._mlp, self._tensors, self._gradient, x, y, self._loss)
         self._descend()
 
-    def _update_any(self, x: Tensor, y: Tensor) -> None:
+    def _update_any(self, x: Tensor, y: Any) -> None:
         self._differentiate(x, y)
         self._descend()
 
@@ -241,7 +243,7 @@ class Lanes:
         self._t.add_(1)
         self.recipe.optimizer.step(self._params, self._grad, self._state, self._t, self._columns)
 
-    def _differentiate(self, x: Tensor, y: Tensor) -> None:
+    def _differentiate(self, x: Tensor, y: Any) -> None:
         """Fill the gradient by autograd, for any network."""
         leaves = {n: v.detach().requires_grad_() for n, v in self._tensors.items()}
         with torch.enable_grad():
@@ -250,7 +252,7 @@ class Lanes:
         grads = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         torch.cat([grad.reshape(-1) for grad in grads], out=self._grad.whole)
 
-    def _sum_losses(self, leaves: Tensors, x: Tensor, y: Tensor) -> Tensor:
+    def _sum_losses(self, leaves: Tensors, x: Tensor, y: Any) -> Tensor:
         out = self._stacked.train({**leaves, **self._buffers}, x)
         return self._loss.rows(out, y).mean(1).sum()
 

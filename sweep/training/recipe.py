@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from sweep.spec.augment import AugmentSpec
 from sweep.spec.optimizers import (
     AdagradSpec,
     AdamSpec,
@@ -40,9 +41,11 @@ class Recipe:
     compile: bool = False
     cuda_graph: bool = False
     clip_norm: float | None = None  # of the data loss's gradient
+    augment: tuple[AugmentSpec, ...] = ()
+    row_shape: tuple[int, ...] = ()  # of a row as the data give it, which changes of images need
 
 
-def make_recipe(spec: StudySpec, device: torch.device) -> Recipe:
+def make_recipe(spec: StudySpec, device: torch.device, row_shape: tuple[int, ...]) -> Recipe:
     """Return how a study's lanes are trained on a device."""
     training = spec.training
     return Recipe(
@@ -57,6 +60,8 @@ def make_recipe(spec: StudySpec, device: torch.device) -> Recipe:
         compile=training.compile,
         cuda_graph=training.cuda_graph,
         clip_norm=training.clip_norm,
+        augment=training.augmentations,
+        row_shape=row_shape,
     )
 
 

@@ -316,8 +316,11 @@ def test_scheduler_and_clip_are_the_studys(schedule: Any, clip: float | None) ->
     for ours in (True, False):
         model = network()
         optimizer = cfg.optimizer(model)
-        theirs, by_step = scheduler_of(cfg.spec.training.rate, optimizer, 6, steps)
-        scheduler = cfg.scheduler(optimizer, steps) if ours else theirs
+        scheduler: torch.optim.lr_scheduler.LRScheduler = cfg.scheduler(optimizer, steps)
+        by_step = True
+        if not ours:
+            optimizer = cfg.optimizer(model)
+            scheduler, by_step = scheduler_of(cfg.spec.training.rate, optimizer, 6, steps)
         for at, (x, y) in enumerate(batches(), start=1):
             optimizer.zero_grad()
             data_loss(model, x, y).backward()

@@ -2,12 +2,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from sweep.errors import UsageError
 from sweep.plan.plan import make_plan
 from sweep.plan.width import CPU_BYTES, resolve_device
+from sweep.spec.study import StudySpec
 from sweep.training.optimizers import FusedAdam
 from tests.support.studies import tiny
 
@@ -68,6 +70,37 @@ def test_a_warm_up_as_long_as_the_training_is_refused(
     with pytest.raises(UsageError, match=r"^training\.schedule\.warmup: .*the 12 that") as told:
         make_plan(tiny(tmp_path, training__schedule=schedule))
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("kind", ["flip", "crop"])
+def test_changes_of_images_are_refused_where_rows_are_none(tmp_path: Path, kind: str) -> None:
+    rule = rf"^training\.augment: {kind} needs rows of shape .* got \(64,\) from sklearn:digits"
+    with pytest.raises(UsageError, match=rule) as told:
+        make_plan(tiny(tmp_path, training__augment=["noise", kind]))
+    assert "\n" not in str(told.value)
+
+
+def images(folder: Path, **overrides: Any) -> StudySpec:
+    draw = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    X = draw.normal(size=(120, 5, 4)).astype(np.float32)
+    X[np.arange(120), 2, y] += 3
+    np.savez(folder / "images.npz", X=X, y=y)
+    given = {"data__source": "images.npz", "data__label_noise": 0.0, **overrides}
+    return tiny(folder, **given)
+
+
+def test_an_image_moves_by_less_than_its_sides(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^training\.augment\.pad: .* 5 x 4, got 4") as told:
+        make_plan(images(tmp_path, training__augment=[{"type": "crop", "pad": 4}]))
+    assert "\n" not in str(told.value)
+    plan = make_plan(images(tmp_path, training__augment=["crop", "flip", "mixup"]))
+    assert plan.recipe.row_shape == (5, 4) and plan.problem.feature_shape == (20,)
+
+
+def test_no_formula_knows_where_changed_rows_shrink_weights_to_zero(tmp_path: Path) -> None:
+    assert make_plan(tiny(tmp_path)).span.alpha_max is not None
+    assert make_plan(tiny(tmp_path, training__augment=["noise"])).span.alpha_max is None
 
 
 def test_muon_without_a_hidden_matrix_is_refused(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ ITS_IDENTITY: list[Tree] = [
     {"training": {"schedule": "cosine"}},
     {"training": {"schedule": {"type": "cosine", "warmup": 0.1}}},
     {"training": {"clip_norm": 1.0}},
+    {"training": {"augment": ["noise"]}},
     {"training": {"betas": [0.9, 0.9]}},
     {"training": {"eps": 1e-7}},
     {"penalty": {"norm": "l1"}},

@@ -9,14 +9,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Any, Literal, NamedTuple
 
 import torch
+from scipy.stats import beta
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
 from sweep.data.problem import Problem
+from sweep.spec.augment import AugmentSpec
 from sweep.spec.schedule import Kind, ScheduleSpec, schedule_of
 from sweep.spec.seeds import derive
 from sweep.training.modules import CounterDropout, Factory, build, dropout_key
@@ -54,6 +57,8 @@ class Loop:
     exempt: Sequence[str] = ()
     include: Sequence[str] = ()
     clip_norm: float | None = None
+    augment: Sequence[AugmentSpec] = ()
+    row_shape: tuple[int, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)  # of rmsprop, adagrad and the later
 
 
@@ -84,6 +89,7 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
         -(-n_rows // (loop.batch_size or n_rows)),
     )
     proximal = _Proximal(loop, optimizer)
+    augment_seed = derive(loop.seed, "augment", fold, seed_index)
     dropout_seed = derive(loop.seed, "dropout", fold, seed_index)
     trained, step = Trained(), 0
     for epoch in range(loop.epochs):
@@ -97,7 +103,13 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
         for batch in rows.split(loop.batch_size or len(rows)):
             _set_dropout_keys(module, dropout_seed, step)
             optimizer.zero_grad()
-            _loss(problem, module(problem.X[batch]), problem.y[batch]).backward()
+            x, one, other, share = problem.X[batch], problem.y[batch], problem.y[batch], 1.0
+            if loop.augment:
+                key = dropout_key(torch.tensor(augment_seed), torch.tensor(step), 0)
+                x, one, other, share = augmented(x, one, loop.augment, loop.row_shape, key)
+            out = module(x)
+            loss = share * _loss(problem, out, one) + (1 - share) * _loss(problem, out, other)
+            loss.backward()
             if loop.clip_norm:
                 nn.utils.clip_grad_norm_(named.values(), loop.clip_norm)
             with default_dtype(problem.X.dtype):  # NAdam has a product in it
@@ -177,7 +189,8 @@ def _optimizer(
     if loop.optimizer == "muon":
         options |= {"momentum": loop.momentum, "betas": loop.betas, "eps": loop.eps}
         return MuonAndAdamW(groups, hidden, lr=loop.lr, **options)
-    return _KINDS[loop.optimizer](groups, lr=loop.lr, **options)
+    made: torch.optim.Optimizer = _KINDS[loop.optimizer](groups, lr=loop.lr, **options)
+    return made
 
 
 @contextmanager
@@ -218,7 +231,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         ids, decays = set(map(id, hidden)), {id(p): g["weight_decay"] for g in groups
                                              for p in g["params"]}  # fmt: skip
         adamw = {key: options.pop(key) for key in ("betas", "eps")}
-        self.parts = [
+        self.parts: list[Any] = [
             torch.optim.Muon([p], lr, decays[id(p)], **options)
             if id(p) in ids
             else torch.optim.AdamW([p], lr, weight_decay=decays[id(p)], **adamw)
@@ -335,3 +348,49 @@ def _validate(problem: Problem, module: nn.Module, replicate: int) -> float:
     module.eval()
     with torch.no_grad():
         return float(_loss(problem, module(problem.X[rows]), problem.y_clean[rows]))
+
+
+# --- rows that change
+
+
+def augmented(
+    x: Tensor, y: Tensor, changes: Sequence[AugmentSpec], shape: tuple[int, ...], key: Tensor
+) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Change rows one by one: return them, both targets, and the share of the first."""
+    other, share = y, 1.0
+    for place, change in enumerate(changes):
+        of_change = dropout_key(key, torch.tensor(0), place)
+
+        def bits(n: int, key: Tensor = of_change) -> list[int]:
+            found: list[int] = dropout_key(key, torch.arange(n), 0).tolist()
+            return found
+
+        if change.type == "flip":
+            drawn = bits(len(x))
+            x = torch.stack([
+                row.view(shape).flip(-1).view(row.shape) if drawn[b] % 2 else row
+                for b, row in enumerate(x)
+            ])  # fmt: skip
+        elif change.type == "crop":
+            pad, drawn = change.pad or 1, bits(2 * len(x))
+            x = torch.stack([
+                _cropped(row.view(shape), pad, drawn[2 * b], drawn[2 * b + 1]).reshape(row.shape)
+                for b, row in enumerate(x)
+            ])  # fmt: skip
+        elif change.type == "noise":
+            z = [NormalDist().inv_cdf(((b >> 16) + 0.5) / 65536) for b in bits(x.numel())]
+            x = x + (change.std or 0.1) * torch.tensor(z, dtype=x.dtype).view(x.shape)
+        else:
+            of_share, of_place = bits(2)
+            alpha = change.alpha or 0.2
+            share = float(beta.ppf(((of_share >> 16) + 0.5) / 65536, alpha, alpha))
+            at = [(b + of_place) % len(x) for b in range(len(x))]
+            x, other = share * x + (1 - share) * x[at], y[at]
+    return x, y, other, share
+
+
+def _cropped(image: Tensor, pad: int, down: int, right: int) -> Tensor:
+    height, width = image.shape[-2:]
+    padded = F.pad(image, (pad,) * 4)
+    top, left = down % (2 * pad + 1), right % (2 * pad + 1)
+    return padded[..., top : top + height, left : left + width]

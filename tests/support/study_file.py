@@ -42,6 +42,8 @@ def tables() -> str:
 def _forms(node: Node, tree: Node) -> list[Node]:
     """Return the objects that a key may hold: none, or one, or one for each form."""
     parts = [part for each in (node, *_named(node)) for part in (each, *_branches(each))]
+    items = [part["items"] for part in parts if "items" in part]
+    parts += [part for each in items for part in (each, *_branches(each))]
     refs = [part["$ref"] for part in parts if "$ref" in part]
     return [tree["$defs"][ref.rpartition("/")[2]] for ref in refs]
 
@@ -73,7 +75,9 @@ def _merged(nodes: list[Node]) -> Node:
     """Return the key as all forms have it; its choices are those of all."""
     choices = [str(node["const"]) for node in nodes if "const" in node]
     if len(choices) < 2:
-        return nodes[0]
+        defaults = [node["default"] for node in nodes if "default" in node]
+        others = [value for value in defaults if value != defaults[0]]
+        return nodes[0] | ({"others": others[:1]} if others else {})
     return {
         "enum": choices,
         "default": next(node["default"] for node in nodes if "default" in node),
@@ -94,9 +98,9 @@ def _table(keys: list[Key]) -> str:
 def _row(key: Key) -> tuple[str, ...]:
     about, _, only = key.node.get("description", "").partition("Only with ")
     owners = ", ".join(filter(None, (" or ".join(key.only), only.rstrip("."))))
-    default = key.node.get("default", MUST)
+    defaults = [key.node.get("default", MUST), *key.node.get("others", [])]
     return (
-        f"`{key.path}`", _type(key.node), _default(default), _range(key.node),
+        f"`{key.path}`", _type(key.node), " or ".join(map(_default, defaults)), _range(key.node),
         about.strip().replace("|", "\\|"), owners,
     )  # fmt: skip
 
@@ -108,7 +112,11 @@ def _type(node: Node) -> str:
         return f"`{node['const']}`"
     if node.get("type") == "array":
         parts = node.get("prefixItems") or [node["items"]]
-        return f"{len(parts)} numbers" if "prefixItems" in node else f"list of {_type(parts[0])}s"
+        return (
+            f"{len(parts)} numbers"
+            if "prefixItems" in node
+            else f"list of {_type(parts[0]).removesuffix('s')}s"
+        )
     if branches := [part for part in _branches(node) if part.get("type") != "null"]:
         return " or ".join(map(_type, branches))
     return WORDS.get(node.get("type", ""), "keys")

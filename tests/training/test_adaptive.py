@@ -81,9 +81,9 @@ TRIALS = [
 
 def draw(*key: int) -> Tensor:
     seed = sum(value * 1009**place for place, value in enumerate(key))
-    scale = 10.0 ** ((seed % 5) - 3)
+    scale = 10.0 ** float(seed % 5 - 3)
     drawn: Tensor = torch.randn(sum(SIZES), generator=torch.Generator().manual_seed(seed))
-    return scale * drawn
+    return drawn * float(scale)
 
 
 def gradient(index: int, step: int) -> Tensor:

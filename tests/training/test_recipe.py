@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from sweep.spec.augment import AugmentSpec, augmentations_of
 from sweep.spec.schedule import ScheduleSpec
 from sweep.training import lanes, optimizers, penalty, schedules
 from sweep.training.clipping import clip_norm
@@ -33,38 +35,95 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 }
 
 
-def case_of(optimizer: str, norm: str, clip: float | None, schedule: str, **more: Any) -> Case:
-    way = ScheduleSpec(**SCHEDULES[schedule])
+CHANGES: dict[str, tuple[AugmentSpec, ...]] = {
+    "none": (),
+    "flip": (AugmentSpec(type="flip"),),
+    "crop": (AugmentSpec(type="crop", pad=2),),
+    "noise": (AugmentSpec(type="noise", std=0.3),),
+    "mixup": (AugmentSpec(type="mixup", alpha=0.7),),
+    "all": augmentations_of(("flip", "crop", "mixup", "noise")),
+}
+IMAGE = (4, 3)
+
+
+def case_of(
+    optimizer: str, norm: str, clip: float | None, schedule: str, changes: str = "none",
+    **more: Any,
+) -> Case:  # fmt: skip
+    given: dict[str, Any] = {
+        "schedule": ScheduleSpec(**SCHEDULES[schedule]), "clip_norm": clip,
+        "augment": CHANGES[changes], "row_shape": IMAGE,
+    }  # fmt: skip
     case = make_case(optimizer, norm, **more)
-    return replace(
-        case,
-        recipe=replace(case.recipe, schedule=way, clip_norm=clip),
-        loop=replace(case.loop, schedule=way, clip_norm=clip),
-    )
+    return replace(case, recipe=replace(case.recipe, **given), loop=replace(case.loop, **given))
 
 
 L2_ALONE = ("adamw", "lion", "muon", "muon original", "rmsprop centered")
 OPTIMIZERS = ["sgd", "nesterov", "adam", "adamw", *LATER]
 
 
+def check(
+    optimizer: str, clip: float | None, schedule: str, changes: str, net: str,
+    task: str = "classification",
+) -> None:  # fmt: skip
+    problem = made_up(task, shape=(12,))
+    # Both with relu: with tanh a neighbour whose rate is huge may stay finite.
+    factory = (
+        relu_net(problem) if net == "own" else lambda: MLP(12, [4], problem.n_outputs, "relu")
+    )
+    norm = "l2" if optimizer in L2_ALONE else "elastic"
+    case = case_of(optimizer, norm, clip, schedule, changes, problem=problem, factory=factory)
+    assert case.gap(eventful(optimizer, norm)) < 1e-9
+
+
 @pytest.mark.parametrize("net", ["mlp", "own"])
 @pytest.mark.parametrize(
-    ("optimizer", "clip", "schedule"),
+    ("optimizer", "clip", "schedule", "changes"),
     [
-        *itertools.product(["sgd", "adam"], CLIPS, SCHEDULES),
-        *((name, 0.05, "cosine after a warm-up") for name in OPTIMIZERS[1:]),
-        *((name, None, "step") for name in LATER),
+        *(("adam", clip, way, "none") for clip in CLIPS for way in SCHEDULES),
+        *(("sgd", clip, "step", changes) for clip in CLIPS for changes in CHANGES),
+        *((name, 0.05, "cosine after a warm-up", "all") for name in OPTIMIZERS),
+        *((name, None, "step", "none") for name in LATER),
     ],
 )
 def test_lanes_train_as_a_plain_loop_does(
-    optimizer: str, clip: float | None, schedule: str, net: str
+    optimizer: str, clip: float | None, schedule: str, changes: str, net: str
 ) -> None:
-    problem = made_up()
-    # Both with relu: with tanh a neighbour whose rate is huge may stay finite.
-    factory = relu_net(problem) if net == "own" else lambda: MLP(5, [4], 3, "relu")
-    norm = "l2" if optimizer in L2_ALONE else "elastic"
-    case = case_of(optimizer, norm, clip, schedule, problem=problem, factory=factory)
-    assert case.gap(eventful(optimizer, norm)) < 1e-9
+    check(optimizer, clip, schedule, changes, net)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("optimizer", "clip", "schedule", "changes"),
+    [*itertools.product(OPTIMIZERS, CLIPS, SCHEDULES, CHANGES)],
+)
+def test_each_with_each_trains_as_a_plain_loop_does(
+    optimizer: str, clip: float | None, schedule: str, changes: str
+) -> None:
+    check(optimizer, clip, schedule, changes, "mlp")
+
+
+@pytest.mark.parametrize("net", ["mlp", "own"])
+@pytest.mark.parametrize("changes", ["mixup", "all"])
+def test_numbers_are_mixed_as_in_a_plain_loop(changes: str, net: str) -> None:
+    check("adam", None, "linear", changes, net, "regression")
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_images_that_a_network_takes_as_they_are_change_alike(changes: str) -> None:
+    problem = made_up(shape=(2, *IMAGE))
+
+    def factory() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(2, 2, 2), nn.Tanh(), nn.Flatten(), nn.Linear(12, 3))
+
+    case = case_of("adam", "l2", None, "linear", changes, problem=problem, factory=factory)
+    given: dict[str, Any] = {"row_shape": (2, *IMAGE)}
+    case = replace(
+        case,
+        recipe=replace(case.recipe, **given),
+        loop=replace(case.loop, **given),
+    )
+    assert case.gap(eventful("adam", "l2")[1:]) < 1e-9
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
