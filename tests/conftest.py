@@ -139,8 +139,9 @@ def made_study(
     checked = parse_spec(tree, "made", Path("."))
     strength = checked.strength
     study = optuna.create_study(
-        study_name="made", storage=storage or optuna.storages.InMemoryStorage()
-    )
+        study_name="made", storage=storage or optuna.storages.InMemoryStorage(),
+        direction="maximize" if checked.objective.maximizes else "minimize",
+    )  # fmt: skip
     about = {
         "n_rows": 60, "n_outputs": 3, "penalised": ["layers.0.weight"],
         "exempt": ["layers.0.bias"], "model_hash": None, "device": "cpu",

@@ -11,7 +11,7 @@ class Gain:
     """How much one strength improves on another, paired over the same folds and seeds.
 
     Attributes:
-        by: how much lower its value is.
+        by: how much better its value is: lower, or higher where more is better.
         se: the standard error of that over folds; None where nothing varies but the seeds.
         reach: standard errors that tell a difference from 0 (two-sided 95 %).
         fresh: whether the folds chose neither of them.

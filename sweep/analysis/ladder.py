@@ -63,7 +63,7 @@ class Rung:
                 f" ({finished.study_name}). Fix the others at their best values"
             )
         x = np.log10([point.at for point in finished.trials])
-        values = np.array([point.replicate_values for point in finished.trials])
+        values = np.array([point.replicate_costs for point in finished.trials])
         n_folds = math.prod(finished.folds)
         folds: Array = values.reshape(len(x), n_folds, -1).mean(2)
         least = [_minimum(x, np.delete(folds, k, 1).mean(1)) for k in range(n_folds)]

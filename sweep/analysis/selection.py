@@ -32,9 +32,11 @@ from sweep.spec.attributes import (
     PROBLEM,
     REMARKS,
     SPEC,
+    TARGET_SCALES,
     UNSCORED,
     WIDENINGS,
 )
+from sweep.spec.objective import LOSS
 from sweep.spec.remarks import Remark, read_remarks
 from sweep.spec.stored import check_stored, stored_spec
 from sweep.spec.study import StudySpec
@@ -73,6 +75,8 @@ class Finished:
     unscored_folds: tuple[int, ...] = ()  # whose validation rows all have the same target
     remarks: tuple[Remark, ...] = ()  # on the network
     failed: tuple[float, ...] = ()  # strengths of trials without a value
+    # By replicate, of the search's folds and of fresh ones: see `spec.attributes.TARGET_SCALES`.
+    target_scales: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def read(cls, study: optuna.Study) -> Finished:
@@ -94,28 +98,28 @@ class Finished:
         if not complete:
             raise SweepError(without_result(study.study_name, every))
         baseline, spec = attrs.get(BASELINE), stored_spec(attrs[SPEC])
-        strength = spec.strength
-        trials = tuple(Point.of(trial, strength) for trial in complete)
+        trials = tuple(Point.of(trial, spec) for trial in complete)
         for point in trials:
             _ = point.replicate_values  # raises, before half of them is told
         return cls(
             spec,
             study.study_name,
             trials,
-            Point.stored(baseline, strength) if baseline and "value" in baseline else None,
+            Point.stored(baseline, spec) if baseline and "value" in baseline else None,
             tuple(attrs[ALPHA_RANGE]),
             attrs[ALPHA_MAX],
             attrs.get(ALPHA_CAP),
             len(attrs.get(WIDENINGS, [])),
-            line_of(attrs.get(LINE, {}), _best(trials), strength),
+            line_of(attrs.get(LINE, {}), _best(trials), spec),
             baseline is not None,
             tuple(trial for trial in every if is_stopped(trial)),
-            confirmed(attrs.get(CONFIRMATION, {}), strength),
+            confirmed(attrs.get(CONFIRMATION, {}), spec),
             constants(attrs.get(PROBLEM, {}), spec),
             attrs.get(PROBLEM, {}).get("n_val_rows"),
             tuple(attrs.get(PROBLEM, {}).get(UNSCORED, ())),
             read_remarks(attrs.get(REMARKS, ())),
-            tuple(failed_at(every, strength)),
+            tuple(failed_at(every, spec.strength)),
+            tuple(map(tuple, attrs.get(PROBLEM, {}).get(TARGET_SCALES, ()))),
         )
 
     @property
@@ -167,9 +171,9 @@ class Finished:
     def choose(self, selection: Selection) -> Point:
         """Choose a strength.
 
-        * best: the trial with the smallest value; of equal ones the largest strength.
-        * 1se: the LARGEST strength whose value is at most the smallest value plus its standard
-          error, as in glmnet (R/getOptcv.glmnet.R); with more params than the strength, on the
+        * best: the trial with the best value; of equal ones the largest strength.
+        * 1se: the LARGEST strength whose value is within the standard error of the best value,
+          as in glmnet (R/getOptcv.glmnet.R); with more params than the strength, on the
           line through the best trial.
 
         Where a model decides (`sampler: design`), best is the trial at its minimum, and 1se is
@@ -187,7 +191,7 @@ class Finished:
         """Return the strengths that do as well as a choice, within the noise of the folds.
 
         It holds all whose value, paired fold by fold, lies at most t(df, 0.975) standard
-        errors of the difference above that of the choice (two-sided 95 %), and reaches half
+        errors of the difference worse than that of the choice (two-sided 95 %), and reaches half
         way, on the log scale, to the next ones tried: how far beyond it goes nobody measured.
 
         Where a model decides, the interval of its minimum is that of the model, whose curve has
@@ -200,8 +204,8 @@ class Finished:
         if self.deciding and self.deciding.trial == choice:
             return self.deciding.alike()
         tried = [point.at for point in self.curve]
-        values = [point.replicate_values for point in self.curve]
-        leads, errors = paired_gains(values, choice.replicate_values, *self.folds)
+        costs = [point.replicate_costs for point in self.curve]
+        leads, errors = paired_gains(costs, choice.replicate_costs, *self.folds)
         alike = np.flatnonzero(leads <= self.reach * errors)
         first, last = int(alike[0]), int(alike[-1])  # the choice itself is among them
         low = math.sqrt(tried[first] * tried[max(first - 1, 0)])
@@ -245,13 +249,24 @@ class Finished:
         return self._gain(base, other, fresh=False)
 
     def _gain(self, base: Point, other: Point, *, fresh: bool) -> Gain:
-        by, se = paired_gain(base.replicate_values, other.replicate_values, *self.folds)
+        by, se = paired_gain(base.replicate_costs, other.replicate_costs, *self.folds)
         if self.n_folds == 1:
             se = None  # seeds of one split vary the first weights, not the rows
-        elif se is not None and self.spec.objective.metric == "val_error":
+        elif se is not None and self.spec.objective.moves_in_steps:
             # Shares of rows move in steps: folds that agree by chance would have no error.
             se = max(se, least_error(by, self.n_val_rows)) if self.n_val_rows else se
         return Gain(by, se, self.reach, fresh)
+
+    def rmse(self, point: Point) -> float | None:
+        """Return the root mean squared error in the target's own units, averaged over replicates.
+
+        None where the value is no squared error, or its units are not known.
+        """
+        if not self.target_scales or self.spec.objective.value != LOSS:
+            return None
+        fresh = point in (*self.confirmed, *self.constants[1:])
+        scales, losses = self.target_scales[-1 if fresh else 0], point.replicate_values
+        return float(np.mean(np.sqrt(losses) * np.array(scales)))
 
     def at_edge(self, choice: Point) -> Literal["low", "high"] | None:
         """Tell which end of the range the choice lies at, if any."""

@@ -15,10 +15,10 @@ from sweep.spec.study import StudySpec
 from sweep.stats import standard_error
 
 
-def confirmed(stored: Mapping[str, Any], strength: str) -> tuple[Point, ...]:
+def confirmed(stored: Mapping[str, Any], spec: StudySpec) -> tuple[Point, ...]:
     """Return what was trained once more on fresh folds, where it has a value."""
     contents = stored.values()
-    return tuple(Point.stored(content, strength) for content in contents if "value" in content)
+    return tuple(Point.stored(content, spec) for content in contents if "value" in content)
 
 
 def constants(about: Mapping[str, Any], spec: StudySpec) -> tuple[Point, ...]:
@@ -30,6 +30,7 @@ def constants(about: Mapping[str, Any], spec: StudySpec) -> tuple[Point, ...]:
                 "value_se": standard_error(values, *spec.replicates.folds),
                 "replicate_values": values,
             },
+            sign=spec.objective.sign,
         )
         for values in about.get("constant", ())
     )  # fmt: skip
@@ -56,9 +57,9 @@ def is_stopped(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.PRUNED or diverged
 
 
-def line_of(stored: Mapping[str, Any], best: Point, strength: str) -> tuple[Point, ...]:
+def line_of(stored: Mapping[str, Any], best: Point, spec: StudySpec) -> tuple[Point, ...]:
     """Return the points of the line that were trained to the end, if it is the best trial's."""
     if stored.get("of") != best.number:
         return ()
     contents = stored["points"].values()
-    return tuple(Point.stored(content, strength) for content in contents if "value" in content)
+    return tuple(Point.stored(content, spec) for content in contents if "value" in content)

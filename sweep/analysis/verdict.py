@@ -9,7 +9,8 @@ from sweep.analysis.gain import Gain
 from sweep.analysis.selection import Finished
 from sweep.errors import UsageError
 from sweep.search.point import Point
-from sweep.spec.attributes import COLLAPSED, OUTCOME, SPARSITY
+from sweep.spec.attributes import COLLAPSED, METRIC, METRIC_SE, OUTCOME, SPARSITY
+from sweep.spec.objective import words_of
 from sweep.spec.remarks import sentences
 from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS, plus_minus
@@ -21,14 +22,33 @@ def verdict(finished: Finished) -> str:
     """Say which strength is best, how sure that is, how much it helps, if the range sufficed."""
     best = finished.choose("best")
     name = finished.spec.strength
-    metric = finished.spec.objective.metric.replace("_", " ").replace("val", "validation")
+    metric = f"validation {finished.spec.objective.words}"
     text = (
         f"{name} = {best.at:.3g}{times(finished)} is best{_others(best, name)}: "
-        f"{metric} {plus_minus(best.value, best.value_se)}; {_help(finished, best)}."
+        f"{metric} {plus_minus(best.value, best.value_se)}{_in_units(finished, best)};"
+        f" {_help(finished, best)}."
     )
-    parts = _constant, _alike, _model, _wide_enough, _unscored
+    parts = _beside, _constant, _alike, _model, _wide_enough, _unscored
     text += "".join(part(finished, best) for part in parts)
     return text + "".join(f" {line}." for line in sentences(finished.remarks, name))
+
+
+def _in_units(finished: Finished, best: Point) -> str:
+    error = finished.rmse(best)
+    return "" if error is None else f" (rmse {error:.4g} in the target's units)"
+
+
+def _beside(finished: Finished, best: Point) -> str:
+    """Say what the metric beside the loss came to, and why the loss chooses."""
+    objective = finished.spec.objective
+    if objective.beside is None or METRIC not in best.attrs:
+        return ""
+    base, words = finished.baseline, words_of(objective.beside)
+    told = plus_minus(best.attrs[METRIC], best.attrs.get(METRIC_SE))
+    if base and METRIC in base.attrs:
+        none = plus_minus(base.attrs[METRIC], base.attrs.get(METRIC_SE))
+        told += f", without a penalty {none}"
+    return f" Its {words} is {told} on the folds that chose it: {objective.notes[0]}."
 
 
 def _constant(finished: Finished, best: Point) -> str:
@@ -44,7 +64,7 @@ def _constant(finished: Finished, best: Point) -> str:
         return gone
     if finished.n_folds == 1:
         level = finished.constants[0].value
-        if best.value < level:
+        if best.cost < finished.constants[0].cost:
             return gone
         return f"{gone} Predicting {what} does as well on this split ({level:.4f})."
     again, constant = finished.fresh(best), finished.constants[-1]
@@ -89,7 +109,9 @@ def _help(finished: Finished, best: Point) -> str:
     if base is None or gain is None:
         return f"without a penalty ({strength} = 0) training diverged"
     level = f"{strength} = 0{_others_of(base, strength)} has "
-    more, size = ("more" if gain.by >= 0 else "less"), plus_minus(abs(gain.by), gain.se)
+    # Where less is better, no penalty that is worse has more of it.
+    is_more = gain.by * finished.spec.objective.sign >= 0
+    more, size = ("more" if is_more else "less"), plus_minus(abs(gain.by), gain.se)
     if finished.n_folds == 1:
         return (
             f"{level}{base.value:.4f}, {size} {more} on this one split, which cannot show what"
@@ -157,8 +179,9 @@ def _model(finished: Finished, best: Point) -> str:
         return f" The trials decide, as no smooth curve fits them: {model.doubt}."
     if model.trial:
         return ""
+    end = "largest" if finished.spec.objective.maximizes else "least"
     return (
-        f" The trials decide: the fitted curve is least at {model.minimum:.3g}, where none was"
+        f" The trials decide: the fitted curve is {end} at {model.minimum:.3g}, where none was"
         " trained."
     )
 

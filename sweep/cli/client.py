@@ -175,7 +175,7 @@ def _progress(told: dict[str, Any], curve: list[tuple[float, float]]) -> Progres
     low, high = told["span"]
     return Progress(
         told["n_results"], told["n_trials"], told["fraction"], point, strength, (low, high),
-        [*curve],
+        [*curve], sign=told.get("sign", 1.0),
     )  # fmt: skip
 
 

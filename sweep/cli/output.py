@@ -14,7 +14,7 @@ from sweep.cli.plan import stored_notes
 from sweep.cli.progress import curve_line, pm
 from sweep.cli.trials import n_trials, print_trial_notes
 from sweep.spec.actors import actors_line, turned_away
-from sweep.spec.attributes import NORM, SPARSITY
+from sweep.spec.attributes import METRIC, METRIC_SE, NORM, SPARSITY
 
 if TYPE_CHECKING:
     import optuna
@@ -51,7 +51,8 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
     print_table(*_choices_table(finished))
     points = [(point.at, point.value) for point in finished.curve]
     if points:
-        print(f"{curve_line(finished.spec.strength, finished.alpha_range, points)}\n")
+        sign = finished.spec.objective.sign
+        print(f"{curve_line(finished.spec.strength, finished.alpha_range, points, sign)}\n")
     print(verdict(finished))
     print(f"next: sweep export {name} · sweep report {name} · sweep dashboard")
 
@@ -61,7 +62,10 @@ def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str,
 
     score = finished.spec.task.score.attribute
     params = list(finished.trials[0].params)
-    header = ("", *params, f"{finished.spec.objective.metric} ± SE", score, "norm", "zeros")
+    beside = finished.spec.objective.beside
+    beside_it = [f"{beside} ± SE"] if beside else []
+    value = f"{finished.spec.objective.value} ± SE"
+    header = ("", *params, value, *beside_it, score, "norm", "zeros")
 
     def row(name: str, point: Point) -> tuple[str, ...]:
         measured = [(score, ".3f"), (NORM, ".4g"), (SPARSITY, ".1%")]
@@ -69,6 +73,8 @@ def _choices_table(finished: Finished) -> tuple[tuple[str, ...], list[tuple[str,
             name,
             *(f"{point.params[key]:.3g}" if key in point.params else "" for key in params),
             pm(point.value, point.value_se),
+            *(pm(point.attrs[METRIC], point.attrs.get(METRIC_SE)) if METRIC in point.attrs else ""
+              for _ in beside_it),
             *(format(point.attrs[key], form) if key in point.attrs else ""
               for key, form in measured),
         )  # fmt: skip

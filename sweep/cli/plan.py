@@ -51,9 +51,9 @@ def stored_notes(attrs: Mapping[str, Any]) -> list[str]:
     from sweep.spec.remarks import read_remarks, sentences
     from sweep.spec.stored import stored_spec
 
-    remarks = read_remarks(attrs.get(REMARKS, ()))
-    of_network = sentences(remarks, stored_spec(attrs[SPEC]).strength)
-    return [*attrs.get(PROBLEM, {}).get(NOTES, ()), *of_network]
+    remarks, spec = read_remarks(attrs.get(REMARKS, ())), stored_spec(attrs[SPEC])
+    of_network = sentences(remarks, spec.strength)
+    return [*attrs.get(PROBLEM, {}).get(NOTES, ()), *of_network, *spec.objective.notes]
 
 
 def plan_rows(plan: Plan) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What the terminal shows while something trains: bars, and the losses over α in one line."""
+"""What the terminal shows while something trains: bars, and the values over α in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N_COLUMNS = 40
 
 @contextmanager
 def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
-    """Show a bar, the rest time, the best trial so far and the losses over α, on stderr."""
+    """Show a bar, the rest time, the best trial so far and the values over α, on stderr."""
     if hidden:
         yield lambda progress: None
         return
@@ -68,32 +68,34 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
 
 
 def below(progress: Progress) -> list[str]:
-    """Return the lines below the bar: who trains on a cluster, and the losses over α."""
-    curve = curve_line(progress.strength, progress.span, progress.curve)
+    """Return the lines below the bar: who trains on a cluster, and the values over α."""
+    curve = curve_line(progress.strength, progress.span, progress.curve, progress.sign)
     return [*filter(None, [actors_line(progress.engine)]), curve]
 
 
 def curve_line(
-    strength: str, span: tuple[float, float], curve: Sequence[tuple[float, float]]
-) -> str:
-    """Draw the losses over the strength's log range in one line: low is good, blank unknown.
+    strength: str, span: tuple[float, float], curve: Sequence[tuple[float, float]],
+    sign: float = 1.0,
+) -> str:  # fmt: skip
+    """Draw the values over the strength's log range in one line: blank is unknown.
 
     A column is as high as its best trial; the worst tenth is cut off, or one trial far out
-    would leave nothing to see of the rest.
+    would leave nothing to see of the rest. `sign`: -1 where high is good, else low is.
     """
     low, high = math.log(span[0]), math.log(span[1])
     columns: dict[int, float] = {}
     for at, value in curve:
         place = (math.log(at) - low) / (high - low) * N_COLUMNS
         column = min(max(int(place), 0), N_COLUMNS - 1)
-        columns[column] = min(value, columns.get(column, value))
+        columns[column] = min(sign * value, columns.get(column, sign * value))
     if not columns:
         return ""
     values = sorted(columns.values())
     least, most = values[0], values[int(0.9 * (len(values) - 1))]
     scale = (len(BLOCKS) - 1) / (most - least) if most > least else 0.0
+    blocks = BLOCKS if sign > 0 else BLOCKS[::-1]
     drawn = "".join(
-        BLOCKS[min(round((columns[c] - least) * scale), len(BLOCKS) - 1)] if c in columns else " "
+        blocks[min(round((columns[c] - least) * scale), len(blocks) - 1)] if c in columns else " "
         for c in range(N_COLUMNS)
     )
     return f"{strength} {span[0]:.1e} │{drawn}│ {span[1]:.1e}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sweep.spec.objective import METRICS as OBJECTIVES
 from sweep.spec.study import StudySpec
 from sweep.spec.tasks import TASKS
 from sweep.stats import (
@@ -22,10 +23,12 @@ from sweep.stats import (
     standard_error,
 )
 
-# Metrics in the order in which they are shown; the first four are of the test rows.
+# Metrics in the order in which they are shown; those called so are of the test rows.
 METRICS: Mapping[str, str] = {
     "loss": "test loss",
     **{task.score.name: f"test {task.score.words}" for task in TASKS.values()},
+    **{n: f"test {m.words}" for n, m in OBJECTIVES.items() if not n.startswith("val_")},
+    "metric": "test metric",  # of the user's own
     "calibration_error": "test calibration error", "train_loss": "training loss",
     "norm": "norm", "sparsity": "zeros",
 }  # fmt: skip
@@ -59,7 +62,8 @@ class Row:
         seeds: indexes of the seeds that did not diverge.
         values: metric to its values, one for each of `seeds`; keys as in `METRICS`. Loss is in
             the study's units: mean cross-entropy, or mean squared error of the target as
-            scaled. A metric that is not defined for the test rows is left out.
+            scaled; rmse and mae in its own units. A metric that is not defined for the test rows
+            is left out.
         rows: what is a mean over test rows, by metric, row by row: (seeds, test rows).
     """
 

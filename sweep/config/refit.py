@@ -26,6 +26,7 @@ from sweep.spec.attributes import NOTES, TRANSFER
 from sweep.spec.files import parse_spec
 from sweep.spec.remarks import sentences
 from sweep.spec.sections import OwnModelSpec
+from sweep.spec.sources import sources_of
 from sweep.spec.stored import hashes, upgraded
 from sweep.spec.study import StudySpec
 
@@ -176,15 +177,12 @@ def _is_file(path: Path) -> bool:
 
 
 def _files(spec: StudySpec) -> list[Path]:
-    """List what the study's folder may hold of its data and its model."""
-    sources = [spec.data.source]
-    if isinstance(spec.model, OwnModelSpec):
-        sources.append(spec.model.source)
+    """List what the study's folder may hold of its data, its model and its metric."""
     return [
         Path(*name.split(":")[1].split(".")).with_suffix(".py")
         if name.startswith("python:")
         else Path(name)
-        for name in sources
+        for name in sources_of(spec).values()
     ]
 
 

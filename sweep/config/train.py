@@ -28,6 +28,7 @@ from sweep.training.lanes import Lanes
 from sweep.training.layout import Tensors
 from sweep.training.losses import LOSSES, Hits
 from sweep.training.messages import Array, Measures
+from sweep.training.metrics import Scorer
 from sweep.training.transfer import on_host
 
 N_BINS = 15  # of the calibration error
@@ -146,12 +147,25 @@ def _measure(lanes: Lanes, seeds: range, out: Tensor) -> dict[str, Array]:
     problem = lanes.problem
     task = TASKS[problem.task]
     found = {"loss": measures.val_loss, task.score.name: measures.val_score}
+    metric = lanes.recipe.metric
+    if isinstance(metric, Scorer) and metric.name not in found:
+        found[metric.name] = measures.metric
+    if problem.task == "regression":  # whose loss is a squared error
+        scale = on_host(problem.y_scale[_seeds_of(lanes, seeds)])
+        found["rmse"] = np.sqrt(measures.val_loss) * scale
     if task.has_classes:
         y = problem.y_clean[problem.val[seeds[0]]]  # the same test rows for all
         found["calibration_error"] = calibration_error(out, y.expand(out.shape[:2]))
     return found | {
         "train_loss": measures.train_loss, "norm": measures.norm, "sparsity": measures.sparsity
     }  # fmt: skip
+
+
+def _seeds_of(lanes: Lanes, seeds: range) -> Tensor:
+    """Return the seed in each lane, (L,); idle places repeat the last."""
+    slots, places = lanes.shape
+    at = torch.arange(places, device=lanes.problem.val.device) + seeds.start
+    return at.clamp(max=seeds.stop - 1).repeat(slots)
 
 
 def _measure_rows(lanes: Lanes, seeds: range, out: Tensor) -> dict[str, Array]:

@@ -84,7 +84,7 @@ def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Probl
     return joined(
         blocks, dataset, train=starts + np.arange(n), val=starts + np.arange(n, size),
         val_size=np.full(n_seeds, size - n),
-        y_scale=np.array([blocks[s % len(blocks)].y_scale for s in range(n_seeds)]),
+        units=[blocks[s % len(blocks)].units for s in range(n_seeds)],
         replicates=[(0, seed) for seed in range(n_seeds)],
     )  # fmt: skip
 

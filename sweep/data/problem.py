@@ -39,7 +39,8 @@ class Problem:
         train: (R, n) int64 rows of X.
         val: (R, m) int64 rows of X; a smaller fold is padded by repeating its first row.
         val_size: (R,) int64 valid entries of `val`.
-        y_scale: (R,) float; a scaled target times this is in the user's units.
+        y_scale, y_mean: (R,) float; a scaled target times the one plus the other is in the user's
+            units.
         replicates: (fold, seed index) of each replicate; r = fold * n_seeds + seed index. Folds
             of all repeats are counted through.
         task: what is predicted, as in the study file.
@@ -54,6 +55,7 @@ class Problem:
     val: Tensor
     val_size: Tensor
     y_scale: Tensor
+    y_mean: Tensor
     replicates: tuple[tuple[int, int], ...]
     task: str
     n_outputs: int
@@ -89,39 +91,41 @@ def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Probl
     replicates, splits = split_rows(spec, dataset, partition)
     noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
     if fits_all(scale, dataset.X):
-        blocks = [Block(as_float32(dataset.X), noisy, dataset.y, 1.0)]
-        places, y_scale = splits, np.ones(len(splits))
+        blocks = [Block(as_float32(dataset.X), noisy, dataset.y)]
+        places, units = splits, [(1.0, 0.0)] * len(splits)
     else:
         blocks = [_block(scale, dataset, noisy, *split) for split in splits]
-        places, y_scale = _places(splits), np.array([block.y_scale for block in blocks])
+        places, units = _places(splits), [block.units for block in blocks]
     trains, vals = zip(*places, strict=True)
     sizes = np.array([len(val) for val in vals])
-    return joined(blocks, dataset, np.stack(trains), _padded(vals), sizes, y_scale, replicates)
+    return joined(blocks, dataset, np.stack(trains), _padded(vals), sizes, units, replicates)
 
 
 class Block(NamedTuple):
-    """Rows of `Problem.X` that are preprocessed alike, and what their targets are scaled by."""
+    """Rows of `Problem.X` that are preprocessed alike; the scale and the mean of their targets."""
 
     X: np.ndarray
     y: np.ndarray
     y_clean: np.ndarray
-    y_scale: float
+    units: tuple[float, float] = (1.0, 0.0)
 
 
 def scaled(scale: str, dataset: Dataset, rows: np.ndarray, X: np.ndarray, y: np.ndarray,
            y_clean: np.ndarray) -> Block:  # fmt: skip
     """Make a block whose targets are standardised by those of search rows (n,)."""
     if dataset.classes:
-        return Block(X, y, y_clean, 1.0)
+        return Block(X, y, y_clean)
     mean, deviation = target_scale(scale, dataset.y[rows])
-    return Block(X, (y - mean) / deviation, (y_clean - mean) / deviation, deviation)
+    return Block(X, (y - mean) / deviation, (y_clean - mean) / deviation, (deviation, mean))
 
 
 def joined(
     blocks: Sequence[Block], dataset: Dataset, train: np.ndarray, val: np.ndarray,
-    val_size: np.ndarray, y_scale: np.ndarray, replicates: Sequence[tuple[int, int]],
+    val_size: np.ndarray, units: Sequence[tuple[float, float]],
+    replicates: Sequence[tuple[int, int]],
 ) -> Problem:  # fmt: skip
-    """Make a problem of blocks of rows; `Problem` says what the others are."""
+    """Make a problem of blocks of rows; `units`: of each replicate; `Problem` says the others."""
+    y_scale, y_mean = np.array(units, dtype=np.float32).T.copy()
     kind = np.int64 if dataset.classes else np.float32
     X = np.concatenate([block.X for block in blocks])
     return Problem(
@@ -131,7 +135,8 @@ def joined(
         train=torch.from_numpy(train),
         val=torch.from_numpy(val),
         val_size=torch.from_numpy(val_size),
-        y_scale=torch.from_numpy(y_scale.astype(np.float32)),
+        y_scale=torch.from_numpy(y_scale),
+        y_mean=torch.from_numpy(y_mean),
         replicates=tuple(replicates),
         task=dataset.task,
         n_outputs=len(dataset.classes) or 1,

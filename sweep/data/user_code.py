@@ -53,6 +53,16 @@ class OwnFunction:
             self.file,
         )
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what it takes, as far as it tells."""
+        line = f"{self.key}: the function must tell what it takes"
+        signature = guarded(
+            lambda: _signature(self.function),
+            lambda got: f"{line}, got {got} ({self.source}). Mend it",
+        )
+        return tuple(signature.parameters) if signature else ()
+
     def taken(self, **given: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments to call it with: all by position, or those whose names it has.
 

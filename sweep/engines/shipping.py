@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from sweep.errors import UsageError
+from sweep.spec.objective import OWN
+from sweep.spec.sources import sources_of
 from sweep.spec.study import StudySpec
 
 LARGEST_BYTES = 100_000_000  # of the user's files together
 Parts = list[Any]  # bytes, and arrays of bytes: nothing that the owner would import
 
-OWN = "python:"
 # Compiled by Python; or read by Ray, which would leave out what it names.
 NOT_SHIPPED = {"__pycache__", ".git", ".gitignore", ".rayignore"}
 TABLES = (".csv", ".parquet", ".npz")
@@ -84,7 +85,7 @@ def package(spec: StudySpec) -> Iterator[Path | None]:
 
 def _needed(spec: StudySpec) -> list[Path]:
     """Name what the study file names that lies beside it, and the modules beside those."""
-    sources = [spec.data.source, getattr(spec.model, "source", "")]
+    sources = sources_of(spec).values()
     modules = [source.split(":")[1] for source in sources if source.startswith(OWN)]
     found = []
     for module in modules:

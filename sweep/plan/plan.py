@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from sweep.data.dataset import Dataset, load_dataset
@@ -19,16 +17,16 @@ from sweep.data.replicates import partition_seed
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError
 from sweep.plan.memory import check_lanes, check_rows, lane_bytes, mlp_bytes
+from sweep.plan.metric import hash_of, metric_hash, null_model
 from sweep.plan.range import make_range
 from sweep.plan.remarks import network_remarks
 from sweep.plan.width import choose_width, resolve_device
-from sweep.spec.attributes import NOTES, UNSCORED
+from sweep.spec.attributes import METRIC_HASH, NOTES, UNSCORED
 from sweep.spec.augment import OF_IMAGES
 from sweep.spec.optimizers import MuonSpec
 from sweep.spec.resolved import Outline
 from sweep.spec.sections import MlpSpec
 from sweep.spec.study import StudySpec
-from sweep.training.constant import constant_values
 from sweep.training.evaluation import levels
 from sweep.training.layout import Layout
 from sweep.training.modules import MLP, Factory, build
@@ -61,7 +59,7 @@ class Plan(Outline):
 
 
 def _about(
-    problem: Problem, factory: Factory, layout: Layout, device: torch.device
+    problem: Problem, factory: Factory, recipe: Recipe, layout: Layout, device: torch.device
 ) -> dict[str, Any]:
     return {
         "n_rows": problem.train.shape[1],
@@ -70,6 +68,7 @@ def _about(
         "exempt": list(layout.exempt),
         "model_hash": _model_hash(factory),
         "device": _device_name(device),
+        **metric_hash(recipe),
         **_unscored(problem),
     }
 
@@ -78,7 +77,7 @@ def _model_hash(factory: Factory) -> str | None:
     """Hash the file of the user's own model, where there is one."""
     if not isinstance(factory, OwnFactory):
         return None
-    return hashlib.sha256(Path(factory.function.file).read_bytes()).hexdigest()[:16]
+    return hash_of(Path(factory.function.file))
 
 
 def _unscored(problem: Problem) -> dict[str, Any]:
@@ -117,6 +116,8 @@ def make_plan(spec: StudySpec) -> Plan:
     if isinstance(spec.model, MlpSpec):
         check_lanes(spec, mlp_bytes(spec, problem, spec.model.hidden), device)
     factory = make_factory(spec, problem)
+    recipe = make_recipe(spec, device, _row_shape(dataset))
+    null = null_model(spec, dataset, problem, recipe.metric)
     first_rows = problem.X[problem.train[0, :4]].to(device)
     check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
     module = build(factory, 0)
@@ -128,10 +129,9 @@ def make_plan(spec: StudySpec) -> Plan:
     check_lanes(spec, each, device)
     span = make_range(spec, problem)
     width, workers = choose_width(spec, problem, each, device)
-    recipe = make_recipe(spec, device, _row_shape(dataset))
     return Plan(
         spec, span, width, workers, dataset.content_hash,
-        _about(problem, factory, layout, device) | _null_model(spec, dataset, problem)
+        _about(problem, factory, recipe, layout, device) | null
         | {"refit": about_refit(spec, dataset)}
         | ({NOTES: [*dataset.notes]} if dataset.notes else {}),
         dataset, problem.to(device, torch.float32), factory, recipe, layout, each,
@@ -158,12 +158,19 @@ def replanned(outline: Outline, dataset: Dataset) -> Plan:
             "model.source: must be the same file wherever the study is trained, got another one"
             f" at {Path.cwd()}. Leave it as it is until the run ends, or name it in engine.ship"
         )
+    recipe = make_recipe(spec, device, _row_shape(dataset))
+    if metric_hash(recipe).get(METRIC_HASH) != outline.about.get(METRIC_HASH):
+        raise UsageError(
+            "objective.metric: must be the same file wherever the study is trained, got another"
+            f" one at {Path.cwd()}. Leave it as it is until the run ends, or name it in"
+            " engine.ship"
+        )
     layout = Layout.of(build(factory, 0), spec.penalty.exempt, spec.penalty.include)
     units = sum(place.shape[0] for place in layout.places if len(place.shape) > 1)
     return Plan(
         **{field.name: getattr(outline, field.name) for field in fields(Outline)},
         dataset=dataset, problem=problem.to(device, torch.float32), factory=factory,
-        recipe=make_recipe(spec, device, _row_shape(dataset)), layout=layout,
+        recipe=recipe, layout=layout,
         lane_bytes=lane_bytes(spec, problem, layout.size, units),
     )  # fmt: skip
 
@@ -221,18 +228,6 @@ def _check_hidden(layout: Layout, spec: StudySpec) -> None:
             "training.optimizer: muon must have a matrix to train before the last one, got none"
             f" among {names}. Use adamw, or add a hidden layer"
         )
-
-
-def _null_model(spec: StudySpec, dataset: Dataset, problem: Problem) -> dict[str, Any]:
-    """Return the values of predicting a constant, on the folds of the search and on fresh ones."""
-    bare = replace(dataset, X=np.zeros((len(dataset.y), 1), dtype=np.float32))
-    problems = (make_problem(spec, bare, partition) for partition in (0, 1))
-    n_folds = spec.replicates.n_folds
-    return {
-        "constant": [constant_values(each, spec.objective.metric) for each in problems],
-        # The folds of one repeat validate on each row once; those of the others do so again.
-        "n_val_rows": int(problem.val_size[:: spec.replicates.n_seeds][:n_folds].sum()),
-    }
 
 
 def on_partition(plan: Plan, partition: int) -> Plan:

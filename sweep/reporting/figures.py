@@ -51,6 +51,7 @@ from sweep.reporting.points import (
 )
 from sweep.search.point import Point
 from sweep.spec.attributes import INPUTS_USED, NORM, PENALTY, SPARSITY, TRAIN_LOSS
+from sweep.spec.objective import LOSS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -105,14 +106,14 @@ def validation_curve(view: View) -> Figure:
     traces = curve(name if view.is_alone else LINE, way, value_of, BLUE, banded=True)
     if not view.is_alone:
         traces = [by_colour(view, name, found, value_of, BLUE), *traces]
-    if view.spec.objective.metric == "val_loss":
-        # An error rate and a training loss cannot share an axis.
+    if view.spec.objective.value == LOSS:
+        # Another metric and a training loss cannot share an axis.
         traces += curve(training_words(view.spec), way, training_loss(view), ORANGE)
         name = "mean loss"
     return compose(
         {"data": [*fitted(view), *traces]},
         level_of(view, value_of, with_se=True),
-        level_of_constant(view, max(_heights(traces))),
+        level_of_constant(view, _heights(traces)),
         at_choices(view, explained=True),
         at_stopped(view),
         xaxis=strength_axis(view, found),
@@ -169,7 +170,7 @@ def gap(view: View) -> Figure | None:
         return None if training is None or validation is None else validation - training
 
     found, joined = [at for at in view.path if size(at) is not None], view.is_curve
-    if len(found) < len(view.path):  # a line stores no loss if the objective is the error rate
+    if len(found) < len(view.path):  # a line has no loss where the error rate is the objective
         found, joined = [at for at in view.points if size(at) is not None], view.is_alone
     if not found:
         return None

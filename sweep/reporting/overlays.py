@@ -45,7 +45,7 @@ def sign(spec: StudySpec) -> str:
 
 def metric_words(spec: StudySpec) -> str:
     """Return the objective in words."""
-    return "validation " + spec.objective.metric.removeprefix("val_")
+    return f"validation {spec.objective.words}"
 
 
 def training_words(spec: StudySpec) -> str:
@@ -97,7 +97,8 @@ def fitted(view: View) -> list[Trace]:
     shown = np.flatnonzero(model.clear)[:: -(-len(model.at) // DRAWN)]
     x = model.strengths[shown].tolist()
     least = min(values) / 2 if min(values) > 0 else -np.inf  # a log axis has no 0
-    low, high = (end[shown].clip(least, max(values)).tolist() for end in model.band())
+    inside = (min(values), None) if view.spec.objective.maximizes else (least, max(values))
+    low, high = (end[shown].clip(*inside).tolist() for end in model.band())
     name = f"smooth curve (misses left-out trials by {np.median(np.abs(model.missed)):.2g})"
     line = series(
         name, x, model.value[shown].tolist(), GREEN, mode="lines",
@@ -139,10 +140,10 @@ def level_of(view: View, of: Quantity, *, with_se: bool = False, axis: str = "y"
     return level(f"{sign(view.spec)} = 0", height, base.value_se if with_se else None, axis)
 
 
-def level_of_constant(view: View, highest: float) -> Figure:
-    """Draw the level of predicting a constant, unless it lies above all that is drawn."""
-    constants = view.finished.constants
-    if not constants or constants[0].value > highest:
+def level_of_constant(view: View, drawn: Sequence[float]) -> Figure:
+    """Draw the level of predicting a constant, unless it is worse than all that is drawn."""
+    constants, sign = view.finished.constants, view.spec.objective.sign
+    if not constants or constants[0].cost > max(sign * value for value in drawn):
         return {"data": []}
     return level("a constant", constants[0].value, None, dash="dot")
 

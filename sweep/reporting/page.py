@@ -44,6 +44,11 @@ LOOK = {
     "learning_curves": "A curve that rises again has begun to overfit. A curve that still falls at"
     " the end would gain from more epochs.",
 }
+HILL = {
+    "validation_curve": "Look for the hill. To its left the network fits noise; to its right the"
+    " penalty is too strong. The penalty has helped if the hill lies clearly above the dashed"
+    " level of no penalty. Bands are one standard error.",
+}
 FITTED = {
     "n_seeds": "seeds each", "n_rows": "rows to train on", "n_test_rows": "rows to test on",
     "weights_path": "weights", "card_path": "model card",
@@ -51,7 +56,7 @@ FITTED = {
 COMPARED = (
     "Points are means with one standard error. Dashed lines are each study's level without a"
     " penalty. Compare strengths only between equal norms, and losses only between equal data."
-    " Nothing is claimed between studies: the least of several is flattered by being chosen."
+    " Nothing is claimed between studies: the best of several is flattered by being chosen."
 )
 
 
@@ -115,8 +120,9 @@ def _study(study: optuna.Study, finished: Finished, i: int, alone: bool) -> str:
     title = f"<{heading}>{escape(finished.study_name)}</{heading}>"
     about = escape(f"{spec.data.source}, {spec.data.task} · {formula(spec)}")
     said = f'<p class="about">{about}</p><p class="verdict">{escape(verdict(finished))}</p>'
+    look = LOOK | (HILL if spec.objective.maximizes else {})
     figures = "".join(
-        _figure(f"figure-{i}-{name}", TITLES[name], LOOK[name], drawn, name == "validation_curve")
+        _figure(f"figure-{i}-{name}", TITLES[name], look[name], drawn, name == "validation_curve")
         for name, drawn in drawn_figures(finished).items()
     )
     parts = [
@@ -137,7 +143,8 @@ def _explained(finished: Finished) -> str:
     over, pairs = (
         (replicates.described(), "fold") if folds > 1 else ("the seeds of one split", "seed")
     )
-    told = f"Mean over {n} replicates ± standard error over {over}. best: the smallest value"
+    end = "largest" if finished.spec.objective.maximizes else "smallest"
+    told = f"Mean over {n} replicates ± standard error over {over}. best: the {end} value"
     if len(choices(finished)) > 1:
         told += "; 1se: the largest strength within one standard error of it"
     return f"{told}. Gains are paired by {pairs}."

@@ -9,7 +9,8 @@ from math import log10
 from sweep.analysis.selection import Finished, choices
 from sweep.errors import UsageError
 from sweep.search.point import Point
-from sweep.spec.attributes import COLLAPSED, NORM, OUTCOME, measured_loss
+from sweep.spec.attributes import COLLAPSED, NORM, OUTCOME, VAL_LOSS, measured_loss
+from sweep.spec.objective import LOSS
 from sweep.spec.study import StudySpec
 
 NOTHING = 1e-3  # below this share of the best trial's norm, hardly any weight is left
@@ -109,9 +110,16 @@ class View:
 
 def validation_loss(view: View) -> Quantity:
     """Return how to read the final validation loss, whatever the objective is."""
-    if view.spec.objective.metric == "val_loss":
+    if view.spec.objective.value == LOSS:
         return lambda point: point.value
-    return lambda point: point.epochs[max(point.epochs)] if point.epochs else None
+
+    def of(point: Point) -> float | None:
+        loss: float | None = point.attrs.get(VAL_LOSS)
+        if loss is None and point.epochs:  # studies of an error rate have no attribute
+            return point.epochs[max(point.epochs)]
+        return loss
+
+    return of
 
 
 def training_loss(view: View) -> Quantity:

@@ -27,6 +27,8 @@ from sweep.spec.attributes import (
     DIVERGED,
     ENGINE,
     INPUTS_USED,
+    METRIC,
+    METRIC_SE,
     NORM,
     OUTCOME,
     PROBLEM,
@@ -34,6 +36,7 @@ from sweep.spec.attributes import (
     SPEC_HASH,
     measured_loss,
 )
+from sweep.spec.objective import LOSS, words_of
 from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS, plus_minus
 from sweep.storage.foreign import own_trials
@@ -61,6 +64,7 @@ def key_numbers(finished: Finished) -> Table:
           for name in finished.trials[0].params),
         (metric_words(finished.spec), lambda point: plus_minus(point.value, point.value_se)),
         *([("… on fresh folds", _fresh(finished))] if finished.confirmed else []),
+        *_of_objective(finished),
         (f"validation {score.words}", _number(score.attribute, score.form)),
         (training_words(finished.spec), _number(train, ".4f")),
         ("norm of the weights", _number(NORM, ".4g")),
@@ -82,18 +86,39 @@ def key_numbers(finished: Finished) -> Table:
     return Table(("", *columns), (*body[:at], gains, *body[at:], *fitted))
 
 
+def _of_objective(finished: Finished) -> list[tuple[str, Cell]]:
+    """Return the metric beside the loss, or the loss in the target's units."""
+    beside = finished.spec.objective.beside
+
+    def metric(point: Point) -> str:
+        known = METRIC in point.attrs
+        return plus_minus(point.attrs[METRIC], point.attrs.get(METRIC_SE)) if known else DASH
+
+    def rmse(point: Point) -> str:
+        error = finished.rmse(point)
+        return DASH if error is None else f"{error:.4g}"
+
+    rows: list[tuple[str, Cell]] = []
+    if beside:
+        rows.append((f"validation {words_of(beside)}", metric))
+    if finished.target_scales and finished.spec.objective.value == LOSS:
+        rows.append(("rmse, in the target's units", rmse))
+    return rows
+
+
 def _of_model(finished: Finished) -> list[tuple[str, str]]:
     """Return what a smooth model of the curve says of the best strength, and how well it fits."""
     model = finished.model
     if model is None:
         return []
+    end = "maximum" if finished.spec.objective.maximizes else "minimum"
     if model.doubt:
-        return [("minimum of a smooth curve", "none fits")]  # the verdict says why, if it matters
+        return [(f"{end} of a smooth curve", "none fits")]  # the verdict says why, if it matters
     within = 1.0 if finished.n_folds < MIN_FOLDS else model.factor
     factor = f", × or ÷ {within:.2g}" if 1 < within <= MOST else ""
     missed = np.abs(model.missed)
     return [
-        ("minimum of a smooth curve", f"{model.minimum:.3g}{factor}"),
+        (f"{end} of a smooth curve", f"{model.minimum:.3g}{factor}"),
         ("it misses left-out trials by", f"{np.median(missed):.2g} (median)"),
     ]
 

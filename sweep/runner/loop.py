@@ -42,7 +42,7 @@ class Loop:
         self.search = Search(storage, study, plan.spec, space, plan.spec.training.epochs)
         self.controls = Controls(study, plan.spec, len(space))
         self.widening = Widening(plan, storage, study, self.search, self.controls)
-        self.standing = Standing(study, plan.spec.strength)
+        self.standing = Standing(study, plan.spec)
         self.confirmation = Confirmation(study, plan.spec, len(space))
         self.running: dict[Hashable, Work] = {}  # trials by number, others by what is due
         self._facts: dict[str, Any] = {}  # of the engine, as they are stored
@@ -208,7 +208,7 @@ class Loop:
         fraction = (done + epochs / spec.training.epochs) / spec.search.n_trials
         return Progress(
             done, spec.search.n_trials, min(1.0, fraction), self.standing.best, spec.strength,
-            (span.low, span.high), self.standing.curve, self._facts,
+            (span.low, span.high), self.standing.curve, self._facts, spec.objective.sign,
         )  # fmt: skip
 
 

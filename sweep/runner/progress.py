@@ -10,6 +10,7 @@ import optuna
 from optuna.trial import TrialState
 
 from sweep.search.point import Point
+from sweep.spec.study import StudySpec
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,17 @@ class Progress:
     span: tuple[float, float]  # the range searched at present
     curve: Sequence[tuple[float, float]]  # strength and value of every COMPLETE trial
     engine: Mapping[str, Any] = field(default_factory=dict)  # who trains: see `Engine.facts`
+    sign: float = 1.0  # of the objective: times it, less of a value is better
 
 
 class Standing:
     """The best trial so far, and the strength and value of every COMPLETE one."""
 
-    def __init__(self, study: optuna.Study, strength: str):
+    def __init__(self, study: optuna.Study, spec: StudySpec):
         self.best: Point | None = None
         self.curve: list[tuple[float, float]] = []
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            self.add(Point.of(trial, strength))
+            self.add(Point.of(trial, spec))
 
     def add(self, point: Point) -> None:
         """Add the result of a COMPLETE trial."""

@@ -19,6 +19,7 @@ from sweep.spec.attributes import (
     ENGINE,
     FOLDER,
     MEMORY_WAS_SHORT,
+    METRIC_HASH,
     OUTCOME,
     PROBLEM,
     REASON,
@@ -31,6 +32,7 @@ from sweep.spec.attributes import (
 from sweep.spec.remarks import stored_remarks
 from sweep.spec.resolved import Outline, Range
 from sweep.spec.stored import check_stored, differences, stored_spec
+from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
 
 
@@ -59,7 +61,7 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
         low, high = moves[-1]["after"] if moves else attrs[ALPHA_RANGE]
         span = Range(low, high, attrs[ALPHA_MAX], attrs.get(ALPHA_CAP))
         plan = replace(plan, span=span, width=width)
-    elif study.get_trials(deepcopy=False) or study.direction != StudyDirection.MINIMIZE:
+    elif study.get_trials(deepcopy=False) or study.direction != _direction(spec):
         raise UsageError(
             f"study_name: must be new or a study of sweep's, got {spec.study_name}, which another"
             f" program made ({where}). Use another name, or --fresh"
@@ -75,6 +77,10 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
     # Last, since a study that has it is taken up: an interrupt in between leaves one to begin.
     study.set_user_attr(SPEC, {**spec.model_dump(mode="json"), "storage": where})
     return plan
+
+
+def _direction(spec: StudySpec) -> StudyDirection:
+    return StudyDirection.MAXIMIZE if spec.objective.maximizes else StudyDirection.MINIMIZE
 
 
 def reconcile(storage: MirroredStorage, study_id: int, max_attempts: int = 3) -> None:
@@ -119,6 +125,8 @@ def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
         changes.append("the data are other rows")
     if attrs.get(PROBLEM, {}).get("model_hash") != plan.about["model_hash"]:
         changes.append("the model's file has other content")
+    if attrs.get(PROBLEM, {}).get(METRIC_HASH) != plan.about.get(METRIC_HASH):
+        changes.append("the metric's file has other content")
     before, now = (about.get("penalised") for about in (attrs.get(PROBLEM, {}), plan.about))
     if not changes and before and set(before) != set(now or ()):
         changes.append(f"penalised were {', '.join(before)}, are {', '.join(now or ())}")

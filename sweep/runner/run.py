@@ -71,7 +71,8 @@ def _run(
         rename_study(spec.storage, spec.study_name, kept)
     with _quiet_optuna(), closing(MirroredStorage.open(spec.storage, spec.study_name)) as storage:
         study = optuna.create_study(
-            storage=storage, study_name=spec.study_name, direction="minimize",
+            storage=storage, study_name=spec.study_name,
+            direction="maximize" if spec.objective.maximizes else "minimize",
             sampler=make_sampler(spec.search.sampler, spec.seed),
             pruner=make_pruner(spec.search.pruner, spec.training.epochs), load_if_exists=True,
         )  # fmt: skip

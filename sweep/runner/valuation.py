@@ -11,19 +11,25 @@ from sweep.search.samplers import Params
 from sweep.spec.attributes import (
     COLLAPSED,
     INPUTS_USED,
+    METRIC,
+    METRIC_SE,
     NORM,
     OK,
     OUTCOME,
     PENALTY,
     REPLICATE_CURVES,
+    REPLICATE_METRICS,
     REPLICATE_VALUES,
     SPARSITY,
     TRAIN_LOSS,
     TRAIN_LOSS_CLEAN,
+    VAL_LOSS,
     VALUE_SE,
     WEIGHT_COUNTS,
 )
+from sweep.spec.objective import LOSS
 from sweep.spec.resolved import Outline
+from sweep.spec.study import StudySpec
 from sweep.stats import standard_error
 from sweep.training.messages import Array, Measures
 
@@ -42,13 +48,14 @@ def valued(
         losses: validation losses by epoch and replicate, (E, R), where they are known.
     """
     spec = plan.spec
-    values = result.val_loss if spec.objective.metric == "val_loss" else 1 - result.val_score
+    values = result.val_loss if spec.objective.beside else result.metric
     size = float(result.norm.mean())
     attrs = {
         VALUE_SE: standard_error(values, *spec.replicates.folds),
         REPLICATE_VALUES: values.tolist(),
         TRAIN_LOSS: float(result.train_loss.mean()),
         **_score(spec.task.score.attribute, result.val_score),
+        **_others(spec, result),
         NORM: size,
         PENALTY: params[spec.strength] * size,
         SPARSITY: float(result.sparsity.mean()),
@@ -63,6 +70,19 @@ def valued(
     if spec.strength == "weight_decay":
         del attrs[PENALTY]  # decoupled decay is no term of the loss
     return float(values.mean()), attrs
+
+
+def _others(spec: StudySpec, result: Measures) -> dict[str, Any]:
+    """Return the loss where the value is a metric, or the metric where the value is the loss."""
+    if spec.objective.beside:
+        return {
+            METRIC: float(result.metric.mean()),
+            METRIC_SE: standard_error(result.metric, *spec.replicates.folds),
+            REPLICATE_METRICS: result.metric.tolist(),
+        }
+    # Studies of an error rate have never had it: their tables stay as they are.
+    has_loss = spec.objective.value in (LOSS, "val_error")
+    return {} if has_loss else {VAL_LOSS: float(result.val_loss.mean())}
 
 
 def _score(name: str, scores: Array) -> dict[str, float]:

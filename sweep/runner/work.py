@@ -61,8 +61,8 @@ class SearchedTrial:
         if report.result is not None:
             value, attrs = valued(self._plan, self.params, report.result, report.losses)
             self._search.tell(self._number, TrialState.COMPLETE, value, attrs)
-            at = self.params[self._plan.spec.strength]
-            self._standing.add(Point(self._number, at, self.params, value, attrs))
+            at, sign = self.params[self._plan.spec.strength], self._plan.spec.objective.sign
+            self._standing.add(Point(self._number, at, self.params, value, attrs, sign=sign))
         elif report.diverged is not None:
             self._search.tell_diverged(self._number, report.diverged)
         elif report.failed is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import optuna
@@ -29,6 +30,8 @@ class Search:
     def __init__(self, storage: MirroredStorage, study: optuna.Study, spec: StudySpec,
                  space: Space, epochs: int):  # fmt: skip
         self._storage, self.study, self._spec, self._space = storage, study, spec, space
+        # What samplers and pruners see: less is better, as it always is of the losses by epoch.
+        self._shown = _minimized(study, storage) if spec.objective.maximizes else study
         self._design = dict(enumerate(make_design(spec, space)))
         self._stride = -(-epochs // MAX_REPORTS)
         self._epochs = epochs
@@ -93,7 +96,7 @@ class Search:
         for name, distribution in space.items():
             self._storage.widen(self.study._study_id, name, distribution)
         # A sampler remembers the space that it has seen so far.
-        self.study.sampler = make_sampler(self._spec.search.sampler, self._spec.seed)
+        self._shown.sampler = make_sampler(self._spec.search.sampler, self._spec.seed)
 
     def take_enqueued(self) -> None:
         """Let the trials wait that users have enqueued since: they are asked for next."""
@@ -128,10 +131,10 @@ class Search:
 
     def _proposed(self, number: int) -> Trial:
         if self._spec.search.sampler.type == "gp":  # it would start from its last fit
-            self.study.sampler = make_sampler(self._spec.search.sampler, self._spec.seed)
-        reseed(self.study.sampler, derive(self._spec.seed, "ask", number) % 2**32)
-        if isinstance(self.study.sampler, QMC):
-            self.study.sampler.number = number
+            self._shown.sampler = make_sampler(self._spec.search.sampler, self._spec.seed)
+        reseed(self._shown.sampler, derive(self._spec.seed, "ask", number) % 2**32)
+        if isinstance(self._shown.sampler, QMC):
+            self._shown.sampler.number = number
         if number == self._n:
             self._n += 1
             self._note_asked(self._n)
@@ -140,8 +143,8 @@ class Search:
         elif number in self._design:
             self._fix_again(number)
         view = self._storage.view
-        with view.showing(self._seen_by(number)), view.offering(number):
-            trial = self.study.ask(self._space)  # type: ignore[arg-type]
+        with self._seeing(number), view.offering(number):
+            trial = self._shown.ask(self._space)  # type: ignore[arg-type]
         assert trial.number == number, "another process asks this study"
         return trial
 
@@ -159,9 +162,15 @@ class Search:
         trial.report(loss, epoch)
         if self._spec.search.pruner.type == "none":
             return False
-        view = self._storage.view
-        with view.showing(self._seen_by(number)), view.showing_whole(number):
+        with self._seeing(number), self._storage.view.showing_whole(number):
             return trial.should_prune()
+
+    @contextmanager
+    def _seeing(self, number: int) -> Iterator[None]:
+        """Show what may matter to a trial."""
+        view, negated = self._storage.view, self._shown is not self.study
+        with view.showing(self._seen_by(number)), view.negating() if negated else nullcontext():
+            yield
 
     def _seen_by(self, number: int) -> int:
         """Return the last trial whose result may matter to trial `number`."""
@@ -193,6 +202,15 @@ class Search:
     def tell_failed(self, number: int, reason: str) -> None:
         """End a trial that cannot be trained; it is no result, and another one is asked for."""
         self.tell(number, TrialState.FAIL, None, {OUTCOME: FAILED, REASON: reason})
+
+
+def _minimized(study: optuna.Study, storage: MirroredStorage) -> optuna.Study:
+    """Return a study over the same trials whose values are negated: less is better."""
+    with storage.view.negating():
+        return optuna.load_study(
+            study_name=study.study_name, storage=storage, sampler=study.sampler,
+            pruner=study.pruner,
+        )  # fmt: skip
 
 
 def is_result(trial: FrozenTrial) -> bool:

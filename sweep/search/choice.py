@@ -1,4 +1,4 @@
-"""Which strength to take: that of the best trial, or where a model of the curve is least.
+"""Which strength to take: that of the best trial, or where a model of the curve is best.
 
 The model decides in studies of the sampler `design`, whose few trials are placed for it. With many
 trials it chooses hardly better than they do by themselves.
@@ -23,7 +23,7 @@ def deciding(spec: StudySpec, model: Model | None) -> Model | None:
 
 
 def best_of(points: Sequence[Point], model: Model | None) -> Point:
-    """Choose the trial at the deciding model's minimum, or else the one with the least value."""
+    """Choose the trial at the deciding model's minimum, or else the one with the best value."""
     there = model.trial if model else None
     return there or min(points, key=lambda point: point.rank)
 
@@ -43,7 +43,7 @@ def of_study(study: optuna.Study, spec: StudySpec) -> tuple[list[Point], Model |
     """Return the trials of a study with a value, and the model that decides among them, if any."""
     trials = study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    points = [Point.of(trial, spec.strength) for trial in complete]
+    points = [Point.of(trial, spec) for trial in complete]
     if spec.search.sampler.type != "design":
         return points, None
     failed = failed_at(trials, spec.strength)

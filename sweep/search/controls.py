@@ -79,7 +79,7 @@ class Controls:
 
     def _best(self) -> list[Point]:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        points = [Point.of(trial, self._spec.strength) for trial in trials]
+        points = [Point.of(trial, self._spec) for trial in trials]
         return sorted(points, key=lambda point: point.rank)[:N_CONTROLS]
 
     def _line(self, best: Point, span: Range) -> dict[Beside, Params]:
@@ -107,6 +107,7 @@ class Controls:
             return
         levels = [controls[number] for number in wanted]
         converged = [level for level in levels if "value" in level]
-        best = min(converged, key=lambda level: level["value"], default=levels[0])
+        sign = self._spec.objective.sign
+        best = min(converged, key=lambda level: sign * level["value"], default=levels[0])
         if self._kept.get(BASELINE) != best:
             self._keep(BASELINE, best)

@@ -41,7 +41,7 @@ class Model:
         folds: folds of a repeat, and repeats.
         curve: fitted to all n, the failed ones as the worst there is.
         z: what it was fitted to, (n,), the failed ones last.
-        squash: the way back to the units of the value.
+        squash: the way back to the units of the cost.
     """
 
     points: tuple[Point, ...]
@@ -58,7 +58,7 @@ class Model:
 
         None with fewer than 8 trials or more than 200, and where all came to the same.
         """
-        values = np.array([point.value for point in points])
+        values = np.array([point.cost for point in points])
         if not FEWEST <= len(points) <= MOST - len(failed) or not np.isfinite(values).all():
             return None
         x = np.log10([*(point.at for point in points), *failed])
@@ -82,16 +82,18 @@ class Model:
     @cached_property
     def value(self) -> Array:
         """The expected value there, (G,)."""
-        return self.squash.inverse(self._mean)
+        return self._sign * self.squash.inverse(self._mean)
 
     def band(self, width: float = 1.0) -> tuple[Array, Array]:
         """Return the values that lie so many of the curve's deviations below and above, (G,)."""
         sd = width * self.curve.sd(self.at)
-        return self.squash.inverse(self._mean - sd), self.squash.inverse(self._mean + sd)
+        ends = (self._sign * self.squash.inverse(self._mean + by) for by in (-sd, sd))
+        low, high = sorted(ends, key=lambda end: float(end[0]))
+        return low, high
 
     @property
     def minimum(self) -> float:
-        """The strength with the least expected value."""
+        """The strength with the least expected cost: the best expected value."""
         return float(self.strengths[self._least])
 
     @property
@@ -103,7 +105,7 @@ class Model:
     @cached_property
     def missed(self) -> Array:
         """Each trial's value less what the others lead to expect of it, (n - F,)."""
-        expected = self.squash.inverse(self.curve.left_out())
+        expected = self._sign * self.squash.inverse(self.curve.left_out())
         return np.asarray([point.value for point in self.points]) - expected[: len(self.points)]
 
     @cached_property
@@ -149,6 +151,10 @@ class Model:
 
     # --- the noise of the folds
 
+    @property
+    def _sign(self) -> float:
+        return self.points[0].sign
+
     @cached_property
     def _mean(self) -> Array:
         return self.curve.mean(self.at)
@@ -162,8 +168,8 @@ class Model:
         return min(self.points, key=lambda point: point.rank)
 
     def _fold_curves(self, at: Array) -> Array:
-        """Return each fold's curve less the mean curve, (D, m), in the units of the value."""
-        folds = np.array([fold_means(p.replicate_values, *self.folds) for p in self.points]).T
+        """Return each fold's curve less the mean curve, (D, m), in the units of the cost."""
+        folds = np.array([fold_means(p.replicate_costs, *self.folds) for p in self.points]).T
         off = np.zeros((len(folds), len(self.z)))  # a failed trial differs in no fold
         off[:, : len(self.points)] = folds - folds.mean(axis=0)
         return self.curve.smoothed(off, at)
@@ -190,7 +196,7 @@ class Model:
     # --- where the curve does not fit
 
     def _steps(self) -> str | None:
-        values = np.sort([point.value for point in self.points])
+        values = np.sort([point.cost for point in self.points])
         lower = values[: (len(values) + 1) // 2]
         if len(np.unique(lower)) >= STEPS * len(lower):
             return None

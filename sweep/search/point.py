@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from sweep.errors import UsageError
 from sweep.spec.attributes import REPLICATE_VALUES, VALUE_SE
+from sweep.spec.study import StudySpec
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Point:
         value: the objective.
         attrs: what was measured.
         epochs: mean validation loss by epoch; of trials alone.
+        sign: of the objective: times it, less of a value is better; see `ObjectiveSpec.sign`.
     """
 
     number: int | None
@@ -31,27 +33,29 @@ class Point:
     value: float
     attrs: Mapping[str, Any]
     epochs: Mapping[int, float] = field(default_factory=dict)
+    sign: float = 1.0
 
     @classmethod
-    def of(cls, trial: FrozenTrial, strength: str) -> Point:
+    def of(cls, trial: FrozenTrial, spec: StudySpec) -> Point:
         """Return the point of a COMPLETE trial.
 
         Raises:
             UsageError: the storage has lost its strength or its value.
         """
-        params = trial.params
+        params, strength = trial.params, spec.strength
         if strength not in params or not trial.values:
             raise _lost(f"{strength} and value", trial.number)
         return cls(
             trial.number, params[strength], params, trial.values[0], trial.user_attrs,
-            trial.intermediate_values,
+            trial.intermediate_values, spec.objective.sign,
         )  # fmt: skip
 
     @classmethod
-    def stored(cls, content: Mapping[str, Any], strength: str) -> Point:
+    def stored(cls, content: Mapping[str, Any], spec: StudySpec) -> Point:
         """Return the point of what was trained beside the trials, as the study stores it."""
         params = content["params"]
-        return cls(None, params[strength], params, content["value"], content)
+        at, sign = params[spec.strength], spec.objective.sign
+        return cls(None, at, params, content["value"], content, sign=sign)
 
     @property
     def value_se(self) -> float | None:
@@ -70,21 +74,35 @@ class Point:
         return self.attrs[REPLICATE_VALUES]  # type: ignore[no-any-return]
 
     @property
+    def cost(self) -> float:
+        """The value, times -1 where more of it is better: less is always better."""
+        return self.sign * self.value
+
+    @property
+    def replicate_costs(self) -> list[float]:
+        """The cost of each replicate, (R,).
+
+        Raises:
+            UsageError: the storage has lost their values.
+        """
+        return [self.sign * value for value in self.replicate_values]
+
+    @property
     def rank(self) -> tuple[float, float]:
         """What points are ordered by, the best first: of equal values the strongest."""
-        return self.value, -self.at
+        return self.cost, -self.at
 
 
 def one_se(points: Sequence[Point]) -> Point:
     """Choose by the rule of one standard error, as in glmnet (R/getOptcv.glmnet.R).
 
-    The LARGEST strength whose value is at most the smallest value plus its standard error.
+    The LARGEST strength whose value is within the standard error of the best value.
     """
     best = min(points, key=lambda point: point.rank)
     if best.value_se is None:
         raise _lost("value_se", best.number)
-    limit = best.value + best.value_se
-    return max((point for point in points if point.value <= limit), key=lambda point: point.at)
+    limit = best.cost + best.value_se
+    return max((point for point in points if point.cost <= limit), key=lambda point: point.at)
 
 
 def _lost(what: str, number: int | None) -> UsageError:

@@ -96,7 +96,7 @@ def widened(
         trials: the known ones, of all states.
         baseline: the control, as stored; None where it is not known.
     """
-    complete = [Point.of(t, spec.strength) for t in trials if t.state == TrialState.COMPLETE]
+    complete = [Point.of(t, spec) for t in trials if t.state == TrialState.COMPLETE]
     if not complete:
         return None
     best = min(complete, key=lambda point: point.rank)
@@ -104,11 +104,8 @@ def widened(
     if at > now.high / EDGE and now.high < 0.999 * now.limit:
         return replace(now, high=min(now.high * STEP, now.limit))
     if at < now.low * EDGE and baseline and "value" in baseline:
-        gain, se = paired_gain(
-            baseline["replicate_values"],
-            best.replicate_values,
-            *spec.replicates.folds,
-        )
+        none = [spec.objective.sign * value for value in baseline["replicate_values"]]
+        gain, se = paired_gain(none, best.replicate_costs, *spec.replicates.folds)
         noise = best.value_se or 0.0  # on a plateau the paired SE alone can be tiny
         if se is not None and (gain > se or gain < -max(2 * se, noise)):
             return replace(now, low=now.low / STEP)

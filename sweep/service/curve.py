@@ -44,12 +44,15 @@ class Line(BaseModel):
 class Curve(BaseModel):
     """A study's trials against the strength.
 
+    `metric`: what the value is, `words` in words; `maximizes`: whether more of it is better;
     `none`: without penalty; `best`, `simple`: the choices `best` and `1se`; null where there is
     none yet. `span`: the ends of the range searched.
     """
 
     strength: str
     metric: str
+    words: str
+    maximizes: bool
     norm: str
     optimizer: str
     lr: float
@@ -97,7 +100,8 @@ def _drawn(
     ended = [t for t in trials if t.state == TrialState.COMPLETE and name in t.params]
     running = [t for t in trials if t.state == TrialState.RUNNING and name in t.params]
     return Curve(
-        strength=name, metric=spec.objective.metric, norm=spec.penalty.norm,
+        strength=name, metric=spec.objective.value, words=spec.objective.words,
+        maximizes=spec.objective.maximizes, norm=spec.penalty.norm,
         optimizer=spec.training.optimizer, lr=spec.training.lr, n_epochs=spec.training.epochs,
         span=tuple(span) if span else None,
         points=[spot for trial in ended for spot in _spots(trial, name)],

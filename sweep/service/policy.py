@@ -45,9 +45,9 @@ PLAIN: Mapping[str, str] = {
     "search": "n_trials in_flight timeout_s widenings sampler pruner",
     "search.space": "alpha weight_decay lr momentum l1_ratio",
     "replicates": "n_folds n_repeats n_seeds holdout",
-    "objective": "metric",
+    "objective": "direction choose",
 }
-SOURCES = frozenset({"data.source", "model.source"})  # of rows or of a function
+SOURCES = frozenset({"data.source", "model.source", "objective.metric"})  # rows, functions
 MACHINE = frozenset({
     "storage", "device", "engine",
     "training.workers", "training.width", "training.compile", "training.cuda_graph",

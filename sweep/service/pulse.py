@@ -128,6 +128,6 @@ def _data(progress: Progress) -> dict[str, Any]:
     return {
         "n_results": progress.n_results, "n_trials": progress.n_trials,
         "fraction": progress.fraction, "strength": progress.strength,
-        "span": list(progress.span),
+        "span": list(progress.span), "sign": progress.sign,
         "best": best and {"at": best.at, "value": best.value, "value_se": best.value_se},
     }  # fmt: skip

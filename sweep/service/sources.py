@@ -12,11 +12,17 @@ from pathlib import Path
 from sweep.errors import UsageError, did_you_mean
 from sweep.service.folder import names, open_file, put_copy
 from sweep.service.refusals import ForbiddenError, RefusedError
+from sweep.spec.sources import sources_of
 from sweep.spec.study import StudySpec
 
 SUFFIXES = (".csv", ".parquet", ".npz")
 _PACKAGED = re.compile(r"(sklearn|mlxtend):[a-z0-9_]+", re.ASCII)
 FILE = rf"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*({'|'.join(map(re.escape, SUFFIXES))})$"
+_INSTEAD = {
+    "data.source": "Upload the rows as a file",
+    "model.source": "Use the model of kind mlp",
+    "objective.metric": "Use one that has a name",
+}
 _FUNCTION = re.compile(r"python:([A-Za-z]\w*):([A-Za-z]\w*)", re.ASCII)
 
 
@@ -68,7 +74,7 @@ def check_function(key: str, source: str, modules: Path | None) -> None:
     if modules is None:
         raise ForbiddenError(
             key, f"must not be a function here, got {source[:100]!r}",
-            "Upload the rows as a file, or use the model of kind mlp",
+            _INSTEAD[key],
         )  # fmt: skip
     match = _FUNCTION.fullmatch(source)
     offered = functions(modules, match[1]) if match else []
@@ -113,10 +119,7 @@ def place(spec: StudySpec, folder: Path, folders: Iterable[Path], modules: Path 
     Raises:
         UsageError: one of them is gone.
     """
-    sources = {"data.source": spec.data.source}
-    if hasattr(spec.model, "source"):
-        sources["model.source"] = spec.model.source
-    for key, source in sources.items():
+    for key, source in sources_of(spec).items():
         if _PACKAGED.fullmatch(source):
             continue
         match = _FUNCTION.fullmatch(source)

@@ -16,6 +16,9 @@ FOLDER = "folder"  # the study file's
 DATA_HASH = "data_hash"
 PROBLEM = "problem"  # what a config tells: rows, outputs, tensors, model_hash, device, refit
 UNSCORED = "unscored_folds"  # in `problem`: whose validation targets are all the same, if any
+METRIC_HASH = "metric_hash"  # in `problem`: of the file of the user's own metric, if any
+TARGET_SCALES = "target_scales"  # in `problem`: of numbers, by replicate: on the search's folds,
+# on fresh ones; the root of a squared loss times it is in the target's units
 NOTES = "notes"  # in `problem`: what a user should know of its rows, if anything
 REMARKS = "remarks"  # on the network: spec/remarks says them
 ALPHA_RANGE = "alpha_range"  # [low, high], as searched at present
@@ -40,6 +43,9 @@ FIT = "fit"  # what a refit came to on the test rows
 VALUE_SE = "value_se"
 REPLICATE_VALUES = "replicate_values"  # (R,)
 REPLICATE_CURVES = "replicate_curves"  # validation losses by epoch and fold: search/by_epoch
+VAL_LOSS = "val_loss"  # where the value is another metric
+# Where the loss is the value: the metric measured beside it, its error over folds, and (R,).
+METRIC, METRIC_SE, REPLICATE_METRICS = "metric", "metric_se", "replicate_metrics"
 TRAIN_LOSS = "train_loss"
 TRAIN_LOSS_CLEAN = "train_loss_clean"  # on true labels, where training has noisy ones
 NORM = "norm"  # ‖W‖₂², ‖W‖₁ or their mixture

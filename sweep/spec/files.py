@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sweep.errors import UsageError, did_you_mean, have_it
+from sweep.spec.objective import METRICS
 from sweep.spec.optimizers import OPTIMIZERS
 from sweep.spec.sections import MlpSpec, OwnModelSpec
 from sweep.spec.study import DEFAULT_STORAGE, StudySpec
@@ -82,7 +83,7 @@ def one_line(
     """
     problems: list[Any] = list(error.errors(include_url=False))
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    path = [str(part) for part in problem["loc"] if str(part) not in _BRANCHES]
+    path = [str(part) for part in problem["loc"] if not _is_branch(part)]
     key = ".".join(path) or what
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key ({where}). {_suggest(problem['loc'], root)}"
@@ -95,7 +96,7 @@ def one_line(
     if problem["type"] == "union_tag_invalid":
         problem = {**problem, "input": problem["ctx"]["tag"]}
         return f"training.optimizer: {_expected(problem, ', '.join(OPTIMIZERS), where)}"
-    here = len(problem["loc"]) - any(str(part) in _BRANCHES for part in problem["loc"][-1:])
+    here = len(problem["loc"]) - any(map(_is_branch, problem["loc"][-1:]))
     same = [p["msg"] for p in problems if p["loc"][:here] == problem["loc"][:here]]
     rule = _WORDS.get(key) or " or ".join(
         dict.fromkeys(text.removeprefix("Input should be ") for text in same)
@@ -107,13 +108,14 @@ def one_line(
 # How pydantic names the branches of unions inside an error's location.
 _KINDS: dict[str, type[BaseModel]] = {**OPTIMIZERS}
 _MODELS: dict[str, type[BaseModel]] = {"mlp": MlpSpec, "own": OwnModelSpec}
-_BRANCHES = {*_KINDS, *_MODELS, "constrained-int", "constrained-float", "literal['auto']",
-             "literal['full']", "so-many", "from-to", "in a word", "in keys", "tuple[str, ...]",
+_BRANCHES = {*_KINDS, *_MODELS, "constrained-int", "constrained-float", "constrained-str",
+             "so-many", "from-to", "in a word", "in keys", "tuple[str, ...]",
              "function-after[_in_float32(), constrained-float]"}  # fmt: skip
 _WORDS = {
     "study_name": "letters, digits, '.', '_' or '-', starting with a letter or digit",
     "device": "auto, cpu, cuda or cuda:N",
     "model.source": "python:module:function",
+    "objective.metric": f"{', '.join(METRICS)} or python:module:function",
     "engine.address": "local, auto or HOST:PORT",
     "engine.actors": "a number, auto, or min and max",
     "engine.ship": "a list of files, or auto",
@@ -122,6 +124,10 @@ _LOG_HINT = {
     "low": ". Use auto, or a number > 0 such as 1e-6: the scale is logarithmic",
     "high": ". Use auto, or a number > 0 such as 1e-1: the scale is logarithmic",
 }
+
+
+def _is_branch(part: int | str) -> bool:
+    return str(part) in _BRANCHES or str(part).startswith("literal['")
 
 
 def _expected(problem: Any, rule: str, where: str) -> str:

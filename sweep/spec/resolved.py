@@ -48,8 +48,9 @@ class Outline:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of rows and network, a sentence each without its full stop."""
-        return [*self.about.get(NOTES, ()), *sentences(self.remarks, self.spec.strength)]
+        """What a user should know of rows, network and objective, each without its full stop."""
+        of_network = sentences(self.remarks, self.spec.strength)
+        return [*self.about.get(NOTES, ()), *of_network, *self.spec.objective.notes]
 
     def setting(self, params: Mapping[str, float]) -> Setting:
         """Return the values that a trial with these params sets in its lanes."""

@@ -224,13 +224,3 @@ class PenaltySpec(Section):
         if self.norm == "elastic":
             return 0.5 if self.l1_ratio is None else self.l1_ratio
         return float(self.norm == "l1")
-
-
-class ObjectiveSpec(Section):
-    """What a trial's value is, at the end of training."""
-
-    metric: Literal["val_loss", "val_error"] = Field(
-        "val_loss",
-        description="val_loss: mean loss on the validation rows. val_error: 1 - accuracy, for"
-        " classification.",
-    )

@@ -13,10 +13,11 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 from sweep.errors import have_it
 from sweep.spec.base import Section
 from sweep.spec.engine import EngineSpec
+from sweep.spec.objective import ObjectiveSpec
 from sweep.spec.optimizers import DECOUPLED, OPTIMIZERS, AdamSpec, SgdSpec, TrainingSpec
 from sweep.spec.replicates import ReplicatesSpec
 from sweep.spec.search import DESIGN_GRID, DESIGN_REFINED, SearchSpec
-from sweep.spec.sections import DataSpec, MlpSpec, ObjectiveSpec, OwnModelSpec, PenaltySpec
+from sweep.spec.sections import DataSpec, MlpSpec, OwnModelSpec, PenaltySpec
 from sweep.spec.space import HYPERPARAMETERS, AlphaRange
 from sweep.spec.tasks import TASKS, Task
 
@@ -75,7 +76,7 @@ class StudySpec(Section):
     )
     selection: Literal["best", "1se"] = Field(
         "best",
-        description="What `sweep export` takes. best: the least value. 1se: the largest alpha"
+        description="What `sweep export` takes. best: the best value. 1se: the largest alpha"
         " whose value is within one standard error of the best; it needs 3 folds.",
     )
 
@@ -238,12 +239,8 @@ def _1se_needs_folds(spec: StudySpec) -> str | None:
     return None
 
 
-def _error_needs_classes(spec: StudySpec) -> str | None:
-    if spec.objective.metric == "val_error" and not spec.task.has_classes:
-        return (
-            f"objective.metric: must be val_loss for {spec.data.task}, got val_error. Use val_loss"
-        )
-    return None
+def _metric_is_of_task(spec: StudySpec) -> str | None:
+    return spec.objective.problem(spec.data.task)
 
 
 def _one_engine_trains(spec: StudySpec) -> str | None:
@@ -275,7 +272,7 @@ _RULES = (
     _design_has_one_strength,
     _nesterov_needs_momentum,
     _1se_needs_folds,
-    _error_needs_classes,
+    _metric_is_of_task,
 )
 
 

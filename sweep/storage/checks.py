@@ -17,7 +17,8 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
 from sqlalchemy.exc import DatabaseError
 
 from sweep.errors import UsageError
-from sweep.spec.stored import check_stored
+from sweep.spec.attributes import SPEC
+from sweep.spec.stored import check_stored, stored_spec
 from sweep.storage import contents, lease, reading
 from sweep.storage.aside import putting_aside
 from sweep.storage.errors import UNREADABLE
@@ -157,12 +158,24 @@ def _directions(connection: Connection) -> Defects:
     ours = _sweep_studies(connection)
     some = select(DIRECTIONS).where(DIRECTIONS.c.study_id == STUDIES.c.study_id).exists()
     for study, _ in by_study(connection, of_studies().where(~some)):
-        row = {"study_id": study.id, "objective": 0, "direction": StudyDirection.MINIMIZE}
-        known = study.id in ours
+        direction = _direction(connection, study.id) if study.id in ours else None
+        row = {"study_id": study.id, "objective": 0, "direction": direction}
+        known = direction is not None
         message = "the study has no direction"
         message += "" if known else ", and only the program that made it knows which"
         steps: list[Step] = [(DIRECTIONS.insert(), [row])] if known else []
         yield Defect.of("direction", study, message, steps)
+
+
+def _direction(connection: Connection, study_id: int | None) -> StudyDirection | None:
+    """Tell which way is better by a study's spec; None where that cannot be read."""
+    attrs = STUDY_USER_ATTRS.c
+    query = select(attrs.value_json).where(attrs.study_id == study_id, attrs.key == SPEC)
+    try:
+        spec = stored_spec(json.loads(connection.execute(query).scalar_one()))
+    except (TypeError, ValueError, UsageError):
+        return None
+    return StudyDirection.MAXIMIZE if spec.objective.maximizes else StudyDirection.MINIMIZE
 
 
 def _foreign(connection: Connection) -> Defects:

@@ -26,7 +26,7 @@ DEEDS = {
     "param": "deleted them, and set their trials to FAIL",
     "attr": "deleted them",
     "number": "renumbered them",
-    "direction": "set it to MINIMIZE",
+    "direction": "set it as its objective has it",
     "wal": "emptied it",
     "foreign": "moved them to a study of their own",
 }

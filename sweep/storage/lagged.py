@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 
@@ -14,6 +15,7 @@ class Sight(NamedTuple):
     last_seen: int | None = None  # None: everything is shown
     whole: int | None = None
     offered: int | None = None  # None: all that wait are
+    negated: bool = False
 
 
 class View:
@@ -26,6 +28,7 @@ class View:
     def __init__(self) -> None:
         self._sight = Sight()
         self._settled: dict[int, int] = {}
+        self._negatives: dict[int, tuple[FrozenTrial, FrozenTrial]] = {}  # of trials, by id
 
     @property
     def shows_all(self) -> bool:
@@ -48,6 +51,18 @@ class View:
         """Offer an ask one trial only of those that wait to be asked for."""
         return self._seeing(self._sight._replace(offered=number))
 
+    def negating(self) -> AbstractContextManager[None]:
+        """Show values times -1, in studies that minimise.
+
+        So a study of which more is better is to samplers and pruners what its negative is. Its
+        intermediate values, which are losses, are shown as they are.
+        """
+        return self._seeing(self._sight._replace(negated=True))
+
+    def directions(self, directions: list[StudyDirection]) -> list[StudyDirection]:
+        """Return the directions of a study, as the view shows them."""
+        return [StudyDirection.MINIMIZE] if self._sight.negated else directions
+
     @contextmanager
     def _seeing(self, sight: Sight) -> Iterator[None]:
         before, self._sight = self._sight, sight
@@ -58,7 +73,10 @@ class View:
 
     def trial(self, trial: FrozenTrial) -> FrozenTrial:
         """Return one trial, as the view shows it."""
-        last_seen, whole, _ = self._sight
+        return self._signed(self._timely(trial))
+
+    def _timely(self, trial: FrozenTrial) -> FrozenTrial:
+        last_seen, whole = self._sight.last_seen, self._sight.whole
         if last_seen is None or trial.number == whole:
             return trial
         late = trial.number > last_seen and trial.state.is_finished()
@@ -80,7 +98,21 @@ class View:
         if last_seen is None:
             return [*trials]
         n_same = min(self._n_settled(study_id, trials), max(0, last_seen + 1))
-        return [*trials[:n_same], *map(self.trial, trials[n_same:])]
+        same = trials[:n_same]
+        if self._sight.negated:
+            same = [self._signed(trial) for trial in same]
+        return [*same, *map(self.trial, trials[n_same:])]
+
+    def _signed(self, trial: FrozenTrial) -> FrozenTrial:
+        """Negate the values of a COMPLETE trial, if asked for; the same object each time."""
+        if not self._sight.negated or trial.state != TrialState.COMPLETE:
+            return trial
+        known = self._negatives.get(trial._trial_id)
+        if known is None or known[0] is not trial:
+            negative = copy.copy(trial)
+            negative.values = [-value for value in trial.values or ()]
+            known = self._negatives[trial._trial_id] = (trial, negative)
+        return known[1]
 
     def waiting(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the waiting trials that an ask may take."""

@@ -277,6 +277,10 @@ class MirroredStorage(InMemoryStorage):
             trials = [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
 
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Return which way is better, as `view` shows."""
+        return self.view.directions(super().get_study_directions(study_id))
+
     def get_best_trial(self, study_id: int) -> FrozenTrial:
         """Return the COMPLETE trial with the best value, as `view` shows."""
         best = super().get_best_trial(study_id)  # checks that there is one objective and a result

@@ -188,7 +188,13 @@ class Cohort:
         self.stop(slot.trial)
         if slot.diverged:
             return self._report(slot, diverged=slot.diverged)
-        return self._report(slot, result=Measures.joined(slot.measures))
+        result = Measures.joined(slot.measures)
+        if (unmeasured := ~np.isfinite(result.metric)).any():
+            first = int(np.flatnonzero(unmeasured)[0])
+            fold, seed = self._replicates[first]
+            where = f"at the end of training (fold {fold}, seed {seed})"
+            return self._report(slot, diverged=f"metric {result.metric[first]} {where}")
+        return self._report(slot, result=result)
 
     def _report(
         self, slot: _Slot, diverged: str | None = None, result: Measures | None = None

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from sweep.data.problem import Problem
 from sweep.training.losses import LOSSES, Hits
+from sweep.training.metrics import Metric, Scorer
 
 
-def constant_values(problem: Problem, metric: str) -> list[float]:
+def constant_values(problem: Problem, metric: Metric) -> list[float]:
     """Return what predicting a constant comes to in each replicate, (R,).
 
     The constant is what training rows say without their features: `Loss.constant`. It is measured
@@ -21,12 +22,21 @@ def constant_values(problem: Problem, metric: str) -> list[float]:
 
     Args:
         problem: the replicates.
-        metric: `val_loss` (the task's), or `val_error` (the share of rows that are not right).
+        metric: `val_loss` (the task's), `val_error` (the share of rows that are not right), or
+            what measures the objective.
     """
     loss, found = LOSSES[problem.task], []
-    for train, val, size in zip(problem.train, problem.val, problem.val_size, strict=True):
+    for r, (train, val, size) in enumerate(
+        zip(problem.train, problem.val, problem.val_size, strict=True)
+    ):
         target = problem.y_clean[val[: int(size)]][None]
         out = loss.constant(problem.y[train], problem.n_outputs).expand(1, target.shape[1], -1)
+        if isinstance(metric, Scorer):
+            units = problem.y_scale[r : r + 1], problem.y_mean[r : r + 1]
+            found += metric.of_lanes(
+                out.mT, target, problem.val_size[r : r + 1], units, [0]
+            ).tolist()
+            continue
         if metric == "val_error" and isinstance(loss.score, Hits):
             losses = 1 - loss.score.rows(out.mT, target)
         else:

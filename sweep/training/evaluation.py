@@ -23,7 +23,8 @@ from sweep.data.problem import Problem
 from sweep.training.layout import Layout, Tensors
 from sweep.training.linalg import sums
 from sweep.training.losses import LOSSES, Hits
-from sweep.training.messages import Measures
+from sweep.training.messages import Array, Measures
+from sweep.training.metrics import Metric, Scorer
 from sweep.training.mlp import outputs
 from sweep.training.modules import MLP
 from sweep.training.penalty import histogram, inputs_used, norm, size, sparsity
@@ -45,6 +46,7 @@ class Evaluation:
         mlp: their module, where it is an MLP trained fused: evaluated by products alone.
         layout: of their parameters.
         shape: slots and places, (S, G).
+        metric: what measures networks beside their loss and score, if anything.
         levels: see `levels`.
         initial: the penalised weights that replicates begin with, (R, W).
 
@@ -55,8 +57,9 @@ class Evaluation:
     def __init__(
         self, problem: Problem, stacked: Stacked, mlp: MLP | None, layout: Layout,
         shape: tuple[int, int], levels: Tensor | None, initial: Tensor,
+        metric: Metric,
     ):  # fmt: skip
-        self._problem, self._stacked, self._mlp = problem, stacked, mlp
+        self._problem, self._stacked, self._mlp, self._metric = problem, stacked, mlp, metric
         self._loss = LOSSES[problem.task]
         outputs_of_layers = (place.shape[0] for place in layout.places if place.shape)
         widest = max(*outputs_of_layers, math.prod(problem.feature_shape))
@@ -88,11 +91,12 @@ class Evaluation:
 
     def measures(
         self, tensors: Tensors, weights: Tensor, inputs: Tensor, l1_ratio: Tensor,
-        replicates: range,
+        replicates: range, wanted: Sequence[int],
     ) -> Measures:  # fmt: skip
         """Measure every lane on all rows of its replicate.
 
         Args:
+            wanted: slots whose metric is asked for; that of others may be NaN.
             tensors, replicates: see `losses`.
             weights: all penalised weights of each lane, (L, W).
             inputs: the weights of the first penalised layer, (L, units, inputs).
@@ -104,6 +108,7 @@ class Evaluation:
         out, target = self._outputs(tensors, rows), problem.y_clean[rows]
         loss = self._mean_losses(out, target, sizes)
         score = self._scores(out, target, sizes, loss, replicates)
+        metric = self._metrics(out, target, sizes, replicates, wanted)
         out = self._outputs(tensors, trained)
         of_training = (
             self._mean_losses(out, y[trained], None) for y in (problem.y, problem.y_clean)
@@ -114,8 +119,22 @@ class Evaluation:
             size(weights) / self._per_lane(began, len(weights)),
             inputs_used(inputs), histogram(weights),
         )  # fmt: skip
-        found = [Fetched(tensor) for tensor in (loss, score, *of_training, *of_weights)]
-        return Measures(*(fetched.values() for fetched in found))
+        copies = [Fetched(tensor) for tensor in (loss, score, *of_training, *of_weights)]
+        losses, scores, *others = (copy.values() for copy in copies)
+        if metric is None:
+            metric = losses if self._metric == "val_loss" else 1 - scores
+        return Measures(losses, scores, metric, *others)
+
+    def _metrics(
+        self, out: Tensor, target: Tensor, sizes: Tensor, replicates: range, wanted: Sequence[int]
+    ) -> Array | None:
+        """Return the objective's metric, (L,); None where loss or score tell it."""
+        if not isinstance(self._metric, Scorer):
+            return None
+        units = self._of_places(replicates, self._problem.y_scale, self._problem.y_mean)
+        places, used = self._n_places, range(len(replicates))
+        lanes = [slot * places + place for slot in wanted for place in used]
+        return self._metric.of_lanes(out, target, sizes, (units[0], units[1]), lanes)
 
     def _scores(
         self, out: Tensor, target: Tensor, sizes: Tensor, loss: Tensor, replicates: range

@@ -134,7 +134,7 @@ class Lanes:
         self.shape, lanes = (slots, places), slots * places
         self._evaluation = Evaluation(
             self.problem, self._stacked, self._mlp, self.layout, self.shape, self._levels,
-            self._initial[:, : self.layout.n_weights],
+            self._initial[:, : self.layout.n_weights], self.recipe.metric,
         )  # fmt: skip
         self._params = self.layout.flat(self._initial[:1].expand(lanes, -1), places)
         self._grad = self._params.zeros_like()
@@ -284,8 +284,9 @@ class Lanes:
             weights = torch.cat([part[lanes] for part in self._params.weights], 1)
             inputs = self.layout.first_layer(self._tensors)[lanes]
             networks = {name: held[lanes] for name, held in self._networks.items()}
+            wanted = [slot - first for slot in slots if first <= slot < first + n_at_once]
             measures = self._evaluation.measures(
-                networks, weights, inputs, self._columns["l1_ratio"][lanes], replicates
+                networks, weights, inputs, self._columns["l1_ratio"][lanes], replicates, wanted
             )
             for n in range(n_at_once):
                 found[first + n] = measures.part(slice(n * places, (n + 1) * places))

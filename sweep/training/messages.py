@@ -25,6 +25,7 @@ class Measures:
 
     val_loss: Array
     val_score: Array  # the task's: accuracy, R²; NaN where it is not defined
+    metric: Array  # the objective's metric; NaN where it is not defined
     train_loss: Array  # on the labels that training reads
     train_loss_clean: Array  # on the true labels
     norm: Array

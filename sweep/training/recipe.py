@@ -22,6 +22,7 @@ from sweep.spec.optimizers import (
 from sweep.spec.schedule import Kind, ScheduleSpec
 from sweep.spec.study import StudySpec
 from sweep.training.adaptive import Adagrad, Lion, NAdam, RAdam, RMSprop
+from sweep.training.metrics import Metric, make_scorer
 from sweep.training.muon import Muon
 from sweep.training.optimizers import SGD, Adam, FusedAdam, Optimizer
 
@@ -42,6 +43,7 @@ class Recipe:
     cuda_graph: bool = False
     clip_norm: float | None = None  # of the data loss's gradient
     augment: tuple[AugmentSpec, ...] = ()
+    metric: Metric = "val_loss"  # that networks are measured by at the end
     row_shape: tuple[int, ...] = ()  # of a row as the data give it, which changes of images need
 
 
@@ -61,6 +63,7 @@ def make_recipe(spec: StudySpec, device: torch.device, row_shape: tuple[int, ...
         cuda_graph=training.cuda_graph,
         clip_norm=training.clip_norm,
         augment=training.augmentations,
+        metric=make_scorer(spec.objective, spec.data.task, spec.folder),
         row_shape=row_shape,
     )
 

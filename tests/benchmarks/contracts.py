@@ -45,6 +45,7 @@ def problem(
         val=torch.stack([order[rows:] for order in orders]),
         val_size=torch.tensor([valid - r % 2 for r in range(replicates)]),
         y_scale=torch.ones(replicates),
+        y_mean=torch.zeros(replicates),
         replicates=tuple((r, 0) for r in range(replicates)),
         task="classification", n_outputs=CLASSES, feature_shape=(FEATURES,),
     ).to(device, dtype)  # fmt: skip

@@ -53,7 +53,8 @@ def problem(rows: int) -> Problem:
     order = torch.randperm(n, generator=generator)
     return Problem(
         X=x, y=y, y_clean=y, train=order[None, :rows], val=order[None, rows:],
-        val_size=torch.tensor([VALID]), y_scale=torch.ones(1), replicates=((0, 0),),
+        val_size=torch.tensor([VALID]), y_scale=torch.ones(1), y_mean=torch.zeros(1),
+        replicates=((0, 0),),
         task="classification", n_outputs=CLASSES, feature_shape=(FEATURES,),
     )  # fmt: skip
 

@@ -92,7 +92,7 @@ def test_images_keep_their_shape() -> None:
 def test_a_problem_moves_floats_to_a_dtype_and_keeps_indices() -> None:
     problem = make_problem(study(task="regression"), regression()).to("cpu", torch.float64)
     floats = {name for name, v in vars(problem).items() if getattr(v, "dtype", 0) == torch.float64}
-    assert floats == {"X", "y", "y_clean", "y_scale"}
+    assert floats == {"X", "y", "y_clean", "y_scale", "y_mean"}
     assert {t.dtype for t in (problem.train, problem.val, problem.val_size)} == {torch.int64}
     classes = make_problem(study(), measured()).to("cpu", torch.float64)
     assert classes.y.dtype == classes.y_clean.dtype == torch.int64

@@ -65,7 +65,10 @@ def folded(problem: Problem, folds: int) -> Problem:
     sizes = torch.full((folds,), train.shape[1])
     keys = tuple((k, 0) for k in range(folds))
     ones = torch.ones(folds)
-    return replace(problem, replicates=keys, train=train, val=train, val_size=sizes, y_scale=ones)
+    return replace(
+        problem, replicates=keys, train=train, val=train, val_size=sizes, y_scale=ones,
+        y_mean=0 * ones,
+    )  # fmt: skip
 
 
 def alone(problem: Problem, replicate: int) -> Problem:
@@ -73,6 +76,7 @@ def alone(problem: Problem, replicate: int) -> Problem:
     return replace(
         problem, replicates=problem.replicates[one], train=problem.train[one],
         val=problem.val[one], val_size=problem.val_size[one], y_scale=problem.y_scale[one],
+        y_mean=problem.y_mean[one],
     )  # fmt: skip
 
 

@@ -6,7 +6,9 @@ from optuna.trial import TrialState, create_trial
 
 from sweep.runner.progress import Standing
 from sweep.search.point import Point
+from tests.support.studies import parse
 
+SPEC = parse()
 SPACE = {"alpha": FloatDistribution(1e-6, 1.0, log=True)}
 
 
@@ -33,12 +35,12 @@ def test_a_study_without_results_has_no_best() -> None:
         intermediate_values={1: 0.0},
     )  # fmt: skip
     study.add_trial(pruned)
-    standing = Standing(study, "alpha")
+    standing = Standing(study, SPEC)
     assert (standing.best, standing.curve) == (None, [])
 
 
 def test_a_run_goes_on_from_the_results_of_the_runs_before() -> None:
-    standing = Standing(study_of((1e-3, 2.0), (1e-2, 1.0), (1e-1, 3.0)), "alpha")
+    standing = Standing(study_of((1e-3, 2.0), (1e-2, 1.0), (1e-1, 3.0)), SPEC)
     assert standing.best == Point(1, 1e-2, {"alpha": 1e-2}, 1.0, {"value_se": 0.1})
     assert standing.curve == [(1e-3, 2.0), (1e-2, 1.0), (1e-1, 3.0)]
     standing.add(point(3, 1e-4, 1.5))
@@ -49,7 +51,7 @@ def test_a_run_goes_on_from_the_results_of_the_runs_before() -> None:
 
 
 def test_of_equal_values_the_strongest_is_best() -> None:
-    standing = Standing(study_of((1e-3, 1.0), (1e-2, 1.0)), "alpha")
+    standing = Standing(study_of((1e-3, 1.0), (1e-2, 1.0)), SPEC)
     assert standing.best is not None and standing.best.number == 1
     standing.add(point(2, 5e-3, 1.0))
     assert standing.best.number == 1

@@ -16,6 +16,7 @@ from tests.support.studies import tiny
 RESULT = Measures(
     val_loss=np.array([1.0, 2.0, 3.0, 6.0]),
     val_score=np.array([0.9, 0.8, 0.7, 0.6]),
+    metric=np.array([1.0, 2.0, 3.0, 6.0]),
     train_loss=np.array([0.5, 0.5, 1.5, 1.5]),
     train_loss_clean=np.array([0.25, 0.25, 0.75, 0.75]),
     norm=np.array([10.0, 20.0, 30.0, 40.0]),
@@ -46,7 +47,8 @@ def test_both_terms_of_the_objective_are_attributes(tmp_path: Path) -> None:
 
 
 def test_the_error_rate_may_be_the_objective(tmp_path: Path) -> None:
-    value, attrs = valued(outline(tmp_path, objective__metric="val_error"), {"alpha": 1}, RESULT)
+    result = replace(RESULT, metric=1 - RESULT.val_score)
+    value, attrs = valued(outline(tmp_path, objective__metric="val_error"), {"alpha": 1}, result)
     assert value == pytest.approx(0.25)
     assert attrs["val_accuracy"] == pytest.approx(0.75)
 
@@ -94,3 +96,22 @@ def test_r2_leaves_out_replicates_whose_targets_are_all_the_same(
     plan = outline(tmp_path, data__task="regression", data__label_noise=0.0)
     _, attrs = valued(plan, {"alpha": 1.0}, replace(RESULT, val_score=np.array(scores)))
     assert attrs.get("val_r2") == mean
+
+
+def test_a_metric_beside_the_loss_is_an_attribute(tmp_path: Path) -> None:
+    result = replace(RESULT, metric=np.array([0.5, 0.7, 0.9, 0.9]))
+    value, attrs = valued(outline(tmp_path, objective__metric="f1"), {"alpha": 1.0}, result)
+    assert value == 3.0 and attrs["replicate_values"] == [1.0, 2.0, 3.0, 6.0]
+    assert attrs["metric"] == pytest.approx(0.75)
+    assert attrs["replicate_metrics"] == [0.5, 0.7, 0.9, 0.9]
+    assert attrs["metric_se"] == pytest.approx(np.std(result.metric, ddof=1) / 2)
+
+
+def test_where_a_metric_is_the_value_the_loss_is_an_attribute(tmp_path: Path) -> None:
+    result = replace(RESULT, metric=np.array([0.5, 0.7, 0.9, 0.9]))
+    value, attrs = valued(outline(tmp_path, objective__metric="auc"), {"alpha": 1.0}, result)
+    assert value == pytest.approx(0.75) and attrs["val_loss"] == 3.0
+    assert "metric" not in attrs
+    for metric in ("val_loss", "val_error"):  # whose tables stay as they have always been
+        _, attrs = valued(outline(tmp_path, objective__metric=metric), {"alpha": 1.0}, RESULT)
+        assert not attrs.keys() & {"val_loss", "metric"}

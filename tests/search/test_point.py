@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from sweep.search.point import Point
 from tests.conftest import made_study
+from tests.support.studies import parse
 
 
 def test_a_trial_and_what_is_stored_beside_it_make_points_alike() -> None:
     (trial,) = made_study({1e-2: [1.0, 2.0, 3.0]}, [2.0, 3.0, 4.0]).trials
     content = {**trial.user_attrs, "params": trial.params, "value": trial.value}
-    point, beside = Point.of(trial, "alpha"), Point.stored(content, "alpha")
+    spec = parse()
+    point, beside = Point.of(trial, spec), Point.stored(content, spec)
     assert (point.number, beside.number) == (0, None)
     for one in (point, beside):
         assert (one.at, one.value, one.params) == (1e-2, 2.0, {"alpha": 1e-2})

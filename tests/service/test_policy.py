@@ -128,9 +128,9 @@ SOURCES_REFUSED = [
 @pytest.mark.parametrize("source", SOURCES_REFUSED)
 def test_a_source_that_leads_elsewhere_is_refused(policy: Policy, source: str) -> None:
     for key in sorted(SOURCES):
-        section = key.partition(".")[0]
+        section, _, name = key.partition(".")
         with pytest.raises(UsageError) as error:
-            sent(policy, f'study_name: x\n{section}: {{source: "{source}"}}')
+            sent(policy, f'study_name: x\n{section}: {{{name}: "{source}"}}')
         assert str(error.value).startswith(key) and "\n" not in str(error.value)
 
 

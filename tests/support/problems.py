@@ -58,6 +58,7 @@ def made_up(
         val=torch.stack(val),
         val_size=torch.tensor(sizes),
         y_scale=torch.ones(len(sizes)),
+        y_mean=torch.zeros(len(sizes)),
         replicates=tuple(replicates),
         task=task,
         n_outputs=n_outputs,
@@ -77,6 +78,7 @@ def whole(X: Any, y: Any, n_outputs: int) -> Problem:
         val=rows,
         val_size=torch.tensor([len(y)]),
         y_scale=torch.ones(1, dtype=torch.float64),
+        y_mean=torch.zeros(1, dtype=torch.float64),
         replicates=((0, 0),),
         task="regression" if n_outputs == 1 else "classification",
         n_outputs=n_outputs,
@@ -97,7 +99,7 @@ def repeated(problem: Problem, replicates: int) -> Problem:
     """Give a problem of one replicate more of them, on the same rows with other seeds."""
     copies: dict[str, Tensor] = {
         name: torch.cat([getattr(problem, name)] * replicates)
-        for name in ("train", "val", "val_size", "y_scale")
+        for name in ("train", "val", "val_size", "y_scale", "y_mean")
     }
     keys = tuple((0, seed) for seed in range(replicates))
     return replace(problem, replicates=keys, **copies)  # type: ignore[arg-type]

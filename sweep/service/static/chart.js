@@ -65,9 +65,9 @@ function valueAxis({ svg, box }, y, low, high) {
  *
  * @param place the element that gets the picture, as wide as it is.
  * @param told {strength, points: [{at, value, se}], training: [{at}], none: {value, se}, best: {at},
- *   span: [low, high], metric}; all but strength and points may be null.
+ *   span: [low, high], metric, maximizes}; all but strength and points may be null.
  * @param small without axes' words, for a list.
- * @returns how many points lie above the picture, as triangles at its top.
+ * @returns how many points lie outside the picture, far worse, as triangles at its edge.
  */
 export function drawCurve(place, told, small = false) {
   const points = told.points.filter((p) => p.at > 0 && Number.isFinite(p.value)).sort((a, b) => a.at - b.at);
@@ -81,7 +81,11 @@ export function drawCurve(place, told, small = false) {
   [first, last] = [first - 0.03 * (last - first), last + 0.03 * (last - first)];
   const none = told.none;
   const weakest = none ? [none.value] : points.slice(0, 1).map((p) => p.value); // hardly a penalty
-  const [low, high] = ends([...points.map((p) => p.value), ...(none ? [none.value] : [])], points.map((p) => p.se || 0), weakest);
+  const sign = told.maximizes ? -1 : 1; // times it, less is better
+  const cost = (value) => sign * value;
+  const costs = ends([...points.map((p) => p.value), ...(none ? [none.value] : [])].map(cost), points.map((p) => p.se || 0), weakest.map(cost));
+  const [low, high] = costs.map(cost).sort((a, b) => a - b);
+  const isOutside = (value) => cost(value) > costs[1];
   const x = (at) => box.left + ((Math.log10(at) - first) / (last - first)) * (box.right - box.left);
   const y = (value) => box.bottom - ((value - low) / (high - low)) * (box.bottom - box.top);
   const inside = (value) => Math.min(box.bottom, Math.max(box.top, y(value)));
@@ -94,7 +98,7 @@ export function drawCurve(place, told, small = false) {
   }
   svg.append(shape("line", "axis", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }));
   const above = []; // what lies over the points
-  if (none && none.value <= high) {
+  if (none && !isOutside(none.value)) {
     if (none.se && !small) {
       const [from, to] = [inside(none.value + none.se), inside(none.value - none.se)];
       svg.append(shape("rect", "band", { x: box.left, y: from, width: box.right - box.left, height: to - from }));
@@ -117,7 +121,7 @@ export function drawCurve(place, told, small = false) {
   const many = points.length > MANY;
   if (many) svg.setAttribute("class", "many");
   for (const p of points) {
-    const over = p.value > high;
+    const over = isOutside(p.value);
     if (p.se && !small && !over) {
       svg.append(shape("line", "whisker", { x1: x(p.at), x2: x(p.at), y1: inside(p.value + p.se), y2: inside(p.value - p.se) }));
     }
@@ -125,7 +129,7 @@ export function drawCurve(place, told, small = false) {
     const words = `${told.sign} = ${short(p.at)}: ${short(p.value)}${p.se ? ` ± ${short(p.se)}` : ""}`;
     const [px, py] = [x(p.at), inside(p.value)];
     const made = over
-      ? shape("path", kind, { d: `M${px - 4} ${py + 5}L${px} ${py - 3}L${px + 4} ${py + 5}Z` })
+      ? shape("path", kind, { d: `M${px - 4} ${py + 5 * sign}L${px} ${py - 3 * sign}L${px + 4} ${py + 5 * sign}Z` })
       : shape("circle", kind, { cx: px, cy: py, r: small ? 2.6 : many && !kind.includes("best") ? 3 : kind.includes("best") ? 5.5 : 4 });
     if (kind.includes("best")) above.push(titled(made, words));
     else svg.append(titled(made, words));
@@ -138,7 +142,7 @@ export function drawCurve(place, told, small = false) {
   if (!points.length) {
     svg.append(shape("text", "word", { x: (box.left + box.right) / 2, y: (box.top + box.bottom) / 2, "text-anchor": "middle" }, "no trial has ended yet"));
   }
-  return points.filter((p) => p.value > high).length;
+  return points.filter((p) => isOutside(p.value)).length;
 }
 
 /** Draw loss by epoch: a line for each of `lines` [{at, epochs, values}]. */

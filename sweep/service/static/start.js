@@ -32,7 +32,7 @@ function card(study) {
 
 function draw(one) {
   const told = one.progress || {};
-  drawCurve(one.place, { sign: strengthName(told.strength || "alpha"), points: one.points, span: told.span, best: told.best }, true);
+  drawCurve(one.place, { sign: strengthName(told.strength || "alpha"), points: one.points, span: told.span, best: told.best, maximizes: told.sign < 0 }, true);
 }
 
 function show(one) {

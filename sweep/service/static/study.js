@@ -75,7 +75,7 @@ function showResult() {
   if (!best) return;
   const sign = strengthName(curve.strength);
   const tiles = [tile(isOver(study.state) ? `Best ${sign}` : `Best ${sign} so far`, digits(best.at), best.number === null ? "" : `trial ${best.number}`)];
-  tiles.push(tile(words(curve.metric), digits(best.value, 4), best.se ? `± ${digits(best.se, 2)}` : ""));
+  tiles.push(tile(`Validation ${curve.words}`, digits(best.value, 4), best.se ? `± ${digits(best.se, 2)}` : ""));
   if (curve.none) tiles.push(tile("Without penalty", digits(curve.none.value, 4), curve.none.se ? `± ${digits(curve.none.se, 2)}` : ""));
   if (curve.simple) tiles.push(tile("Within one error (1se)", digits(curve.simple.at), "the strongest that does as well"));
   $("tiles").replaceChildren(...tiles);
@@ -92,17 +92,15 @@ function showChoices() {
   select.replaceChildren(...Object.keys(words).filter((key) => words[key]).map((key) => Object.assign(el("option", "", words[key]), { value: key, selected: key === own })));
 }
 
-const words = (metric) => (metric === "val_error" ? "Validation error" : "Validation loss");
-
 // --- pictures
 
 function showCurve() {
   if (!curve) return;
   const sign = strengthName(curve.strength);
-  const above = drawCurve($("curve"), { ...curve, sign, metric: words(curve.metric).toLowerCase() });
+  const above = drawCurve($("curve"), { ...curve, sign, metric: `validation ${curve.words}` });
   const n = curve.points.length;
   const text = n
-    ? `${plural(n, "trial")}${curve.points.some((p) => p.se) ? ", each with its standard error over the folds" : ""}.${curve.training.length ? ` Ticks below: ${curve.training.length} in training.` : ""}${above ? ` Triangles: ${above} with a larger loss.` : ""}`
+    ? `${plural(n, "trial")}${curve.points.some((p) => p.se) ? ", each with its standard error over the folds" : ""}.${curve.training.length ? ` Ticks below: ${curve.training.length} in training.` : ""}${above ? ` Triangles: ${above} that ${above === 1 ? "is" : "are"} far worse.` : ""}`
     : "Each trial is a point here once it has ended.";
   $("curve-says").textContent = text;
   const lines = curve.training.filter((one) => one.values.length);
@@ -113,8 +111,8 @@ function showCurve() {
 }
 
 function showTrials(sign) {
-  const rows = [...curve.points].sort((a, b) => a.value - b.value).slice(0, 12);
-  const head = el("thead", "", el("tr", "", ...["trial", sign, words(curve.metric).toLowerCase(), "± SE"].map((text) => Object.assign(el("th", "", text), { scope: "col" }))));
+  const rows = [...curve.points].sort((a, b) => (curve.maximizes ? b.value - a.value : a.value - b.value)).slice(0, 12);
+  const head = el("thead", "", el("tr", "", ...["trial", sign, `validation ${curve.words}`, "± SE"].map((text) => Object.assign(el("th", "", text), { scope: "col" }))));
   const body = el("tbody", "", ...rows.map((p) => el("tr", "", ...[String(p.number), digits(p.at), digits(p.value, 5), p.se ? digits(p.se, 2) : "–"].map((text) => el("td", "", text)))));
   $("trials").replaceChildren(head, body);
   $("trials-box").hidden = !rows.length;

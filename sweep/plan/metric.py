@@ -1,0 +1,81 @@
+"""The objective on a study's rows: whether it is defined, what a constant comes to, its units."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweep.data.dataset import Dataset
+from sweep.data.problem import Problem, make_problem
+from sweep.errors import UsageError
+from sweep.spec.attributes import METRIC_HASH, TARGET_SCALES
+from sweep.spec.objective import LOSS
+from sweep.spec.study import StudySpec
+from sweep.training.constant import constant_values
+from sweep.training.metrics import Metric, Scorer
+from sweep.training.recipe import Recipe
+
+
+def check_metric(spec: StudySpec, problem: Problem, metric: Metric) -> None:
+    """Refuse a metric that is not defined on the validation rows of a fold.
+
+    Raises:
+        UsageError: in one line.
+    """
+    if not isinstance(metric, Scorer):
+        return
+    pairs = zip(problem.replicates, problem.val, problem.val_size, strict=True)
+    for (fold, _), val, size in pairs:
+        lacks = metric.lacks(problem.y_clean[val[: int(size)]].numpy(), problem.n_outputs)
+        if lacks:
+            raise UsageError(
+                f"objective.metric: {spec.objective.metric} must have {lacks} to validate on in"
+                f" every fold, got none in fold {fold} ({spec.data.source}). Use fewer folds, or"
+                " another metric"
+            )
+
+
+def target_scales(problems: Sequence[Problem]) -> dict[str, Any]:
+    """Return what brings the root of a squared loss into the target's units, by replicate."""
+    if problems[0].task != "regression":  # whose loss alone is a squared error
+        return {}
+    return {TARGET_SCALES: [problem.y_scale.double().tolist() for problem in problems]}
+
+
+def null_model(
+    spec: StudySpec, dataset: Dataset, problem: Problem, metric: Metric
+) -> dict[str, Any]:
+    """Return what predicting a constant comes to, on the folds of the search and on fresh ones.
+
+    Raises:
+        UsageError: the metric is not defined on a fold.
+    """
+    bare = replace(dataset, X=np.zeros((len(dataset.y), 1), dtype=np.float32))
+    problems = [make_problem(spec, bare, partition) for partition in (0, 1)]
+    for each in problems:
+        check_metric(spec, each, metric)
+    n_folds, value = spec.replicates.n_folds, LOSS if spec.objective.beside else metric
+    constant = [constant_values(each, value) for each in problems]
+    return {
+        # A metric of the user's own may not be defined there.
+        **({"constant": constant} if np.isfinite(constant).all() else {}),
+        **target_scales(problems),
+        # The folds of one repeat validate on each row once; those of the others do so again.
+        "n_val_rows": int(problem.val_size[:: spec.replicates.n_seeds][:n_folds].sum()),
+    }
+
+
+def metric_hash(recipe: Recipe) -> dict[str, str]:
+    """Hash the file of the user's own metric, where there is one."""
+    file = recipe.metric.file if isinstance(recipe.metric, Scorer) else None
+    return {METRIC_HASH: hash_of(file)} if file else {}
+
+
+def hash_of(file: Path) -> str:
+    """Return 16 hex digits of a file's content."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,16 @@
+"""What a study file names that lies elsewhere: its rows, and functions of the user's own."""
+
+from __future__ import annotations
+
+from sweep.spec.objective import OWN
+from sweep.spec.study import StudySpec
+
+
+def sources_of(spec: StudySpec) -> dict[str, str]:
+    """Return the sources of a study by the key that names them: of the rows, then functions."""
+    named = {
+        "model.source": getattr(spec.model, "source", ""),
+        "objective.metric": spec.objective.metric,
+    }
+    functions = {key: name for key, name in named.items() if name.startswith(OWN)}
+    return {"data.source": spec.data.source, **functions}
