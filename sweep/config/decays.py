@@ -55,6 +55,8 @@ def _how(chosen: Chosen) -> str:
         more.append(training.rate.words)
     if training.clip_norm:
         more.append(f"the loss's gradient clipped to norm {training.clip_norm:g} first")
+    if training.precision != "float32":
+        more.append(f"products in {training.precision}")
     if changes := [change.type for change in training.augmentations]:
         more.append(f"rows changed at every step by {', '.join(changes)} (training.augment)")
     steps = ", ".join([f"{chosen.batch_size} rows a step", *more])

@@ -122,7 +122,10 @@ def _plan(config: dict[str, Any], path: Path, device: str | None) -> tuple[Plan,
     params = read_params(config, spec, path)
     # The searched study's graphs are for a GPU, and its compiled steps take a compiler: a refit is
     # short, and may have neither.
-    training = spec.training.model_copy(update={"cuda_graph": False, "compile": False})
+    changes: dict[str, Any] = {"cuda_graph": False, "compile": False}
+    if spec.training.precision == "tf32":  # for a GPU too
+        changes["precision"] = "float32"
+    training = spec.training.model_copy(update=changes)
     plan = make_plan(spec.model_copy(update={"training": training}))
     _check_content(plan, config["provenance"], path)
     if not len(plan.dataset.y_test):

@@ -105,6 +105,11 @@ def make_plan(spec: StudySpec) -> Plan:
             f"training.cuda_graph: must be false where no GPU trains, got true with device"
             f" {device}. Use --set training.cuda_graph=false, or --device cuda"
         )
+    if spec.training.precision == "tf32" and device.type != "cuda":
+        raise UsageError(
+            f"training.precision: must be float32 or bfloat16 where no GPU trains, got tf32 with"
+            f" device {device}. Use --set training.precision=float32, or --device cuda"
+        )
     if spec.training.compile:
         _check_compiler(device)
     dataset = load_dataset(spec.data, spec.folder, spec.seed)

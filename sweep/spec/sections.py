@@ -151,6 +151,12 @@ class TrainingKeys(Section):
         description="Changes of the training rows at every step, each a word or keys, in this"
         " order. Rows that validate or test stay as they are.",
     )
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="What products of a step are made in; weights, optimiser and validation are in"
+        " float32. bfloat16: as torch.autocast. tf32: 10 bits of each factor. tf32 only with a"
+        " GPU.",
+    )
     fused: bool = Field(
         True,
         description="true: train many lanes as one model. false: one lane at a time, for a model"

@@ -40,6 +40,7 @@ from sweep.training.messages import Measures
 from sweep.training.mlp import TRANSPOSED, write_gradient
 from sweep.training.modules import MLP, CounterDropout, Factory, build, dropout_key
 from sweep.training.optimizers import Columns
+from sweep.training.precision import casts, rounded
 from sweep.training.recipe import Recipe
 from sweep.training.schedules import factors
 from sweep.training.transfer import sent
@@ -66,7 +67,8 @@ class Lanes:
             build(factory, draws.seed_of(problem, recipe.seed, "weights", r)) for r in replicates
         ]
         check_alike(modules)
-        self._mlp = modules[0] if recipe.fused and isinstance(modules[0], MLP) else None
+        written_out = recipe.fused and recipe.precision != "bfloat16"  # else by autograd
+        self._mlp = modules[0] if written_out and isinstance(modules[0], MLP) else None
         transposed = TRANSPOSED if self._mlp else ()
         self.layout = Layout.of(modules[0], recipe.exempt, recipe.include, transposed=transposed)
         self._stacked = Stacked(modules[0], fused=recipe.fused)
@@ -200,7 +202,8 @@ class Lanes:
     @running()
     def train_epoch(self) -> None:
         """Train every lane through the next epoch of its own."""
-        self._run("training", self._train_epoch)
+        with rounded(self.recipe.precision):
+            self._run("training", self._train_epoch)
 
     def _train_epoch(self) -> None:
         epoch = self._epoch.clamp(max=self.recipe.epochs - 1)  # idle lanes run past the end
@@ -253,8 +256,9 @@ class Lanes:
         torch.cat([grad.reshape(-1) for grad in grads], out=self._grad.whole)
 
     def _sum_losses(self, leaves: Tensors, x: Tensor, y: Any) -> Tensor:
-        out = self._stacked.train({**leaves, **self._buffers}, x)
-        return self._loss.rows(out, y).mean(1).sum()
+        with casts(self.recipe.precision, self._device):
+            out = self._stacked.train({**leaves, **self._buffers}, x)
+        return self._loss.rows(out.to(self._dtype), y).mean(1).sum()
 
     @running()
     def validate(self, replicates: range) -> Tensor:

@@ -25,6 +25,7 @@ from sweep.training.adaptive import Adagrad, Lion, NAdam, RAdam, RMSprop
 from sweep.training.metrics import Metric, make_scorer
 from sweep.training.muon import Muon
 from sweep.training.optimizers import SGD, Adam, FusedAdam, Optimizer
+from sweep.training.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Recipe:
     clip_norm: float | None = None  # of the data loss's gradient
     augment: tuple[AugmentSpec, ...] = ()
     metric: Metric = "val_loss"  # that networks are measured by at the end
+    precision: Precision = "float32"  # of a step's products
     row_shape: tuple[int, ...] = ()  # of a row as the data give it, which changes of images need
 
 
@@ -64,6 +66,7 @@ def make_recipe(spec: StudySpec, device: torch.device, row_shape: tuple[int, ...
         clip_norm=training.clip_norm,
         augment=training.augmentations,
         metric=make_scorer(spec.objective, spec.data.task, spec.folder),
+        precision=training.precision,
         row_shape=row_shape,
     )
 

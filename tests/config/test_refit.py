@@ -23,6 +23,7 @@ from sweep.data.dataset import load_dataset
 from sweep.data.holdout import make_refit_problem, refit_seed
 from sweep.errors import SweepError, UsageError
 from sweep.plan.plan import make_factory
+from sweep.spec.augment import AugmentSpec, augmentations_of
 from sweep.spec.files import parse_spec
 from sweep.spec.schedule import ScheduleSpec
 from sweep.spec.study import StudySpec
@@ -198,6 +199,13 @@ LOOPS: dict[str, tuple[dict[str, Any], Mapping[str, Any]]] = {
                       "schedule": {"type": "one_cycle", "warmup": 0.5}}},
         {"optimizer": "adam", "lr": 0.01, "penalty": Penalty(0.01, 0.0), "clip_norm": 0.1,
          "schedule": ScheduleSpec(type="one_cycle", warmup=0.5)},
+    ),
+    "lion, rows that change": (
+        {"training": {"optimizer": "lion", "lr": 0.003, "epochs": 3,
+                      "augment": ["mixup", {"type": "noise", "std": 0.2}]}},
+        {"optimizer": "lion", "lr": 0.003, "penalty": Penalty(0.01, 0.0),
+         "options": {"betas": (0.9, 0.99)},
+         "augment": augmentations_of(("mixup", AugmentSpec(type="noise", std=0.2)))},
     ),
     "adamw": (
         {"training": {"optimizer": "adamw", "lr": 0.01, "epochs": 3},

@@ -47,6 +47,22 @@ def test_a_study_is_the_same_with_any_number_of_workers(
     pd.testing.assert_frame_equal(alone, shared, rtol=2e-4)
 
 
+@pytest.mark.parametrize("optimizer", ["rmsprop", "nadam"])
+def test_workers_clip_change_rows_and_move_the_rate_as_one_process_does(
+    tmp_path: Path, optimizer: str
+) -> None:
+    training = {
+        "optimizer": optimizer, "lr": 5e-3, "batch_size": 25, "epochs": 4, "clip_norm": 0.5,
+        "schedule": {"type": "cosine", "warmup": 0.2}, "augment": ["noise", "mixup"],
+    }  # fmt: skip
+    tables = []
+    for n_workers in (1, 2):
+        url = f"sqlite:///{tmp_path}/{n_workers}.db"
+        given = {"training": {**training, "workers": n_workers}, "search__n_trials": 6}
+        tables.append(sweep.run(tiny(tmp_path, storage=url, **given)).trials[EXACT])
+    pd.testing.assert_frame_equal(tables[0], tables[1], rtol=2e-4)
+
+
 def test_trials_are_pruned_alike_though_their_workers_are_ahead(tmp_path: Path) -> None:
     pruner = {"type": "median", "n_warmup_steps": 1, "n_startup_trials": 2}
     changes: dict[str, Any] = {"search__pruner": pruner, "search__n_trials": 16}

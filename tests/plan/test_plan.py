@@ -109,6 +109,14 @@ def test_muon_without_a_hidden_matrix_is_refused(tmp_path: Path) -> None:
     assert make_plan(tiny(tmp_path, training__optimizer="muon")).spec.strength == "weight_decay"
 
 
+def test_tf32_without_a_gpu_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"^training\.precision: must be float32 or bfloat16"
+    ) as told:
+        make_plan(tiny(tmp_path, training__precision="tf32", device="cpu"))
+    assert "\n" not in str(told.value)
+
+
 def test_a_range_beyond_sgd_s_stability_is_refused(tmp_path: Path) -> None:
     sgd = {"optimizer": "sgd", "lr": 0.1}
     with pytest.raises(UsageError, match=r"alpha\.high: must be < 9\.9.*stable, got 20"):

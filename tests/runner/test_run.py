@@ -403,6 +403,16 @@ def test_the_lease_is_renewed_well_within_its_life() -> None:
     [
         {"training": {"optimizer": "adamw", "epochs": 3, "lr": 1e-2}},
         {"training": {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "epochs": 3}},
+        {
+            "training": {
+                "optimizer": "muon",
+                "epochs": 3,
+                "clip_norm": 0.5,
+                "augment": ["noise", "mixup"],
+                "schedule": {"type": "linear", "warmup": 0.2},
+            }
+        },
+        {"training__precision": "bfloat16", "training__schedule": "one_cycle"},
         {"training__fused": False, "search__n_trials": 3},
         {"training__batch_size": "full", "training__schedule": "cosine"},
         {"penalty": {"norm": "elastic", "l1_ratio": 0.3}},

@@ -50,6 +50,7 @@ RULES: list[tuple[Tree, str, str]] = [
      "greater than or equal to 0, got -1"),
     ({"training": {"clip_norm": 0.0}}, "training.clip_norm", "greater than 0, got 0.0"),
     ({"training": {"clip_norm": "big"}}, "training.clip_norm", "got 'big'"),
+    ({"training": {"precision": "float16"}}, "training.precision", "got 'float16'"),
     ({"training": {"augment": ["flop"]}}, "training.augment.0", "got 'flop'"),
     ({"training": {"augment": "flip"}}, "training.augment", "got 'flip'"),
     ({"training": {"augment": ["flip", "crop", "flip"]}}, "training.augment",

@@ -151,6 +151,7 @@ ITS_IDENTITY: list[Tree] = [
     {"training": {"schedule": {"type": "cosine", "warmup": 0.1}}},
     {"training": {"clip_norm": 1.0}},
     {"training": {"augment": ["noise"]}},
+    {"training": {"precision": "bfloat16"}},
     {"training": {"betas": [0.9, 0.9]}},
     {"training": {"eps": 1e-7}},
     {"penalty": {"norm": "l1"}},

@@ -12,8 +12,9 @@ from torch import nn
 
 from sweep.spec.augment import AugmentSpec, augmentations_of
 from sweep.spec.schedule import ScheduleSpec
-from sweep.training import lanes, optimizers, penalty, schedules
+from sweep.training import augmentation, lanes, modules, optimizers, penalty, schedules
 from sweep.training.clipping import clip_norm
+from sweep.training.lanes import Lanes
 from sweep.training.modules import MLP
 from tests.support.problems import made_up
 from tests.training.test_lanes import (
@@ -132,6 +133,36 @@ def test_clipping_comes_before_the_penalty_as_in_a_loop_with_weight_decay(optimi
     assert case.gap(side_by_side(settings(optimizer, "l2"))) < 1e-9
 
 
+# --- the same bits
+
+
+def weights_of(optimizer: str, slots: int, slot: int) -> list[torch.Tensor]:
+    """Train a trial in a slot beside others, in float32 with clip, schedule and all changes."""
+    problem = made_up(shape=(12,), dtype=torch.float32)
+    norm = "l2" if optimizer in L2_ALONE else "elastic"
+    case = case_of(
+        optimizer, norm, 0.5, "cosine after a warm-up", "all", problem=problem,
+        factory=lambda: MLP(12, [9], 3, "relu"),
+    )  # fmt: skip
+    fused = Lanes(problem, case.factory, case.recipe, slots, 2)
+    own, other, *_ = settings(optimizer, norm)
+    fused.reset(range(slots), range(2), [own if s == slot else other for s in range(slots)])
+    for _ in range(case.recipe.epochs):
+        fused.train_epoch()
+    return [w[2 * slot : 2 * slot + 2] for w in fused.layout.views(fused._params).values()]
+
+
+@pytest.mark.parametrize(("slots", "slot"), [(5, 0), (5, 4), (2, 1), (16, 7)])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_trial_has_the_same_bits_in_any_slot_of_any_number(
+    optimizer: str, slots: int, slot: int
+) -> None:
+    for one, other in zip(
+        weights_of(optimizer, 1, 0), weights_of(optimizer, slots, slot), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
 # --- planted faults
 
 
@@ -187,3 +218,40 @@ def test_a_schedule_by_the_step_of_a_neighbour_is_caught(monkeypatch: pytest.Mon
     whole = lanes.Lanes._train_epoch
     monkeypatch.setattr(lanes.Lanes, "_train_epoch", first)
     assert case.gap(eventful("sgd", "l2")[1:]) > 1e-6
+
+
+def gap_of(changes: str) -> float:
+    problem = made_up(shape=(12,))
+    case = case_of("sgd", "l2", None, "step", changes, problem=problem)
+    return case.gap(eventful("sgd", "l2")[1:])
+
+
+def test_a_loss_by_the_row_s_own_target_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def own(loss: Any) -> Any:
+        return loss._replace(slope=lambda z, y: loss.slope(z, y.one))
+
+    assert gap_of("mixup") < 1e-9
+    monkeypatch.setattr(lanes, "mixing", own)
+    assert gap_of("mixup") > 1e-6
+
+
+@pytest.mark.parametrize("changes", ["flip", "crop", "noise", "mixup"])
+def test_rows_that_change_by_the_slot_are_caught(
+    changes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bits = augmentation.random_bits
+    monkeypatch.setattr(
+        augmentation, "random_bits", lambda key, n: bits(torch.arange(len(key)) + 9, n)
+    )
+    assert gap_of(changes) > 1e-6
+
+
+def test_rows_that_change_by_a_neighbour_s_step_are_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = modules.dropout_key
+    monkeypatch.setattr(
+        lanes, "dropout_key",
+        lambda replicate, step, layer: key(replicate, step.max().expand_as(step), layer),
+    )  # fmt: skip
+    assert gap_of("noise") > 1e-6
