@@ -66,7 +66,7 @@ def _bullets(fit: Fit, network: Network, config: Mapping[str, Any]) -> str:
         f"* params: {params} (selection `{config.get('selection', 'unknown')}`)",
         f"* penalty: {formula(spec)}",
         f"* training: {training.optimizer}, lr {spec.values(fit.chosen.params)['lr']:g},"
-        f" {training.epochs} epochs, {batch} rows a step",
+        f" {', '.join([f'{training.epochs} epochs, {batch} rows a step', *training.extras])}",
         f"* data: `{data.source}`, {data.task}, trained on {fit.n_rows} rows ({rows}){noise};"
         f" tested on {fit.n_test_rows} rows",
         f"* tensors: {', '.join(f'`{name}`' for name in network.tensors)}",

@@ -50,16 +50,7 @@ def _data(chosen: Chosen) -> str:
 def _how(chosen: Chosen) -> str:
     loss = "mean cross-entropy" if chosen.has_classes else "mean squared error"
     prepared = " after `data`," if _data(chosen) else ""
-    training, more = chosen.spec.training, list[str]()
-    if training.rate.words:
-        more.append(training.rate.words)
-    if training.clip_norm:
-        more.append(f"the loss's gradient clipped to norm {training.clip_norm:g} first")
-    if training.precision != "float32":
-        more.append(f"products in {training.precision}")
-    if changes := [change.type for change in training.augmentations]:
-        more.append(f"rows changed at every step by {', '.join(changes)} (training.augment)")
-    steps = ", ".join([f"{chosen.batch_size} rows a step", *more])
+    steps = ", ".join([f"{chosen.batch_size} rows a step", *chosen.spec.training.extras])
     return f"{loss}{prepared} of {chosen.rows}; {steps}"
 
 

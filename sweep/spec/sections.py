@@ -188,6 +188,18 @@ class TrainingKeys(Section):
         return schedule_of(self.schedule)
 
     @property
+    def extras(self) -> list[str]:
+        """What its steps do beside stepping at a constant rate, in words."""
+        changes = ", ".join(change.type for change in self.augmentations)
+        said = {
+            self.rate.words: self.rate.words,
+            f"the loss's gradient clipped to norm {self.clip_norm or 0:g} first": self.clip_norm,
+            f"products in {self.precision}": self.precision != "float32",
+            f"rows changed at every step by {changes} (training.augment)": changes,
+        }
+        return [words for words, is_so in said.items() if is_so]
+
+    @property
     def augmentations(self) -> tuple[AugmentSpec, ...]:
         """The changes of training rows, in keys."""
         return augmentations_of(self.augment)

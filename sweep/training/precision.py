@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -11,13 +11,14 @@ import torch
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 
-def casts(precision: Precision, device: torch.device) -> torch.autocast:
+def casts(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """Return the context in which a network's forward pass makes its products in bfloat16.
 
     The backward pass makes its own in the precision that each tensor had forward.
     """
-    is_on = precision == "bfloat16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=is_on, cache_enabled=False)
+    if precision != "bfloat16":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 @contextmanager

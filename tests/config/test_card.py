@@ -37,6 +37,18 @@ def test_the_card_says_what_was_done(tmp_path: Path) -> None:
         assert part in text
 
 
+def test_what_else_the_steps_do_stands_in_the_card(tmp_path: Path) -> None:
+    training = {
+        "epochs": 2, "batch_size": 20, "clip_norm": 0.5, "schedule": "linear",
+        "augment": ["mixup", "noise"], "precision": "bfloat16",
+    }  # fmt: skip
+    result = fit(exported(tmp_path, data={"source": "sklearn:iris"}, training=training))
+    assert (
+        "2 epochs, 20 rows a step, lr falling to 0 on a line, the loss's gradient clipped to norm"
+        " 0.5 first, products in bfloat16, rows changed at every step by mixup, noise"
+    ) in result.card_path.read_text(encoding="utf-8")
+
+
 def test_warnings_stand_in_the_card(tmp_path: Path) -> None:
     result = fit(exported(tmp_path, data={"source": "sklearn:iris"}))
     (line,) = result.warnings

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from sweep.data.problem import Problem
+from sweep.spec.augment import augmentations_of
+from sweep.spec.schedule import ScheduleSpec
 from sweep.training import cuda_graph as graph
 from sweep.training import linalg
 from sweep.training import optimizers as optim
@@ -28,6 +30,7 @@ from tests.benchmarks import contracts
 from tests.support import replay
 from tests.support.gpu import GPU, SimulatedGpu
 from tests.support.networks import Recurrent
+from tests.support.problems import made_up
 from tests.training.test_cohort import (
     ADAM,
     DIVERGING,
@@ -43,7 +46,8 @@ from tests.training.test_cohort import (
     norm_net,
     problem_of,
 )
-from tests.training.test_lanes import NETWORKS, eventful, make_case, optimizers, relu_net
+from tests.training.test_lanes import LATER, NETWORKS, eventful, make_case, optimizers, relu_net
+from tests.training.test_recipe import L2_ALONE
 
 EPOCHS, SLOTS = 20, 3
 History = list[Tensor]
@@ -152,6 +156,30 @@ def test_every_optimiser_replays(
     problem = problem_of(replicates=EIGHT[:3])
     recipe = recipe_of(optimizer, norm, schedule=schedule)
     assert replayed_is_eager(problem, mlp(problem), recipe)
+
+
+@pytest.mark.parametrize("optimizer", LATER)
+def test_the_later_optimisers_replay_with_clip_schedule_and_changed_rows(
+    replays: list[int], optimizer: str
+) -> None:
+    problem, norm = problem_of(replicates=EIGHT[:3]), "l2" if optimizer in L2_ALONE else "elastic"
+    recipe = replace(
+        recipe_of(optimizer, norm), clip_norm=0.5, augment=augmentations_of(("mixup", "noise")),
+        schedule=ScheduleSpec(type="cosine", warmup=0.3),
+    )  # fmt: skip
+    eager, replayed = (
+        history(problem, mlp(problem), replace(recipe, cuda_graph=graphs))
+        for graphs in (False, True)
+    )
+    assert equal(eager, replayed)
+
+
+def test_images_that_change_replay(replays: list[int]) -> None:
+    problem = made_up(shape=(1, 6, 6), replicates=EIGHT[:3], dtype=torch.float32)
+    recipe = replace(
+        recipe_of("adam", "l2"), augment=augmentations_of(("flip", "crop")), row_shape=(1, 6, 6)
+    )
+    assert replayed_is_eager(problem, NETWORKS["convolution"][0], recipe)
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "elu"])
