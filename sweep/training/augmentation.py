@@ -4,7 +4,7 @@
 |---|---|---|
 | L, B | lanes, rows of a batch | |
 | x, y | rows and targets of a step | (L, B, *features), (L, B) |
-| key | of a lane's replicate and step: see `dropout_key` | (L,), int64 |
+| key | of a lane's replicate and step: see `draw_key` | (L,), int64 |
 | λ | the share of its own row that mixup leaves | (L, 1) |
 
 So a lane's rows do not depend on its slot or its neighbours, and the same replicate sees the same
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from sweep.spec.augment import AugmentSpec, Kind
+from sweep.training.counters import draw_key
 from sweep.training.losses import Loss
-from sweep.training.modules import dropout_key
 
 LEVELS = 1 << 16  # of a table of quantiles
 
@@ -56,7 +56,7 @@ class Augmenter:
         """Change rows and targets; those of mixup become `Mixed`."""
         target: Tensor | Mixed = y
         for place, change in enumerate(self._changes):
-            of_change = dropout_key(key, torch.zeros_like(key), place)
+            of_change = draw_key(key, torch.zeros_like(key), place)
             if change.type == "mixup":
                 x, target = self._mix(x, y, of_change)
             elif change.type == "noise":
@@ -87,7 +87,7 @@ class Augmenter:
 
 def random_bits(key: Tensor, n: int) -> Tensor:
     """Hash each lane's key to n numbers of 32 bits, (L, n) in int64."""
-    return dropout_key(key[:, None], torch.arange(n, device=key.device), 0)
+    return draw_key(key[:, None], torch.arange(n, device=key.device), 0)
 
 
 def mixing(loss: Loss) -> Loss:

@@ -33,16 +33,18 @@ from sweep.training import cuda_graph as graph
 from sweep.training import draws
 from sweep.training.augmentation import Augmenter, mixing
 from sweep.training.clipping import clip_norm
+from sweep.training.counters import draw_key
 from sweep.training.evaluation import Evaluation, gather, levels
 from sweep.training.layout import Layout, Tensors
 from sweep.training.losses import LOSSES
 from sweep.training.messages import Measures
 from sweep.training.mlp import TRANSPOSED, write_gradient
-from sweep.training.modules import MLP, CounterDropout, Factory, build, dropout_key
+from sweep.training.modules import MLP, Factory, build
 from sweep.training.optimizers import Columns
 from sweep.training.precision import casts, rounded
 from sweep.training.recipe import Recipe
 from sweep.training.schedules import factors
+from sweep.training.swaps import keys_of
 from sweep.training.transfer import sent
 from sweep.training.vmapped import Stacked, check_alike, running, stack_buffers
 
@@ -72,11 +74,7 @@ class Lanes:
         transposed = TRANSPOSED if self._mlp else ()
         self.layout = Layout.of(modules[0], recipe.exempt, recipe.include, transposed=transposed)
         self._stacked = Stacked(modules[0], fused=recipe.fused)
-        self._dropouts = [
-            f"{name}.key" if name else "key"
-            for name, module in modules[0].named_modules()
-            if isinstance(module, CounterDropout)
-        ]
+        self._draw_keys = [*keys_of(modules[0])]
         self._device, self._dtype = problem.X.device, problem.X.dtype
         self._initial = torch.stack([self.layout.row(module) for module in modules]).to(problem.X)
         self._initial_buffers = {
@@ -220,12 +218,12 @@ class Lanes:
 
     def _step(self, rows: Tensor) -> None:
         """Make one optimiser step on rows (L, B) of X."""
-        for layer, name in enumerate(self._dropouts):
-            keys = dropout_key(self._keys[self._replicate], self._t[:, 0], layer)
+        for name, layer in self._draw_keys:
+            keys = draw_key(self._keys[self._replicate], self._t[:, 0], layer)
             self._buffers[name].copy_(keys)
         x, y = gather(self.problem.X, rows), gather(self.problem.y, rows)
         if self._augmenter:
-            key = dropout_key(self._augment_keys[self._replicate], self._t[:, 0], 0)
+            key = draw_key(self._augment_keys[self._replicate], self._t[:, 0], 0)
             self._update(self, *self._augmenter(x, y, key))
         else:
             self._update(self, x, y)

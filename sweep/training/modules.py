@@ -14,6 +14,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from sweep.training.forward import ready_for_lanes
+from sweep.training.swaps import swapped
+
 Factory = Callable[[], nn.Module]
 
 
@@ -64,57 +67,13 @@ class MLP(nn.Module):
 
 
 def build(factory: Factory, seed: int) -> nn.Module:
-    """Make one network whose initial weights follow from `seed` alone."""
+    """Make one network whose initial weights follow from `seed` alone, ready for a lane.
+
+    Where the factory has an attribute `output`, it says what forward() calls the outputs.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return with_counter_dropout(factory())
-
-
-class CounterDropout(nn.Module):
-    """Drop entries by a hash of (key, element), so that a mask has no hidden state.
-
-    `nn.Dropout` draws from the global generator: its mask would depend on the lane
-    and on what ran before. Whoever trains sets `key` before each step: see `dropout_key`.
-    """
-
-    key: Tensor
-
-    def __init__(self, p: float):
-        super().__init__()
-        self.p = p
-        self.register_buffer("key", torch.zeros((), dtype=torch.int64))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scale the kept entries by 1 / (1 - p), as torch.nn.Dropout does."""
-        if not self.training or self.p == 0:
-            return x
-        element = torch.arange(x.numel(), device=x.device).view(x.shape)
-        kept = _hash32(element * _GOLDEN + self.key) >= int(self.p * 2**32)
-        return torch.where(kept, x / (1 - self.p), torch.zeros((), dtype=x.dtype, device=x.device))
-
-
-def dropout_key(replicate_key: Tensor, step: Tensor, layer: int) -> Tensor:
-    """Hash (replicate, step, layer) to the key of one dropout layer, shape of `step`."""
-    return _hash32(_hash32(replicate_key + step.long() * _GOLDEN) + layer)
-
-
-def with_counter_dropout(module: nn.Module) -> nn.Module:
-    """Swap every nn.Dropout inside for a CounterDropout, in place."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.Dropout):
-            setattr(module, name, CounterDropout(child.p))
-        else:
-            with_counter_dropout(child)
-    return CounterDropout(module.p) if isinstance(module, nn.Dropout) else module
-
-
-_GOLDEN = 0x9E3779B1
-_LOW32 = 0xFFFFFFFF
-
-
-def _hash32(x: Tensor) -> Tensor:
-    """Mix integers to 32 uniform bits (the finaliser of MurmurHash3)."""
-    x = x & _LOW32
-    x = ((x ^ (x >> 16)) * 0x85EBCA6B) & _LOW32
-    x = ((x ^ (x >> 13)) * 0xC2B2AE35) & _LOW32
-    return x ^ (x >> 16)
+        module = swapped(factory())
+    if isinstance(module, MLP):
+        return module
+    return ready_for_lanes(module, getattr(factory, "output", None))

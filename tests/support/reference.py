@@ -22,7 +22,9 @@ from sweep.data.problem import Problem
 from sweep.spec.augment import AugmentSpec
 from sweep.spec.schedule import Kind, ScheduleSpec, schedule_of
 from sweep.spec.seeds import derive
-from sweep.training.modules import CounterDropout, Factory, build, dropout_key
+from sweep.training.counters import draw_key
+from sweep.training.modules import Factory, build
+from sweep.training.swaps import keys_of
 from sweep.training.weights import weight_names
 
 Name = Literal[
@@ -105,7 +107,7 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
             optimizer.zero_grad()
             x, one, other, share = problem.X[batch], problem.y[batch], problem.y[batch], 1.0
             if loop.augment:
-                key = dropout_key(torch.tensor(augment_seed), torch.tensor(step), 0)
+                key = draw_key(torch.tensor(augment_seed), torch.tensor(step), 0)
                 x, one, other, share = augmented(x, one, loop.augment, loop.row_shape, key)
             out = module(x)
             loss = share * _loss(problem, out, one) + (1 - share) * _loss(problem, out, other)
@@ -332,9 +334,9 @@ class _Proximal:
 
 
 def _set_dropout_keys(module: nn.Module, seed: int, step: int) -> None:
-    dropouts = [m for m in module.modules() if isinstance(m, CounterDropout)]
-    for layer, dropout in enumerate(dropouts):
-        dropout.key = dropout_key(torch.tensor(seed), torch.tensor(step), layer)
+    for name, layer in keys_of(module):
+        key = draw_key(torch.tensor(seed), torch.tensor(step), layer)
+        module.get_buffer(name).copy_(key)
 
 
 def _loss(problem: Problem, out: Tensor, y: Tensor) -> Tensor:
@@ -359,10 +361,10 @@ def augmented(
     """Change rows one by one: return them, both targets, and the share of the first."""
     other, share = y, 1.0
     for place, change in enumerate(changes):
-        of_change = dropout_key(key, torch.tensor(0), place)
+        of_change = draw_key(key, torch.tensor(0), place)
 
         def bits(n: int, key: Tensor = of_change) -> list[int]:
-            found: list[int] = dropout_key(key, torch.arange(n), 0).tolist()
+            found: list[int] = draw_key(key, torch.arange(n), 0).tolist()
             return found
 
         if change.type == "flip":

@@ -11,8 +11,8 @@ from torch import Tensor
 from sweep.spec.augment import AugmentSpec, Kind
 from sweep.training import augmentation
 from sweep.training.augmentation import Augmenter, Mixed, random_bits
+from sweep.training.counters import draw_key
 from sweep.training.losses import LOSSES
-from sweep.training.modules import dropout_key
 
 SHAPE = (2, 5, 4)
 
@@ -48,7 +48,7 @@ def test_another_step_or_replicate_changes_rows_otherwise(kind: Kind) -> None:
     x, y = rows(1)
     augmenter = Augmenter([AugmentSpec(type=kind)], SHAPE, x)
     keys = [
-        dropout_key(torch.tensor([replicate]), torch.tensor([step]), 0)
+        draw_key(torch.tensor([replicate]), torch.tensor([step]), 0)
         for replicate in (0, 1) for step in (0, 1)
     ]  # fmt: skip
     outs = [augmenter(x, y, key)[0] for key in keys]

@@ -13,7 +13,7 @@ from sweep.errors import UsageError
 from sweep.training.layout import Layout
 from sweep.training.modules import MLP, build
 from sweep.training.vmapped import Stacked, check_model, stack_buffers
-from tests.support.networks import Recurrent, Tied
+from tests.support.networks import Tied
 from tests.support.problems import generator
 
 ROWS = torch.randn(4, 5, generator=generator(1))
@@ -75,11 +75,9 @@ def refusal(factory: Callable[[], nn.Module], *, fused: bool = True) -> str:
     [
         lambda x: x if x.sum() > 0 else -x,
         lambda x: x * x.mean().item(),
-        lambda x: nn.functional.dropout(x, 0.5),
-        lambda x: x + torch.rand_like(x),
         assign,
     ],
-    ids=["if", "item", "functional dropout", "random", "in-place"],
+    ids=["if", "item", "in-place"],
 )
 def test_networks_that_vmap_cannot_batch_are_refused_in_one_line_with_a_way_out(
     then: Callable[[Tensor], Tensor],
@@ -88,12 +86,6 @@ def test_networks_that_vmap_cannot_batch_are_refused_in_one_line_with_a_way_out(
     assert message.startswith("model: must be batchable by torch.vmap, got ")
     assert message.endswith("--set training.fused=false")
     check_model(lambda: Forward(then), ROWS, 3, fused=False)
-
-
-@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
-def test_layers_without_a_batching_rule_are_refused(kind: Callable[..., nn.RNNBase]) -> None:
-    assert "Batching rule not implemented" in refusal(lambda: Recurrent(kind))
-    check_model(lambda: Recurrent(kind), ROWS, 3, fused=False)
 
 
 @pytest.mark.parametrize("fused", [True, False])

@@ -1,0 +1,193 @@
+"""Attention as plain products and a softmax, which lanes can run.
+
+torch's fused kernels have no rule for vmap; this is the mathematics they document.
+
+| symbol | meaning | shape |
+|---|---|---|
+| B, T, S, E | rows, queries, keys, their width | |
+| n, d | heads, width of a head | |
+| q, k, v | queries, keys, values | (…, T, d), (…, S, d), (…, S, d) |
+| bias | added to the scores: -inf where a query must not see a key | (…, T, S) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sweep.training.counters import Draws
+from sweep.training.drawing import dropout
+from sweep.training.written_out import linear
+
+
+def _shares(
+    draws: Draws, q: Tensor, k: Tensor, bias: Tensor | None, scale: float, drop: float
+) -> Tensor:
+    """Return softmax(q·kᵀ·scale + bias) after dropout, transposed: (…, S, T).
+
+    The softmax is along the slow axis: along the fast one it takes many times as long on a CPU.
+    """
+    scores = k @ (q * scale).mT
+    shares = (scores if bias is None else scores + bias.mT).softmax(-2)
+    return dropout(draws, shares, drop, drop > 0)
+
+
+def scaled_dot_product_attention(
+    draws: Draws, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:  # fmt: skip
+    """Do what F.scaled_dot_product_attention does, for (…, T, d)."""
+    if enable_gqa:
+        key, value = (
+            t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value)
+        )
+    bias = _as_bias(attn_mask, query.dtype)
+    if is_causal:
+        bias = causal(query.shape[-2], key.shape[-2], query)
+    bias, blind = _without_blind(bias)
+    scale = 1 / sqrt(query.shape[-1]) if scale is None else scale
+    shares = _shares(draws, query, key, bias, scale, dropout_p)
+    return _unless(blind, shares.mT @ value)
+
+
+def _without_blind(bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Let queries that see no key see all, and tell which they are: their outputs are 0."""
+    if bias is None:
+        return None, None
+    blind = (bias == -torch.inf).all(-1, keepdim=True)
+    return bias.masked_fill(blind, 0), blind
+
+
+def _unless(blind: Tensor | None, out: Tensor) -> Tensor:
+    return out if blind is None else out.masked_fill(blind, 0)
+
+
+def causal(n_queries: int, n_keys: int, like: Tensor) -> Tensor:
+    """Return the bias (T, S) by which a query sees no key behind itself."""
+    hidden = torch.ones(n_queries, n_keys, dtype=torch.bool, device=like.device).triu(1)
+    return _hiding(hidden, like.dtype)
+
+
+def _as_bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """Turn a mask, of what is seen or to be added, into a bias."""
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    return _hiding(~mask, dtype)
+
+
+def _hiding(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill(
+        hidden, -torch.inf
+    )
+
+
+def _additive(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """Turn a mask of MultiheadAttention, of what is hidden or to be added, into a bias."""
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    return _hiding(mask, dtype)
+
+
+def multi_head_attention_forward(
+    draws: Draws, query: Tensor, key: Tensor, value: Tensor, embed_dim_to_check: int,
+    num_heads: int, in_proj_weight: Tensor | None, in_proj_bias: Tensor | None,
+    bias_k: Tensor | None, bias_v: Tensor | None, add_zero_attn: bool, dropout_p: float,
+    out_proj_weight: Tensor, out_proj_bias: Tensor | None, training: bool = True,
+    key_padding_mask: Tensor | None = None, need_weights: bool = True,
+    attn_mask: Tensor | None = None, use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None, k_proj_weight: Tensor | None = None,
+    v_proj_weight: Tensor | None = None, static_k: Tensor | None = None,
+    static_v: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """Do what F.multi_head_attention_forward does, for (T, B, E), or (T, E) of a single row."""
+    if is_causal and attn_mask is None:
+        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+    single = query.ndim == 2
+    same = query is key, key is value
+    query, key, value = ((t[:, None] if single else t).transpose(0, 1)
+                         for t in (query, key, value))  # fmt: skip
+    if use_separate_proj_weight:
+        weights = [q_proj_weight, k_proj_weight, v_proj_weight]
+    else:
+        assert in_proj_weight is not None
+        weights = [in_proj_weight]
+    q, k, v = _projected(query, key, value, same, weights, in_proj_bias)
+    k, v = _lengthened(k, v, bias_k, bias_v, add_zero_attn)
+    if static_k is not None or static_v is not None:
+        raise NotImplementedError("static_k and static_v of multi_head_attention_forward")
+    heads = [t.unflatten(-1, (num_heads, -1)).transpose(1, 2) for t in (q, k, v)]
+    q, k, v = heads  # (B, n, T, d)
+    padding = (
+        key_padding_mask[None] if single and key_padding_mask is not None else key_padding_mask
+    )
+    bias = _bias(attn_mask, padding, q, key.shape[1], k.shape[2])
+    drop, blind = dropout_p if training else 0.0, None
+    if not need_weights:
+        bias, blind = _without_blind(bias)
+    dropped = _shares(draws, q, k, bias, 1 / sqrt(q.shape[-1]), drop)
+    out = _unless(blind, dropped.mT @ v).transpose(1, 2).flatten(2)
+    out = linear(out, out_proj_weight, out_proj_bias).transpose(0, 1)
+    seen = _seen(dropped, average_attn_weights) if need_weights else None
+    if single:
+        return out[:, 0], None if seen is None else seen[0]
+    return out, seen
+
+
+def _seen(shares: Tensor, averaged: bool) -> Tensor:
+    return shares.mT.mean(1) if averaged else shares.mT
+
+
+def _projected(
+    query: Tensor, key: Tensor, value: Tensor, same: tuple[bool, bool],
+    weights: list[Tensor | None], bias: Tensor | None,
+) -> list[Tensor]:  # fmt: skip
+    """Map queries, keys and values by the weights of each, or by those of all in one."""
+    biases = [None] * 3 if bias is None else [*bias.chunk(3)]
+    if len(weights) == 1:
+        (whole,) = weights
+        assert whole is not None
+        if all(same):
+            return [*linear(query, whole, bias).chunk(3, -1)]
+        weights = [*whole.chunk(3)]
+    each = zip((query, key, value), weights, biases, strict=True)
+    return [linear(x, w, b) for x, w, b in each if w is not None]
+
+
+def _lengthened(
+    k: Tensor, v: Tensor, bias_k: Tensor | None, bias_v: Tensor | None, zero: bool
+) -> tuple[Tensor, Tensor]:
+    """Append to the keys and values (B, S, E) what the layer has of its own, and zeros."""
+    if bias_k is not None and bias_v is not None:
+        k, v = (
+            torch.cat([t, own.expand(len(t), 1, -1)], 1) for t, own in ((k, bias_k), (v, bias_v))
+        )
+    if zero:
+        k, v = (F.pad(t, (0, 0, 0, 1)) for t in (k, v))
+    return k, v
+
+
+def _bias(
+    mask: Tensor | None, padding: Tensor | None, q: Tensor, n_keys: int, n_all: int
+) -> Tensor | None:
+    """Join both masks, and let what was appended to the keys be seen."""
+    found: Tensor | None = None
+    added = _additive(mask, q.dtype)
+    if added is not None:
+        found = added if added.ndim == 2 else added.unflatten(0, q.shape[:2])
+    hidden = _additive(padding, q.dtype)
+    if hidden is not None:
+        hidden = hidden[:, None, None]
+        found = hidden if found is None else found + hidden
+    return found if found is None or n_all == n_keys else F.pad(found, (0, n_all - n_keys))
+
+
+ATTENTION: Mapping[Any, Callable[..., Any]] = {
+    F.scaled_dot_product_attention: scaled_dot_product_attention,
+    F.multi_head_attention_forward: multi_head_attention_forward,
+}

@@ -1,0 +1,48 @@
+"""What a network's forward() returns, read as outputs (rows, C)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from sweep.errors import UsageError
+
+
+def read_outputs(returned: Any, key: str | None = None) -> Tensor:
+    """Take the outputs out of what forward() returned.
+
+    Args:
+        returned: a tensor, or a tuple or list whose first item is one, or a mapping.
+        key: what the mapping calls them.
+
+    Returns:
+        The outputs; of a tensor (rows,) as (rows, 1).
+
+    Raises:
+        UsageError: there are none.
+    """
+    if key is not None or isinstance(returned, Mapping):
+        returned = _of_key(returned, key)
+    elif isinstance(returned, tuple | list) and returned:
+        returned = returned[0]
+    if not isinstance(returned, Tensor):
+        got = type(returned).__name__
+        raise UsageError(f"model output: must be one tensor, got {got}. Mend forward()")
+    return returned[:, None] if returned.ndim == 1 else returned
+
+
+def _of_key(returned: Any, key: str | None) -> Any:
+    if not isinstance(returned, Mapping):
+        raise UsageError(
+            f"model.output: must be left out where forward() returns no dict, got {key!r} and a"
+            f" {type(returned).__name__}. Remove the key"
+        )
+    if key not in returned:
+        got = "none" if key is None else repr(key)
+        raise UsageError(
+            f"model.output: must name what forward() returns, got {got}. Use one of"
+            f" {', '.join(map(str, returned))}"
+        )
+    return returned[key]

@@ -1,0 +1,65 @@
+"""Random numbers of a lane follow from its key, and are uniform."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from sweep.training.counters import CounterDropout, draw_key
+from tests.support.problems import generator
+
+ROWS = torch.randn(4, 5, generator=generator(1))
+
+# --- dropout
+
+
+def keyed(p: float, key: int) -> CounterDropout:
+    dropout = CounterDropout(p)
+    dropout.key = torch.tensor(key)
+    return dropout
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_zeroes_the_share_p_and_scales_the_rest(p: float) -> None:
+    out = keyed(p, 3)(torch.ones(400, 250))
+    kept = out[out != 0]
+    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - p)))
+    # 100,000 entries: five standard deviations
+    assert abs(len(kept) / out.numel() - (1 - p)) < 5 * (p * (1 - p) / out.numel()) ** 0.5
+
+
+def test_dropout_is_the_identity_in_evaluation_and_at_p_0() -> None:
+    assert torch.equal(keyed(0.5, 3).eval()(ROWS), ROWS)
+    assert torch.equal(keyed(0.0, 3)(ROWS), ROWS)
+
+
+def test_a_dropout_mask_follows_from_its_key_alone() -> None:
+    x = torch.ones(50, 40)
+    assert torch.equal(keyed(0.5, 3)(x), keyed(0.5, 3)(x))
+    agreement = (keyed(0.5, 3)(x) == keyed(0.5, 4)(x)).double().mean()
+    assert 0.4 < float(agreement) < 0.6
+
+
+def test_dropout_keys_differ_by_replicate_step_and_layer() -> None:
+    keys = {
+        int(draw_key(torch.tensor(replicate), torch.tensor(step), layer))
+        for replicate, step, layer in itertools.product((7, 2**62), range(50), range(3))
+    }
+    assert len(keys) == 300
+
+
+def test_neighbouring_entries_of_a_mask_are_not_correlated() -> None:
+    mask = (keyed(0.5, 11)(torch.ones(300, 300)) > 0).double() - 0.5
+    assert abs(float((mask[:, 1:] * mask[:, :-1]).mean())) < 0.005
+    assert abs(float((mask[1:] * mask[:-1]).mean())) < 0.005
+
+
+def test_dropped_entries_pass_no_nan_on() -> None:
+    x = torch.full((20, 20), torch.nan, requires_grad=True)
+    out = keyed(0.5, 3)(x)
+    dropped = out == 0
+    assert 0 < int(dropped.sum()) < 400
+    (grad,) = torch.autograd.grad(out.nansum(), x)
+    assert not grad[dropped].isnan().any()

@@ -1,0 +1,95 @@
+"""Layers of torch in lanes give what they give alone: outputs, gradients and what they keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sweep.training import recurrent
+from sweep.training.layout import Layout
+from sweep.training.modules import build
+from sweep.training.vmapped import Stacked, check_model, stack_buffers
+from tests.support.layers import LAYERS, WIDTH
+from tests.support.problems import generator
+
+N_LANES, N_ROWS = 3, 7
+ROWS = torch.randn(N_LANES, N_ROWS, WIDTH, generator=generator(1), dtype=torch.float64)
+PULL = torch.randn(N_LANES, N_ROWS, 3, generator=generator(2), dtype=torch.float64)
+Found = dict[str, Tensor]  # outputs, gradients and buffers by name, (L, …) each
+
+
+def plain(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Make the network as `build` does, but leave it as it is."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make().double()
+
+
+def alone(make: Callable[[], nn.Module]) -> Found:
+    each = []
+    for lane in range(N_LANES):
+        module = plain(make, lane)
+        out = module(ROWS[lane])
+        names = [name for name, _ in module.named_parameters()]
+        grads = torch.autograd.grad((out * PULL[lane]).sum(), list(module.parameters()))
+        evaluated = module.eval()(ROWS[0]).detach()
+        buffers = dict(module.named_buffers())
+        found = dict(zip(names, grads, strict=True)) | buffers
+        each.append(found | {"trained": out.detach(), "evaluated": evaluated})
+    return {name: torch.stack([found[name] for found in each]) for name in each[0]}
+
+
+def side_by_side(make: Callable[[], nn.Module]) -> Found:
+    lanes = [build(make, seed).double() for seed in range(N_LANES)]
+    layout, buffers = Layout.of(lanes[0]), stack_buffers(lanes)
+    flat = layout.flat(torch.stack([layout.row(module) for module in lanes]))
+    leaves = {name: t.detach().requires_grad_() for name, t in layout.views(flat).items()}
+    stacked = Stacked(lanes[0])
+    out = stacked.train(leaves | buffers, ROWS)
+    grads = torch.autograd.grad((out * PULL).sum(), list(leaves.values()))
+    held = {name: t.detach() for name, t in leaves.items()} | buffers
+    evaluated = stacked.evaluate_shared(held, ROWS[0])
+    found = dict(zip(leaves, grads, strict=True)) | buffers
+    return found | {"trained": out.detach(), "evaluated": evaluated}
+
+
+def gap(make: Callable[[], nn.Module]) -> float:
+    want, got = alone(make), side_by_side(make)
+    return max(float((got[name] - tensor).abs().max()) for name, tensor in want.items())
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_in_lanes_gives_what_torch_gives(name: str) -> None:
+    assert gap(LAYERS[name]) < 1e-9
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_is_accepted_fused_and_alone(name: str) -> None:
+    rows = ROWS[0, :4].float()
+    check_model(LAYERS[name], rows, 3, fused=True)
+    check_model(LAYERS[name], rows, 3, fused=False)
+
+
+def test_tensors_keep_the_names_of_the_users_own_network() -> None:
+    for make in LAYERS.values():
+        own, lane = plain(make, 0).state_dict(), build(make, 0).state_dict()
+        assert [name for name in lane if not name.startswith("_sweep")] == [*own]
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        (("_reordered", lambda gates: gates), "LSTM"),
+        (("_sigmoid", torch.sin), "GRUCell"),
+        (("_linear", lambda x, weight, bias: x @ weight.mT), "RNN"),
+    ],
+    ids=["order of gates", "activation", "no bias"],
+)
+def test_a_planted_fault_is_seen(
+    fault: tuple[str, Callable[..., Tensor]], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recurrent, *fault)
+    assert gap(LAYERS[name]) > 1e-6
