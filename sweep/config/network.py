@@ -11,7 +11,10 @@ import torch
 
 from sweep.plan.plan import Plan
 from sweep.spec.sections import MlpSpec
+from sweep.training.forward import Forward
 from sweep.training.layout import Tensors
+from sweep.training.modules import build
+from sweep.training.outputs import how_to_read
 from sweep.training.own_network import OwnFactory
 
 MODULES = {"relu": "ReLU", "tanh": "Tanh", "gelu": "GELU", "silu": "SiLU", "elu": "ELU"}
@@ -25,11 +28,13 @@ class Network:
         tensors: as in the `state_dict` of what `code` builds.
         about: all else that predictions need; it is in the weights file's header, under `sweep`.
         code: lines of Python that make `model`, with its first weights.
+        reading: Python behind a call of `model` that takes the outputs (rows, C) out of it.
     """
 
     tensors: Tensors
     about: dict[str, Any]
     code: str
+    reading: str = ""
 
     @classmethod
     def of(cls, plan: Plan, trained: Tensors, preprocessing: Mapping[str, Any]) -> Network:
@@ -47,7 +52,7 @@ class Network:
             "input_shape": list(plan.problem.feature_shape),
             **preprocessing,
         }
-        return cls(_state_dict(plan, trained), about, _code(plan))
+        return cls(_state_dict(plan, trained), about, _code(plan), _reading(plan))
 
 
 def _state_dict(plan: Plan, trained: Tensors) -> Tensors:
@@ -64,6 +69,14 @@ def _state_dict(plan: Plan, trained: Tensors) -> Tensors:
         f"{2 * int(name.split('.')[1])}.{name.split('.')[2]}": tensor
         for name, tensor in state.items()
     }
+
+
+def _reading(plan: Plan) -> str:
+    if not isinstance(plan.factory, OwnFactory):
+        return ""
+    forward = build(plan.factory, 0).eval().forward
+    assert isinstance(forward, Forward)
+    return how_to_read(forward.returned(plan.factory.rows), plan.factory.output)
 
 
 def _code(plan: Plan) -> str:
@@ -92,8 +105,8 @@ def snippet(network: Network, file_name: str) -> str:
         what = "The class of each row."
     kind = "table" if "features" in about else "array" if "mean" in about else "plain"
     return _SNIPPET.format(
-        name=file_name, code=network.code, inputs=_INPUTS[kind], what=what,
-        answer=answer,
+        name=file_name, code=network.code, reading=network.reading,
+        inputs=_INPUTS[kind], what=what, answer=answer,
     )  # fmt: skip
 
 
@@ -119,7 +132,7 @@ model.eval()
 def predict(rows):
     """{what}"""
     with torch.no_grad():
-        out = model(inputs(rows))
+        out = model(inputs(rows)){reading}
     return {answer}'''
 
 _ARRAY = '''\

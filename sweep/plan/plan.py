@@ -287,4 +287,5 @@ def make_factory(spec: StudySpec, problem: Problem) -> Factory:
         shape[0] if len(shape) == 1 else tuple(shape),
         problem.n_outputs,
         rows=problem.X[problem.train[0, :4]].cpu(),
+        output=model.output,
     )

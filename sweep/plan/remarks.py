@@ -15,6 +15,7 @@ from sweep.errors import UsageError
 from sweep.spec.remarks import (
     BOUNDED,
     EMBEDDINGS,
+    FIRST,
     FLATTENED,
     SCALE_FREE,
     SCALE_FREE_L1,
@@ -63,7 +64,9 @@ def network_remarks(
         free: probe and _tried(lambda: probe.scale_free(layout.penalised)),
     }
     of_tensors = (Remark(kind, tuple(names)) for kind, names in named.items() if names)
-    return (*of_tensors, *(_of_outputs(problem, probe) if probe else ()))
+    n_returned = (probe and _tried(probe.n_returned)) or 0
+    several = [Remark(FIRST, (str(n_returned),))] if n_returned > 1 else []
+    return (*several, *of_tensors, *(_of_outputs(problem, probe) if probe else ()))
 
 
 def _spared(spec: StudySpec, layout: Layout, module: nn.Module) -> list[str]:

@@ -37,7 +37,7 @@ Format = Literal["yaml", "json"]
 PLAIN: Mapping[str, str] = {
     "": "study_name seed selection",
     "data": "target groups columns task scale train_rows label_noise test_fraction",
-    "model": "kind hidden activation",
+    "model": "kind hidden activation output",
     "training": "optimizer lr batch_size epochs schedule clip_norm augment precision fused"
     " momentum dampening nesterov betas eps smoothing centered lr_decay initial_accumulator"
     " momentum_decay adjust_lr",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 SPARED, SCALES, EMBEDDINGS = "spared", "scales", "embeddings"
 SCALE_FREE, SCALE_FREE_L1 = "scale_free", "scale_free_l1"
 FLATTENED, SOFTMAX, SQUASHED, BOUNDED = "flattened", "softmax", "squashed", "bounded"
+FIRST = "first"
 MOST = 4  # names that are told
 
 # By kind. {about}: what the remark is about, or {0}, {1} each; {strength}: as the study calls it.
@@ -28,6 +29,8 @@ SENTENCES: Mapping[str, str] = {
     " name it in penalty.exempt, since the penalty pulls it to 0",
     EMBEDDINGS: "Penalised embeddings: {about}; rows that a batch does not use shrink too, so it"
     " is usual to name them in penalty.exempt",
+    FIRST: "The first of the {about} things that forward() returns is taken for the outputs; the"
+    " others are not trained on",
     FLATTENED: "Rows of shape {about} are flattened for the mlp, which does not see what lies"
     " beside what; a network of your own gets their shape (model.source)",
     SOFTMAX: "The network's outputs are probabilities, and the loss takes their softmax once"

@@ -114,6 +114,10 @@ class OwnModelSpec(Section):
         description="python:module:function, a function of yours: f(n_features, n_outputs) ->"
         " nn.Module. The module is looked for beside the study file first.",
     )
+    output: str | None = Field(
+        None,
+        description="Where forward() returns a dict: the key of the outputs (rows, n_outputs).",
+    )
 
 
 class TrainingKeys(Section):

@@ -52,28 +52,32 @@ class Forward:
     Args:
         module: the network, whose own forward() this calls.
         output: what it calls its outputs, where it returns a dict.
+        where: says in messages whose network it is.
     """
 
-    def __init__(self, module: nn.Module, output: str | None = None):
+    def __init__(self, module: nn.Module, output: str | None = None, where: str = ""):
         self.own = module.forward
-        self._module, self._output = module, output
+        self._module, self._output, self._where = module, output, where
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         """Return the outputs (rows, C)."""
+        return read_outputs(self.returned(*args, **kwargs), self._output, self._where)
+
+    def returned(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what forward() returns."""
         key = self._module._buffers[KEY]
         assert key is not None
         with _InLane(Draws(key)):
-            returned = self.own(*args, **kwargs)
-        return read_outputs(returned, self._output)
+            return self.own(*args, **kwargs)
 
 
-def ready_for_lanes(module: nn.Module, output: str | None = None) -> nn.Module:
+def ready_for_lanes(module: nn.Module, output: str | None = None, where: str = "") -> nn.Module:
     """Have a network draw by the key of its lane, and run what vmap cannot batch, in place.
 
     Args:
         module: the network.
-        output: see `Forward`.
+        output, where: see `Forward`.
     """
     module.register_buffer(KEY, torch.zeros((), dtype=torch.int64))
-    object.__setattr__(module, "forward", Forward(module, output))
+    object.__setattr__(module, "forward", Forward(module, output, where))
     return module

@@ -69,11 +69,12 @@ class MLP(nn.Module):
 def build(factory: Factory, seed: int) -> nn.Module:
     """Make one network whose initial weights follow from `seed` alone, ready for a lane.
 
-    Where the factory has an attribute `output`, it says what forward() calls the outputs.
+    A factory of the user's own says by `output` what forward() calls the outputs.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = swapped(factory())
     if isinstance(module, MLP):
         return module
-    return ready_for_lanes(module, getattr(factory, "output", None))
+    output, where = getattr(factory, "output", None), getattr(factory, "where", "")
+    return ready_for_lanes(module, output, where)

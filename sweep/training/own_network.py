@@ -30,12 +30,14 @@ class OwnFactory:
         n_features: of a row; its shape, where a row has several dimensions.
         n_outputs: C.
         rows: a few rows (B, *features) on the CPU, by which lazy layers learn their shapes.
+        output: what forward() calls its outputs, where it returns a dict.
     """
 
     function: OwnFunction
     n_features: int | tuple[int, ...]
     n_outputs: int
     rows: Tensor
+    output: str | None = None
 
     @property
     def arguments(self) -> str:

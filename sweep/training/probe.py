@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from sweep.training.forward import Forward
 from sweep.training.weights import NORMS, owner_of
 
 SAME = 1e-3  # of ‖z‖: outputs that differ by less are the same
@@ -97,6 +98,19 @@ class Probe:
         with _Lookups(len(self._x)) as lookups:
             self._run(self._theta, training=True)
         return [name for name, t in self._theta.items() if t.data_ptr() in lookups.tables]
+
+    def n_returned(self) -> int:
+        """Count what forward() returns in a tuple or list; 0 where it is neither."""
+        forward = self._module.forward
+        assert isinstance(forward, Forward)
+        self._module.eval()
+        try:
+            with _same_randomness(self._x.device):
+                returned = forward.returned(self._x)
+        finally:
+            for name, buffer in self._module.named_buffers():
+                buffer.copy_(self._buffers[name])
+        return len(returned) if isinstance(returned, tuple | list) else 0
 
     def are_probabilities(self) -> bool:
         """Tell whether the outputs of each row are shares of 1, in training or in evaluation."""

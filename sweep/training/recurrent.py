@@ -50,8 +50,9 @@ class Kind(NamedTuple):
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Map (…, F) as one product."""
-    return (x.reshape(-1, x.shape[-1]) @ weight.mT + bias).view(*x.shape[:-1], -1)
+    """Map (…, F) as one product; autocast may make it in another precision."""
+    rows = x.reshape(-1, x.shape[-1]) @ weight.mT + bias
+    return rows.to(weight.dtype).view(*x.shape[:-1], -1)
 
 
 def _sigmoid(x: Tensor) -> Tensor:
@@ -152,7 +153,7 @@ def _layers(
         outs = []
         for direction in range(directions):
             at = layer * directions + direction
-            begin = tuple(state[at] for state in states)
+            begin = tuple(state[at].to(weights[at].state.dtype) for state in states)
             out, end = _scan(kind, x, begin, weights[at], mask, direction == 1)
             outs.append(out)
             ends.append(end)

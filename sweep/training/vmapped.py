@@ -27,6 +27,8 @@ from sweep.training.layout import Layout, Tensors
 from sweep.training.modules import Factory, build
 from sweep.training.own_network import OwnFactory
 
+REPEATED = 1e-4  # of the largest output: what differs by less is the same
+
 
 class Stacked:
     """Run the networks of all lanes as one.
@@ -144,6 +146,35 @@ def _check(factory: Factory, x: Tensor, n_outputs: int, fused: bool) -> None:
             f" Give the last layer {n_outputs} outputs"
         )
     _check_step(lanes, layout, x, where, fused=fused)
+    _check_repeatable(lanes[0], x, where)
+
+
+def _check_repeatable(module: nn.Module, x: Tensor, where: str) -> None:
+    """Run a network twice from the same buffers: what it keeps elsewhere, or draws, shows."""
+    kept = {name: (buffer, buffer.clone()) for name, buffer in module.named_buffers()}
+    module.train()
+    outs = []
+    for _ in range(2):
+        for buffer, began in kept.values():
+            buffer.copy_(began)
+        outs.append(_call(module, x, where))
+        now = dict(module.named_buffers())
+        if name := next((n for n, (buffer, _) in kept.items() if now.get(n) is not buffer), ""):
+            raise UsageError(
+                f"model: must change its buffers in place, got another tensor as {name}{where}."
+                f" Write self.{name}.copy_(…)"
+            )
+    first, again = outs
+    if not torch.allclose(first, again, REPEATED, REPEATED * _size(first), equal_nan=True):
+        raise UsageError(
+            "model: must give the same outputs for the same rows and tensors, got others the"
+            f" second time{where}. Draw with torch instead of numpy or random, and keep what"
+            " changes in buffers"
+        )
+
+
+def _size(out: Tensor) -> float:
+    return float(out.detach().nan_to_num(0, 0, 0).abs().max())
 
 
 def _where(factory: Factory) -> str:
@@ -198,16 +229,13 @@ def _homes(module: nn.Module) -> list[tuple[dict[str, Any], str, str]]:
 
 
 def _call(module: nn.Module, x: Tensor, where: str) -> Tensor:
-    out = guarded(
+    out: Tensor = guarded(
         lambda: module(x),
         lambda got: (
             f"model: must accept rows of shape {tuple(x.shape[1:])} on device {x.device}, got"
             f" {got}{where}. Mend forward()"
         ),
     )
-    if not isinstance(out, Tensor):
-        got = type(out).__name__
-        raise UsageError(f"model output: must be one tensor, got {got}{where}. Mend forward()")
     return out
 
 

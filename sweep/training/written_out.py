@@ -49,6 +49,11 @@ def normalize(
     return unit if out is None else out.copy_(unit)
 
 
+def scatter_(x: Tensor, *args: Any, **options: Any) -> Tensor:
+    """Scatter into a tensor."""
+    return x.copy_(x.scatter(*args, **options))
+
+
 # --- embeddings
 
 
@@ -58,7 +63,11 @@ def embedding(
 ) -> Tensor:  # fmt: skip
     """Look rows up; their gradient is dense."""
     _check_lookup(max_norm, scale_grad_by_freq)
-    return F.embedding(index, weight, padding_idx)
+    rows = F.embedding(index, weight)
+    if padding_idx is None:
+        return rows
+    padding = index == (padding_idx if padding_idx >= 0 else padding_idx + len(weight))
+    return torch.where(padding[..., None], rows.detach(), rows)
 
 
 def embedding_bag(
@@ -139,5 +148,6 @@ class CumulativeNorm(_BatchNorm):
 
 WRITTEN_OUT: Mapping[Any, Callable[..., Any]] = {
     F.linear: linear, F.bilinear: bilinear, torch._weight_norm: weight_norm,
-    F.normalize: normalize, F.embedding: embedding, F.embedding_bag: embedding_bag,
+    F.normalize: normalize, torch.Tensor.scatter_: scatter_,
+    F.embedding: embedding, F.embedding_bag: embedding_bag,
 }  # fmt: skip

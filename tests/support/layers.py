@@ -114,8 +114,8 @@ def shared_lengths(x: Tensor) -> list[int]:
     return [1 + row % 5 for row in range(len(x))]
 
 
-def causal(n: int = 5) -> Tensor:
-    return nn.Transformer.generate_square_subsequent_mask(n, dtype=torch.float64)
+def causal(x: Tensor) -> Tensor:
+    return nn.Transformer.generate_square_subsequent_mask(5, dtype=x.dtype)
 
 
 def by_function(use: Callable[[Tensor], Tensor], width: int = WIDTH) -> Make:
@@ -159,25 +159,25 @@ LAYERS: Mapping[str, Make] = {
     "attention without weights": attention(seen=False),
     "attention, more keys": attention(add_bias_kv=True, add_zero_attn=True),
     "attention, other widths": attention(kdim=3, vdim=2, bias=False),
-    "attention, causal": attention(lambda x: {"attn_mask": causal(), "is_causal": True}, False),
+    "attention, causal": attention(lambda x: {"attn_mask": causal(x), "is_causal": True}, False),
     "attention, padded": attention(lambda x: {"key_padding_mask": hidden(x)}, batch_first=True),
     "attention, padded and masked": attention(
-        lambda x: {"key_padding_mask": hidden(x), "attn_mask": causal() < 0}
+        lambda x: {"key_padding_mask": hidden(x), "attn_mask": causal(x) < 0}
     ),
     "TransformerEncoderLayer": around(encoder, lambda layer, x: layer(x), 20),
     "encoder, norm first, causal": around(
-        lambda: nn.TransformerEncoder(encoder(norm_first=True, activation="gelu"), 2),
-        lambda layer, x: layer(x, mask=causal(), is_causal=True),
+        lambda: nn.TransformerEncoder(encoder(norm_first=True, activation="gelu"), 2, None, False),
+        lambda layer, x: layer(x, mask=causal(x), is_causal=True),
         20,
     ),
     "encoder, padded": around(
-        lambda: nn.TransformerEncoder(encoder(), 2),
+        lambda: nn.TransformerEncoder(encoder(), 2, None, False),
         lambda layer, x: layer(x, src_key_padding_mask=hidden(x)),
         20,
     ),
     "TransformerDecoderLayer": around(
         lambda: nn.TransformerDecoderLayer(4, 2, 8, dropout=0.0, batch_first=True),
-        lambda layer, x: layer(x, x.flip(1), tgt_mask=causal()),
+        lambda layer, x: layer(x, x.flip(1), tgt_mask=causal(x)),
         20,
     ),
     "Transformer": around(

@@ -282,17 +282,33 @@ NETWORKS: dict[str, tuple[str, str]] = {
         "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x): pass\n    return Net(5, 3)",
         "model output: must be one tensor, got NoneType (python:own:make). Mend forward()",
     ),
-    "forward_tuple": (
-        "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x): return super().forward(x), x\n    return Net(5, 3)",
+    "forward_empty_tuple": (
+        "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x): return ()\n    return Net(5, 3)",
         "model output: must be one tensor, got tuple (python:own:make). Mend forward()",
+    ),
+    "forward_dict": (
+        "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x): return {'logits': super().forward(x), 'x': x}\n    return Net(5, 3)",
+        "model.output: must name what forward() returns, got none (python:own:make). Use one of logits, x",
     ),
     "forward_detached": (
         "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x): return super().forward(x).detach()\n    return Net(5, 3)",
         "model: must be batchable by torch.vmap, got RuntimeError: * (python:own:make). Change that line of forward(), or train one lane at a time with --set training.fused=false",
     ),
-    "forward_random": (
-        "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x): return super().forward(x) + torch.rand(3)\n    return Net(5, 3)",
-        "model: must be batchable by torch.vmap, got RuntimeError: *(python:own:make). Change that line of forward(), or train one lane at a time with --set training.fused=false",
+    "forward_of_numpy": (
+        "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x): return super().forward(x) * np.random.rand()\n    return Net(5, 3)",
+        "model: must give the same outputs for the same rows and tensors, got others the second time (python:own:make). Draw with torch instead of numpy or random, and keep what changes in buffers",
+    ),
+    "forward_of_another_buffer": (
+        "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def __init__(self):\n            super().__init__(5, 3)\n            self.register_buffer('n', torch.zeros(()))\n        def forward(self, x):\n            self.n = self.n + 1\n            return super().forward(x)\n    return Net()",
+        "model: must change its buffers in place, got another tensor as n (python:own:make). Write self.n.copy_(…)",
+    ),
+    "forward_max_norm": (
+        "def make(n_features, n_outputs):\n    class Net(nn.Module):\n        def __init__(self):\n            super().__init__()\n            self.e = nn.Embedding(9, 3, max_norm=1.0)\n        def forward(self, x): return self.e(x[:, 0].long().clamp(0, 8))\n    return Net()",
+        "model: must not change its weights in forward(), got an embedding with max_norm. Leave max_norm out: the penalty keeps the weights small",
+    ),
+    "forward_of_a_generator": (
+        "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x): return super().forward(x) + torch.rand(3, generator=torch.Generator())\n    return Net(5, 3)",
+        "model: must draw in forward() without a generator, whose state is not a lane's, got generator=. Leave it out: the draws follow from seed, replicate and step",
     ),
     "forward_only_trains": (
         "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x):\n            assert not self.training\n            return super().forward(x)\n    return Net(5, 3)",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sweep.training import recurrent
+from sweep.training.forward import KEY
 from sweep.training.layout import Layout
 from sweep.training.modules import build
 from sweep.training.vmapped import Stacked, check_model, stack_buffers
@@ -76,7 +77,7 @@ def test_a_layer_is_accepted_fused_and_alone(name: str) -> None:
 def test_tensors_keep_the_names_of_the_users_own_network() -> None:
     for make in LAYERS.values():
         own, lane = plain(make, 0).state_dict(), build(make, 0).state_dict()
-        assert [name for name in lane if not name.startswith("_sweep")] == [*own]
+        assert [name for name in lane if not name.endswith((".key", KEY))] == [*own]
 
 
 @pytest.mark.parametrize(
@@ -84,9 +85,9 @@ def test_tensors_keep_the_names_of_the_users_own_network() -> None:
     [
         (("_reordered", lambda gates: gates), "LSTM"),
         (("_sigmoid", torch.sin), "GRUCell"),
-        (("_linear", lambda x, weight, bias: x @ weight.mT), "RNN"),
+        (("_linear", lambda x, weight, bias: x @ weight.mT + 2 * bias), "RNN"),
     ],
-    ids=["order of gates", "activation", "no bias"],
+    ids=["order of gates", "activation", "bias"],
 )
 def test_a_planted_fault_is_seen(
     fault: tuple[str, Callable[..., Tensor]], name: str, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ from torch import nn
 
 from sweep.spec.augment import AugmentSpec, augmentations_of
 from sweep.spec.schedule import ScheduleSpec
-from sweep.training import augmentation, lanes, modules, optimizers, penalty, schedules
+from sweep.training import augmentation, counters, lanes, optimizers, penalty, schedules
 from sweep.training.clipping import clip_norm
 from sweep.training.lanes import Lanes
 from sweep.training.modules import MLP
@@ -249,9 +249,9 @@ def test_rows_that_change_by_the_slot_are_caught(
 def test_rows_that_change_by_a_neighbour_s_step_are_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    key = modules.dropout_key
+    key = counters.draw_key
     monkeypatch.setattr(
-        lanes, "dropout_key",
+        lanes, "draw_key",
         lambda replicate, step, layer: key(replicate, step.max().expand_as(step), layer),
     )  # fmt: skip
     assert gap_of("noise") > 1e-6
