@@ -11,7 +11,7 @@ VENV_ARGS ?=
 SERVE_ARGS ?=
 TEST_ARGS ?=
 BIN := .venv/bin
-FIRST := --set study_name=first --n-trials 24 --set replicates.n_folds=4
+FIRST := --set study_name=first --set replicates.n_folds=4
 
 .PHONY: help sweep dashboard export serve test check bench bench-gpu clean dev
 

@@ -11,7 +11,9 @@ import sweep
 # A study is a file; keys can be overridden. This one is a short version of the default study.
 
 # %%
-spec = sweep.load_spec("studies/digits-l2.yaml", {"study_name": "notebook", "search.n_trials": 16})
+spec = sweep.load_spec(
+    "studies/digits-l2.yaml", {"study_name": "notebook", "replicates.n_repeats": 1}
+)
 result = sweep.run(spec)
 result  # noqa: B018 - in a notebook: the verdict and a table of the choices
 

@@ -49,7 +49,7 @@ device: cpu
 data: {source: "sklearn:iris", train_rows: 60}
 model: {hidden: [4]}
 training: {epochs: 3, batch_size: 20}
-search: {n_trials: 6, space: {alpha: {low: 1e-4, high: 1e-1}}}
+search: {n_trials: 6, sampler: {type: tpe}, space: {alpha: {low: 1e-4, high: 1e-1}}}
 replicates: {n_folds: 3}
 """
 
@@ -129,13 +129,14 @@ def made_study(
     Args:
         values: strength to replicate values, in the order of trials.
         baseline: replicate values of the control; None is a control that diverged.
-        spec: keys of the study file besides the name; 3 folds by default.
+        spec: keys of the study file besides the name; 3 folds and tpe by default.
         more_params: further params of every trial.
         alpha_range, alpha_max, attrs: attributes of the study.
         storage: URL; in memory by default.
         confirmed: whether fresh folds have shown what the search's have, of all trials.
     """
     tree: dict[str, Any] = {"study_name": "made", "replicates": {"n_folds": 3}, **(spec or {})}
+    tree["search"] = {"sampler": {"type": "tpe"}, **tree.get("search", {})}
     checked = parse_spec(tree, "made", Path("."))
     strength = checked.strength
     study = optuna.create_study(

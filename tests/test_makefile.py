@@ -50,6 +50,6 @@ def test_serve_opens_with_one_study_finished(tmp_path: Path) -> None:
             url = next(line.split()[0] for line in lines if line.startswith("http"))
             with urlopen(f"{url}v1/studies") as answer:
                 (study,) = json.load(answer)["items"]
-            assert (study["name"], study["state"], study["n_trials"]) == ("first", "done", 24)
+            assert (study["name"], study["state"], study["n_trials"]) == ("first", "done", 13)
         finally:
             os.killpg(process.pid, signal.SIGINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,12 @@ def _lines(guessed: Guess, name: str) -> Iterator[str]:
     yield _said(f"training: {_flow(study['training'])}", "")
     yield _said(f"penalty: {_flow(study['penalty'])}", "l1 and elastic make exact zeros")
     yield "search:"
-    yield _said(f"  n_trials: {study['search']['n_trials']}", "strengths tried")
+    why = "strengths, placed by a model of the curve"
+    yield _said(f"  n_trials: {study['search']['n_trials']}", why)
     yield "  space:"
     yield _said("    alpha: {low: auto, high: auto}", "up to where the network collapses")
-    folds = study["replicates"]["n_folds"]
-    why = f"each strength is trained {folds} times: its value has an error bar"
+    times = prod(study["replicates"].values())
+    why = f"each strength is trained {times} times: its value has an error bar"
     yield _said(f"replicates: {_flow(study['replicates'])}", why)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from sweep.spec.search import DESIGN_TRIALS
+
 RARE = 0.2  # of what a class would have if all had as many rows
 FEW = 100  # rows
 
@@ -15,14 +17,14 @@ class Size(NamedTuple):
     hidden: list[int]
     batch_size: int
     n_folds: int
-    n_trials: int
+    n_repeats: int
 
 
 SIZES = (
-    Size(200, [16], 16, 5, 32),
-    Size(2_000, [32], 32, 8, 32),
-    Size(20_000, [64], 128, 5, 24),
-    Size(float("inf"), [64, 64], 512, 3, 16),
+    Size(200, [16], 16, 5, 2),
+    Size(2_000, [32], 32, 8, 2),
+    Size(20_000, [64], 128, 5, 2),
+    Size(float("inf"), [64, 64], 512, 3, 1),
 )
 STEPS = 2_000  # of a training, more or less
 EPOCHS = (10, 60)  # the fewest and the most
@@ -44,8 +46,8 @@ def settings_for(n: int, n_rarest: int | None = None) -> dict[str, Any]:
         "model": {"kind": "mlp", "hidden": size.hidden},
         "training": {"optimizer": "adam", "lr": 0.01, **batch},
         "penalty": {"norm": "l2"},
-        "search": {"n_trials": size.n_trials},
-        "replicates": {"n_folds": n_folds},
+        "search": {"n_trials": DESIGN_TRIALS},
+        "replicates": {"n_folds": n_folds, "n_repeats": size.n_repeats},
     }
 
 

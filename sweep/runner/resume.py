@@ -31,13 +31,15 @@ from sweep.spec.attributes import (
 )
 from sweep.spec.remarks import stored_remarks
 from sweep.spec.resolved import Outline, Range
-from sweep.spec.stored import check_stored, differences, stored_spec
+from sweep.spec.stored import check_stored, differences, going_on, stored_spec
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
 
 
 def settle(plan: Outline, study: optuna.Study) -> Outline:
     """Compare the plan with that of the study's first run; take over its range and width.
+
+    And its sampler, where the file names none.
 
     Raises:
         UsageError: the study was begun by another program, or with another spec, data or model.
@@ -51,6 +53,8 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
                 f"study_name: must be a whole study, got {spec.study_name} without its "
                 f"{', '.join(sorted(missing))} ({where}). Restore a backup, or --fresh"
             )
+        spec = going_on(spec, stored_spec(attrs[SPEC]))
+        plan = replace(plan, spec=spec)
         _refuse_changes(plan, attrs)
         width = attrs.get(WIDTH, plan.width)  # stored when the lanes are made
         if not attrs.get(MEMORY_WAS_SHORT):  # more trials may ask for more lanes

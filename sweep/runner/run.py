@@ -73,10 +73,11 @@ def _run(
         study = optuna.create_study(
             storage=storage, study_name=spec.study_name,
             direction="maximize" if spec.objective.maximizes else "minimize",
-            sampler=make_sampler(spec.search.sampler, spec.seed),
             pruner=make_pruner(spec.search.pruner, spec.training.epochs), load_if_exists=True,
         )  # fmt: skip
         plan = resume.settle(plan, study)
+        spec = plan.spec
+        study.sampler = make_sampler(spec.search.sampler, spec.seed)
         resume.reconcile(storage, study._study_id)
         n_results = sum(map(is_result, study.get_trials(deepcopy=False)))
         if n_results < spec.search.n_trials:  # others compute the rate from it

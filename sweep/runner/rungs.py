@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
+from sweep.spec.search import DESIGN_TRIALS
 from sweep.spec.sections import MlpSpec
 from sweep.spec.study import StudySpec
 
 Fixed = Literal["epochs", "steps"]
 
 SHARES = (4, 2)  # a quarter and a half of the study's own size
-N_TRIALS = 13  # of the design: enough for its model of the curve
 
 
 def size_of(spec: StudySpec, what: str, n_rows: int) -> int:
@@ -76,6 +76,6 @@ def _of_size(spec: StudySpec, what: str, own: int, size: int, fixed: Fixed) -> S
     else:
         hidden = spec.model.hidden  # type: ignore[union-attr]
         tree["model"]["hidden"] = [max(1, round(units * size / own)) for units in hidden]
-    tree["search"] |= {"n_trials": N_TRIALS, "sampler": {"type": "design"}}
+    tree["search"] |= {"n_trials": DESIGN_TRIALS, "sampler": {"type": "design"}}
     tree["search"] |= {"pruner": {"type": "none"}}
     return parse_spec(tree, tree["study_name"], spec.folder)

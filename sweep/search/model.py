@@ -120,7 +120,9 @@ class Model:
         `_paired` returns. Three folds or more.
         """
         reach = t_quantile(0.975, degrees(*self.folds))
-        inside = np.flatnonzero(self._is_alike(self.at, reach) & self.clear)
+        alike = self._is_alike(self.at, reach) & self.clear
+        alike[self._least] = True  # also where rounding tells it from itself
+        inside = np.flatnonzero(alike)
         return float(self.strengths[inside[0]]), float(self.strengths[inside[-1]])
 
     @cached_property

@@ -17,6 +17,7 @@ from sqlalchemy import RowMapping
 from sweep.errors import SweepError, UsageError
 from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec
+from sweep.spec.tree import set_key
 from sweep.spec.yaml import YamlError, read_yaml
 
 State = Literal["queued", "starting", "running", "waiting", "done", "failed", "cancelled"]
@@ -106,6 +107,10 @@ def parsed(body: str, folder: Path = Path(".")) -> StudySpec:
     Raises:
         UsageError: it breaks a rule of study files.
     """
+    return parse_spec(_tree(body), "study", folder)
+
+
+def _tree(body: str) -> dict[str, Any]:
     try:
         tree = read_yaml(body)
     except YamlError as error:
@@ -114,7 +119,7 @@ def parsed(body: str, folder: Path = Path(".")) -> StudySpec:
         raise UsageError(
             f"study: must be keys and values, got {type(tree).__name__}. Try `sweep init`"
         )
-    return parse_spec(tree, "study", folder)
+    return tree
 
 
 @dataclass(frozen=True)
@@ -203,18 +208,17 @@ class Job:
     def changed(self, changes: Mapping[str, Any]) -> StudySpec:
         """Return the study with further changes, dotted keys to values.
 
+        It has as many trials as were wanted when it was submitted, also where its text leaves
+        that open and a later version would put another number there.
+
         Raises:
             UsageError: a value breaks a rule of study files.
         """
-        spec = parsed(self.body, Path(self.folder or "."))
-        tree = spec.model_dump(mode="json")
-        for dotted, value in {**self.changes, **changes}.items():
-            *parents, last = dotted.split(".")
-            part = tree
-            for name in parents:
-                part = part[name]
-            part[last] = value
-        return parse_spec(tree, "study", spec.folder)
+        tree = _tree(self.body)
+        given = {"search.n_trials": self.n_trials, **self.changes, **changes}
+        for dotted, value in given.items():
+            set_key(tree, dotted, value)
+        return parse_spec(tree, "study", Path(self.folder or "."))
 
 
 def checked_priority(value: Any) -> int:

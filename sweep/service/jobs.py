@@ -276,7 +276,10 @@ def _namesake(connection: Connection, new: Submission) -> Job | None:
         return None
     job = Job.of(row)
     before, now_ = (spec.model_dump(mode="json") for spec in (job.spec, new.spec))
-    found = [one for one in differences(before, now_) if one[0] not in _OF_THE_MACHINE]
+    free = {*_OF_THE_MACHINE}
+    if not new.spec.search.is_given("n_trials"):  # auto: as many as the study there has
+        free.add("search.n_trials")
+    found = [one for one in differences(before, now_) if one[0] not in free]
     found += differences({"storage": job.storage}, {"storage": new.storage})
     if found:
         told = "; ".join(f"{key} was {old!r}, is {new_!r}" for key, old, new_ in found)

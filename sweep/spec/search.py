@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, GetPydanticSchema, model_validator
 
 from sweep.spec.base import Section
 from sweep.spec.sections import Auto, Many, Positive
-from sweep.spec.space import SpaceSpec
+from sweep.spec.space import HYPERPARAMETERS, SpaceSpec
 
-# Trials of the sampler `design`: spread over the range, then where most is expected of them.
+# Trials of the sampler `design`: spread over the range, then where most is expected of them. One
+# more lies at the minimum of its model.
 DESIGN_GRID, DESIGN_REFINED = 8, 4
+DESIGN_TRIALS, OTHER_TRIALS = DESIGN_GRID + DESIGN_REFINED + 1, 48  # what `n_trials: auto` is
+
+AUTO: Any = "auto"
+# A file may say auto; readers meet a number, since the check of the section puts one in its place.
+Trials = Annotated[int, GetPydanticSchema(lambda _, handler: handler(Many | Auto))]
 
 
 class SamplerSpec(Section):
@@ -19,11 +25,13 @@ class SamplerSpec(Section):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 
-    type: Literal["tpe", "gp", "qmc", "random", "grid", "design"] = Field(
-        "tpe",
+    type: Literal["auto", "tpe", "gp", "qmc", "random", "grid", "design"] = Field(
+        "auto",
         description="Who proposes trials. tpe, gp and design learn from results; qmc, random and"
-        " grid do not. grid is spaced on a log scale. design places 13 trials of alpha (or"
-        " weight_decay) alone by a model of the curve, which also chooses: write n_trials: 13.",
+        " grid do not. grid is spaced on a log scale. design places the trials of alpha (or"
+        " weight_decay) alone by a model of the curve, which also chooses. auto: as the study was"
+        " begun; a new one by design if nothing else is searched, nothing is pruned and no option"
+        " of a sampler is given, else by tpe.",
     )
 
     @model_validator(mode="after")
@@ -51,7 +59,11 @@ class PrunerSpec(Section):
 class SearchSpec(Section):
     """How many trials, who proposes them, and where."""
 
-    n_trials: Many = Field(48, description="Trials in total. Raise it and run again to go on.")
+    n_trials: Trials = Field(
+        AUTO,
+        description="Trials in total. Raise it and run again to go on. auto: 13 with sampler"
+        " design, else 48.",
+    )
     in_flight: Many | Auto = Field(
         "auto",
         description="How far proposals run ahead of results: proposal k has seen the results of"
@@ -75,3 +87,38 @@ class SearchSpec(Section):
         PrunerSpec(), description="Its type, and any option of Optuna's pruner of that type."
     )
     space: SpaceSpec = Field(SpaceSpec(), description="What is searched, and between which ends.")
+
+    @model_validator(mode="after")
+    def _settle(self) -> Self:
+        """Put what they come to in place of `auto`; such keys are not in `model_fields_set`."""
+        if self.sampler.type == "auto":
+            options = self.sampler.model_extra or {}
+            alone = not self.searched_too and self.pruner.type == "none" and not options
+            made = SamplerSpec(type="design" if alone else "tpe", **options)
+            object.__setattr__(self, "sampler", made)
+            if not options:
+                self.model_fields_set.discard("sampler")
+        if self.n_trials == AUTO:
+            many = DESIGN_TRIALS if self.sampler.type == "design" else OTHER_TRIALS
+            object.__setattr__(self, "n_trials", many)
+            self.model_fields_set.discard("n_trials")
+        return self
+
+    @property
+    def searched_too(self) -> list[str]:
+        """The hyperparameters that are searched beside the strength."""
+        return [name for name in HYPERPARAMETERS if getattr(self.space, name)]
+
+    def is_given(self, key: str) -> bool:
+        """Whether a file gives a key, and not as auto."""
+        return key in self.model_fields_set
+
+    def going_on(self, begun: SearchSpec) -> SearchSpec:
+        """Return the search of a study that goes on: its sampler is that with which it was begun.
+
+        Unless a file names another one: then this is returned, and the study refuses it.
+        """
+        if self.is_given("sampler"):
+            return self
+        tree = self.model_dump(exclude_unset=True) | {"sampler": begun.sampler.model_dump()}
+        return SearchSpec(**tree)

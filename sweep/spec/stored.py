@@ -79,6 +79,16 @@ def stored_spec(tree: dict[str, Any]) -> StudySpec:
         ) from None
 
 
+def going_on(spec: StudySpec, begun: StudySpec) -> StudySpec:
+    """Return a study with what its file leaves open as it was when the study was begun.
+
+    Args:
+        spec: the study's file, as read now.
+        begun: what the study has stored.
+    """
+    return spec.model_copy(update={"search": spec.search.going_on(begun.search)})
+
+
 def upgraded(tree: Any) -> Any:
     """Return a stored spec in today's form; anything else is returned unchanged.
 

@@ -205,8 +205,7 @@ def _design_has_one_strength(spec: StudySpec) -> str | None:
     search = spec.search
     if search.sampler.type != "design":
         return None
-    others = [name for name in HYPERPARAMETERS if getattr(search.space, name)]
-    if others:
+    if others := search.searched_too:
         return (
             f"search.sampler.type: design searches {spec.strength} alone, got"
             f" {' and '.join(others)} too. Remove search.space.{others[0]}, or use tpe"

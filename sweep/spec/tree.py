@@ -22,7 +22,7 @@ def read_tree(path: Path, overrides: Mapping[str, Any] | Iterable[str] = ()) -> 
     """
     tree = _read_tree(path)
     for key, value in _pairs(overrides):
-        _set(tree, key, value)
+        set_key(tree, key, value)
     return tree
 
 
@@ -61,7 +61,12 @@ def _pairs(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, 
             raise UsageError(f"--set {key}: must be {error} ({value!r}). Quote it") from None
 
 
-def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
+def set_key(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set a key, written with dots, in a study given as plain data.
+
+    Raises:
+        UsageError: a section on the way there is no section.
+    """
     *parents, last = dotted.split(".")
     for key in parents:
         branch = tree[key] = {} if tree.get(key) is None else tree[key]

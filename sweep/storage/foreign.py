@@ -17,7 +17,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import UsageError
 from sweep.spec.attributes import ALPHA_RANGE, OUTCOME, SPEC
-from sweep.spec.space import HYPERPARAMETERS
 from sweep.spec.stored import stored_spec
 
 ASKED = "sweep:asked"  # system attribute of a study: how many trials its search has asked for
@@ -56,7 +55,7 @@ class Rule:
         except (KeyError, TypeError, ValueError, UsageError):
             return None
         ranges = {spec.strength: (low, high)}
-        searched = (name for name in HYPERPARAMETERS if getattr(spec.search.space, name))
+        searched = spec.search.searched_too
         asked = system_attrs.get(ASKED)
         asked = asked if isinstance(asked, int) else None
         ranges |= {name: spec.ends(name) for name in searched}

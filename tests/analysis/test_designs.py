@@ -76,7 +76,7 @@ def test_a_curve_that_does_not_fit_is_told_and_the_trials_decide(truth: Truth, w
 
 def test_other_samplers_choose_and_say_what_they_did() -> None:
     points = designed(valley, 0.03, 1)
-    design, tpe = finished(points), finished(points, search={})
+    design, tpe = finished(points), finished(points, search={"sampler": {"type": "tpe"}})
     assert tpe.deciding is None
     assert tpe.choose("best").value == min(point.value for point in points)
     assert "times or divided" not in verdict(tpe) and "smooth" not in verdict(tpe)

@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.comparison import Comparison
-from tests.benchmarks.machine import HERE, STUDY, machine
+from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.workloads import WORKLOADS
 
-__all__ = ["STUDY", "machine"]
 COLUMNS = (
     "program", "trials made", "whole job, s", "trainings / s", "sweep is", "within 1 SE, s",
     "peak MiB", "differs, SE",

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.curves          # three minutes; writes curves.json
 
 Studies of 13 trials of the sampler `design`, simulated on true curves that are known: those of
-the four data sets of tests/benchmarks/regret.py (its regret.json, smoothed over 3 of 200 points),
+the data sets of tests/benchmarks/regret.py (its regret.json, smoothed over 3 of 200 points),
 and a flat one. A study has 6 K groups of rows. A fold is the mean of 6 of them, drawn anew in
 each partition; each group has a level and a tilt of its own (smooth over a decade), and each
 training adds noise (smooth over a quarter of a decade, of all that is weak). Their sizes are
@@ -32,7 +32,7 @@ from sweep.spec.files import parse_spec
 from sweep.stats import Array, standard_error
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.regret import OUTPUT as TRUTHS
-from tests.benchmarks.regret import TASKS, Truth
+from tests.benchmarks.regret import PLAIN, TASKS, Truth
 
 OUTPUT = HERE / "curves.json"
 FLAT = "flat"
@@ -48,7 +48,7 @@ def truth_of(name: str) -> tuple[Array, Array]:
         return np.linspace(-5.0, -1.0, 200), np.zeros(200)
     found = json.loads(TRUTHS.read_text())
     truth = Truth.of(found, next(task for task in TASKS if task.name == name))
-    rows = [r for r in found["studies"] if r["task"] == name and r["program"] == "tpe"]
+    rows = [r for r in found["studies"] if r["task"] == name and r["program"] == PLAIN]
     losses = gaussian_filter1d(truth.losses, 3) / np.median([row["se"] for row in rows])
     return truth.log_alphas / np.log(10), losses
 
@@ -175,11 +175,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--studies", type=int, default=40, help="of a cell with a valley")
     parser.add_argument("--nulls", type=int, default=400, help="of a cell without one")
+    names = (*(task.name for task in TASKS), FLAT)
+    parser.add_argument("--only", choices=names, help="others stay as the file has them")
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    names = (*(task.name for task in TASKS), FLAT)
-    found = []
-    for name in names:
+    kept = json.loads(OUTPUT.read_text())["cells"] if args.only else []
+    found = [cell for cell in kept if cell["curve"] != args.only]
+    for name in [args.only] if args.only else names:
         for folds in NULL_SIZES if name == FLAT else SIZES:
             found.append(cell(name, folds, args.nulls if name == FLAT else args.studies))
             print(found[-1], flush=True)

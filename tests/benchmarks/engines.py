@@ -34,7 +34,7 @@ from sweep.runner.run import run_study
 from sweep.search.ask_tell import Search
 from sweep.spec.files import load_spec
 from sweep.storage.mirror import MirroredStorage
-from tests.benchmarks.machine import HERE, STUDY, machine
+from tests.benchmarks.machine import HERE, OF_48, STUDY, machine
 from tests.benchmarks.sleepers import EPOCHS, SleepingCluster, all_ready, sleeping
 from tests.benchmarks.timing import timed
 
@@ -64,6 +64,7 @@ def _pair(epochs: int, runs: int, folder: str) -> dict[str, Any]:
             url = f"sqlite:///{folder}/{program}-{epochs}-{turn}.db"
             run = timed([
                 sys.executable, "-m", "sweep", "run", str(STUDY), "--storage", url,
+                *(f"--set={key}={value}" for key, value in OF_48.items()),
                 "--set", f"training.epochs={epochs}", *options,
             ])  # fmt: skip
             seconds[program].append(round(run.seconds, 2))
@@ -93,7 +94,7 @@ def pays_from_s(cost: dict[str, float], times: int) -> float | None:
 
 def message_costs(repeats: int) -> dict[str, float]:
     """Return what calls of an actor take, in milliseconds, and rows that are put and read."""
-    spec = load_spec(STUDY, {"engine.kind": "ray"})
+    spec = load_spec(STUDY, {"engine.kind": "ray", **OF_48})
     cluster = SleepingCluster(spec.engine, 0.0, EPOCHS, spec.n_replicates)
     cluster.join()
     try:

@@ -12,6 +12,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 STUDIES = ROOT / "studies"
 STUDY = STUDIES / "digits-l2.yaml"
+# The work of that study that every program can do: trials proposed one by one, on 8 folds.
+ONE_BY_ONE = {"search.sampler.type": "tpe", "replicates.n_repeats": 1}
+OF_48 = {"search.n_trials": 48, **ONE_BY_ONE}
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 PACKAGES = ("torch", "optuna", "scikit-learn", "ray")
 

@@ -36,7 +36,7 @@ device: cpu
 data: {{source: "sklearn:digits", scale: none, train_rows: 300}}
 model: {{hidden: [32]}}
 training: {{epochs: {epochs}}}
-search: {{n_trials: {n_trials}}}
+search: {{n_trials: {n_trials}, sampler: {{type: tpe}}}}
 replicates: {{n_folds: 8}}
 """
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

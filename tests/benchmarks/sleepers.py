@@ -29,7 +29,7 @@ from sweep.spec.files import load_spec
 from sweep.spec.resolved import Outline, Setting
 from sweep.spec.study import StudySpec
 from sweep.training.messages import N_BINS, Measures, Report
-from tests.benchmarks.machine import STUDY
+from tests.benchmarks.machine import OF_48, STUDY
 
 EPOCHS = 60  # of a training
 
@@ -117,7 +117,7 @@ def sleeping(
 ) -> Iterator[tuple[StudySpec, RayEngine]]:
     """Give a study and an engine of so many actors that sleep, each with so many lanes."""
     engine = {"kind": "ray", "actors": n_actors, "cpus": 0.01, "lanes": lanes}
-    spec = load_spec(STUDY, {"engine": engine, "training.epochs": EPOCHS, **keys})
+    spec = load_spec(STUDY, {"engine": engine, "training.epochs": EPOCHS, **OF_48, **keys})
     cluster = SleepingCluster(spec.engine, epoch_s, EPOCHS, spec.n_replicates)
     made = RayEngine(spec, cluster)
     try:

@@ -9,9 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sweep.spec.files import load_spec
-from tests.benchmarks.machine import CORES, STUDIES
+from tests.benchmarks.machine import CORES, ONE_BY_ONE, STUDIES
 
-RANGE = ("search.widenings=0", "search.space.alpha.low=1e-5", "search.space.alpha.high=1e-1")
+SEARCHED = ("search.widenings=0", *(f"{key}={value}" for key, value in ONE_BY_ONE.items()))
+RANGE = (*SEARCHED, "search.space.alpha.low=1e-5", "search.space.alpha.high=1e-1")
 QUICK = ("training.epochs=2",)
 
 
@@ -108,9 +109,9 @@ def shorter(plain: int, tuned: int, all_cores: int, ray: int = 0) -> dict[str, i
 
 
 DIGITS = "digits-l2.yaml"
-LINEAR = ("model.hidden=[]", "training.batch_size=full", "search.widenings=0")
+LINEAR = (*SEARCHED, "model.hidden=[]", "training.batch_size=full")
 WORKLOADS = (
-    Workload("default study (64-32-10)", DIGITS, RANGE, 48, (*NETWORKS, RAY, ENSEMBLE_ALL),
+    Workload("digits (64-32-10), 48 × 8", DIGITS, RANGE, 48, (*NETWORKS, RAY, ENSEMBLE_ALL),
         shorter(3, 6, 10, 10),
     ),
     Workload(
@@ -143,4 +144,4 @@ WORKLOADS = (
     ),
 )  # fmt: skip
 # What a search alone costs beside its trainings, as trials become many; too long for the others.
-LONG = Workload("default study, 1,000 trials", DIGITS, RANGE, 1000, ())
+LONG = Workload("digits, 1,000 trials", DIGITS, RANGE, 1000, ())

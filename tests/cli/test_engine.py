@@ -89,7 +89,7 @@ SMALL = """\
 study_name: small
 data: {source: rows.csv, target: y}
 model: {source: "python:net:make", }
-search: {n_trials: 40, space: {alpha: {low: 1e-4, high: 1}}}
+search: {n_trials: 40, sampler: {type: tpe}, space: {alpha: {low: 1e-4, high: 1}}}
 replicates: {n_folds: 3}
 training: {epochs: 2}
 """

@@ -74,7 +74,7 @@ def test_the_default_study_gives_the_table_of_one_process(ray: Keeper, tmp_path:
     tree = tree.replace("study_name: digits-l2", "study_name: tiny")
     here, there = Study(tmp_path / "here", tree=tree), Study(tmp_path / "there", tree=tree)
     assert there.run(ray) == here.run_locally(ray)
-    assert here.n_ended == 48
+    assert here.n_ended == 13
 
 
 def test_an_actor_that_is_slow_changes_nothing(ray: Keeper, whole: Whole, tmp_path: Path) -> None:

@@ -99,7 +99,10 @@ class Simulated(NamedTuple):
 def _study(
     losses: Array, places: Places, n_folds: int, more: Mapping[str, Any] | None = None
 ) -> Simulated:
-    tree = {"study_name": "simulated", "replicates": {"n_folds": n_folds}, **(more or {})}
+    tree = {
+        "study_name": "simulated", "search": {"sampler": {"type": "tpe"}},
+        "replicates": {"n_folds": n_folds}, **(more or {}),
+    }  # fmt: skip
     trials: list[Point] = []
     for place in places:
         values = losses[:, place].tolist()

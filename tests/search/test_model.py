@@ -201,7 +201,7 @@ def test_a_smooth_valley_is_not_doubted(seed: int) -> None:
 def test_the_model_decides_in_designs_alone() -> None:
     model = model_of(designed(valley))
     assert deciding(DESIGN, model) is model
-    assert deciding(parse(), model) is None
+    assert deciding(parse(search={"sampler": {"type": "tpe"}}), model) is None
 
 
 def test_without_a_trial_at_the_minimum_the_best_trial_is_taken() -> None:

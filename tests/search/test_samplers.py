@@ -42,7 +42,9 @@ def test_a_grid_of_two_parameters_needs_the_points_of_each(tmp_path: Path) -> No
 
 
 def test_the_sampler_s_own_options_are_passed_through() -> None:
-    sampler: Any = make_sampler(SamplerSpec.model_validate({"n_ei_candidates": 7}), 0)
+    sampler: Any = make_sampler(
+        SamplerSpec.model_validate({"type": "tpe", "n_ei_candidates": 7}), 0
+    )
     assert sampler._n_ei_candidates == 7
 
 

@@ -28,7 +28,7 @@ LONG = """\
 study_name: long
 data: {source: "sklearn:digits", scale: none}
 training: {epochs: 400}
-search: {n_trials: 500, space: {alpha: {low: 1e-4, high: 1e-1}}}
+search: {n_trials: 500, sampler: {type: tpe}, space: {alpha: {low: 1e-4, high: 1e-1}}}
 replicates: {n_folds: 3}
 """
 ONE = """\
@@ -36,7 +36,7 @@ study_name: NAME
 data: {source: "sklearn:iris", train_rows: 60}
 model: {hidden: [4]}
 training: {epochs: 3, batch_size: 20}
-search: {n_trials: 6, space: {alpha: {low: 1e-4, high: 1e-1}}}
+search: {n_trials: 6, sampler: {type: tpe}, space: {alpha: {low: 1e-4, high: 1e-1}}}
 replicates: {n_folds: 3}
 """
 PER_MINUTE: dict[str, Any] = {"limits": {"requests_per_minute": 6000}}

@@ -14,7 +14,8 @@ from sweep.service.curve import curve_of
 from sweep.spec.files import parse_spec
 from tests.support.pictured import BEST, LOSSES, STRENGTHS, pictured
 
-SPEC = parse_spec({"study_name": "made"}, "made", Path("."))
+TREE = {"study_name": "made", "search": {"sampler": {"type": "tpe"}}}
+SPEC = parse_spec(TREE, "made", Path("."))
 
 
 @pytest.fixture

@@ -8,19 +8,22 @@ import pytest
 
 from sweep.errors import UsageError
 from sweep.service import rows
-from sweep.service.database import Database
+from sweep.service.database import JOBS, Database
 from sweep.service.events import Events
 from sweep.service.job import (
     Job,
     KeyReusedError,
     NameTakenError,
     QueueFullError,
+    Submission,
     UnknownJobError,
     WrongStateError,
     uuid7,
 )
 from sweep.service.jobs import Queue
 from tests.support.queued import submission
+
+OPEN = 'study_name: open\ndata: {source: "sklearn:iris"}\n'  # a file that leaves its search open
 
 
 @pytest.fixture
@@ -87,6 +90,35 @@ def test_a_taken_name_says_what_differs(queue: Queue) -> None:
     with pytest.raises(NameTakenError, match=r"search.n_trials was 6, is 9") as caught:
         put(queue, n_trials=9)
     assert caught.value.differences == [("search.n_trials", 6, 9)]
+
+
+def of_an_earlier_version(queue: Queue, text: str, n_trials: int) -> Job:
+    """Queue a study whose file leaves its trials open, as many as a version took for that."""
+    job, _ = queue.submit(Submission.read("vision", "alice", text))
+    with queue.database.writing() as connection:
+        connection.execute(JOBS.update().where(JOBS.c.id == job.id).values(n_trials=n_trials))
+    return queue.find("vision", job.study_name)
+
+
+def test_a_study_has_the_trials_that_auto_was_when_it_was_submitted(queue: Queue) -> None:
+    """Its run would otherwise end with fewer than are wanted, and begin again without end."""
+    job = of_an_earlier_version(queue, OPEN, 48)
+    assert job.spec.search.n_trials == job.changed({"device": "cpu"}).search.n_trials == 48
+    assert not job.spec.search.is_given("sampler")  # so a stored study goes on with its own
+
+
+def test_auto_is_as_many_trials_as_the_study_there_has(queue: Queue) -> None:
+    job = of_an_earlier_version(queue, OPEN, 48)
+    assert queue.submit(Submission.read("vision", "bob", OPEN)) == (job, False)
+    with pytest.raises(NameTakenError, match=r"search.n_trials was 48, is 13"):
+        queue.submit(Submission.read("vision", "bob", f"{OPEN}search: {{n_trials: 13}}"))
+
+
+def test_a_change_leaves_open_what_a_file_leaves_open(queue: Queue) -> None:
+    queue.submit(Submission.read("vision", "alice", OPEN))
+    changed = queue.change("vision", "open", {"n_trials": 20}).spec.search
+    assert (changed.n_trials, changed.sampler.type) == (20, "design")
+    assert not changed.is_given("sampler")
 
 
 def test_a_full_queue_takes_no_more_of_its_project(database: Database) -> None:

@@ -38,7 +38,7 @@ def test_the_template_is_a_study() -> None:
 
 def test_only_the_name_must_be_given() -> None:
     spec = parse()
-    assert (spec.strength, spec.n_replicates, spec.seed, spec.in_flight) == ("alpha", 8, 0, 12)
+    assert (spec.strength, spec.n_replicates, spec.seed, spec.in_flight) == ("alpha", 8, 0, 8)
 
 
 @pytest.mark.parametrize(

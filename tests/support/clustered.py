@@ -15,7 +15,7 @@ device: cpu
 data: {source: "sklearn:digits", scale: none, train_rows: 300, label_noise: 0.2}
 model: {hidden: [64]}
 training: {optimizer: adam, lr: 2e-2, batch_size: 50, epochs: 40}
-search: {n_trials: 24, in_flight: 8}
+search: {n_trials: 24, in_flight: 8, sampler: {type: tpe}}
 replicates: {n_folds: 4}
 """
 KINDS = {

@@ -24,12 +24,12 @@ from tests.benchmarks import __main__ as jobs
 from tests.benchmarks import (
     claims,
     curves,
-    design,
     engines,
     fit_claims,
     floor,
     growth,
     nulls,
+    pruners,
     regret,
     repeats,
     storage,
@@ -46,7 +46,7 @@ PACKAGE = ROOT / "sweep"
 SCHEMA = PACKAGE / "spec" / "study.schema.json"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
-    "results", "floor", "growth", "widths", "storage", "engines", "regret", "design", "claims",
+    "results", "floor", "growth", "widths", "storage", "engines", "regret", "pruners", "claims",
     "nulls", "repeats", "curves", "worth", "transfer",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -173,8 +173,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "engines": lambda: engines.table(_figures("engines")),
     "regret": lambda: _regret(0),
     "intervals": lambda: _regret(1),
-    "pruning": lambda: _regret(2),
-    "design": lambda: design.table(_figures("design"), _figures("regret")),
+    "pruning": lambda: pruners.table(_figures("pruners")),
     "claims": _claims,
     "interval coverage": _coverage,
     "null studies": lambda: nulls.table(_figures("nulls")["nulls"]),

@@ -26,7 +26,11 @@ study_name: {name}
 data: {{source: "sklearn:iris", train_rows: 60}}
 model: {{hidden: [4]}}
 training: {{epochs: 3, batch_size: 20}}
-search: {{n_trials: 6, timeout_s: 600, space: {{alpha: {{low: 1e-4, high: 1e-1}}}}}}
+search:
+  n_trials: 6
+  timeout_s: 600
+  sampler: {{type: tpe}}
+  space: {{alpha: {{low: 1e-4, high: 1e-1}}}}
 replicates: {{n_folds: 3}}
 """
 YAML = {"Content-Type": "application/yaml"}

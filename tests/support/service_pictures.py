@@ -20,8 +20,7 @@ SIZE = (1120, 760)
 FIRST = """\
 study_name: first
 data: {source: "sklearn:digits", scale: none, train_rows: 300, label_noise: 0.2}
-search: {n_trials: 24}
-replicates: {n_folds: 4}
+replicates: {n_folds: 4, n_repeats: 2}
 """
 
 

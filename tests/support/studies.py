@@ -14,7 +14,7 @@ study_name: tiny
 data: {source: sklearn:digits, scale: none, train_rows: 60, label_noise: 0.2}
 model: {kind: mlp, hidden: [8]}
 training: {optimizer: adam, lr: 2e-2, batch_size: 25, epochs: 4}
-search: {n_trials: 14, in_flight: 4}
+search: {n_trials: 14, in_flight: 4, sampler: {type: tpe}}
 replicates: {n_folds: 4}
 """
 
