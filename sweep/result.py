@@ -125,7 +125,7 @@ class StudyResult:
 
     @property
     def best(self) -> Point:
-        """What `best` chooses: the trial with the smallest value; see `Finished.choose`."""
+        """What `best` chooses: the best trial, or that at the minimum: `Finished.choose`."""
         return self.choice("best")
 
     @property

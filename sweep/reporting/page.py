@@ -143,8 +143,11 @@ def _explained(finished: Finished) -> str:
     over, pairs = (
         (replicates.described(), "fold") if folds > 1 else ("the seeds of one split", "seed")
     )
-    end = "largest" if finished.spec.objective.maximizes else "smallest"
-    told = f"Mean over {n} replicates ± standard error over {over}. best: the {end} value"
+    maximizes = finished.spec.objective.maximizes
+    end, of_curve = ("largest", "maximum") if maximizes else ("smallest", "minimum")
+    by_curve = finished.deciding and finished.deciding.trial
+    best = f"the trial at the {of_curve} of the smooth curve" if by_curve else f"the {end} value"
+    told = f"Mean over {n} replicates ± standard error over {over}. best: {best}"
     if len(choices(finished)) > 1:
         told += "; 1se: the largest strength within one standard error of it"
     return f"{told}. Gains are paired by {pairs}."

@@ -13,13 +13,14 @@ import pytest
 from sweep.analysis.selection import Finished
 from sweep.errors import SweepError, UsageError
 from sweep.reporting.figures import TITLES
-from sweep.reporting.page import write_report
+from sweep.reporting.page import _explained, write_report
 from sweep.reporting.plotly import BLUE, THEMES
 from sweep.reporting.tables import fit_table, key_numbers, provenance, storage_name, studies_table
 from sweep.stats import plus_minus
 from tests.conftest import made, made_study
 from tests.reporting.test_figures import ELASTIC, RATIOS
 from tests.support.browser import dump_dom
+from tests.support.designs import designed, finished, two_valleys, valley
 from tests.support.pictured import pictured
 
 HOSTILE = "<script>alert(1)</script>&'\""
@@ -182,6 +183,12 @@ def test_the_caption_says_what_errors_are_over(
     values = [1.0, 1.1, 1.3][: replicates["n_folds"] * replicates.get("n_seeds", 1)]
     study = made_study({1e-2: values}, values, spec={"replicates": replicates})
     assert told in Outline(page_of(study, path=tmp_path / "report.html")).text
+
+
+def test_the_caption_of_a_design_says_that_its_curve_chose() -> None:
+    smooth = _explained(finished(designed(valley, 0.02)))
+    assert "best: the trial at the minimum of the smooth curve" in smooth
+    assert "best: the smallest value" in _explained(finished(designed(two_valleys)))
 
 
 def test_a_control_that_is_not_trained_yet_is_not_one_that_diverged(tmp_path: Path) -> None:
