@@ -29,11 +29,12 @@ LEVELS = 1 << 16  # of a table of quantiles
 
 
 class Mixed(NamedTuple):
-    """Targets of rows that were mixed: λ of one, 1 − λ of the other."""
+    """Targets of rows that were mixed, and how much the loss by each of the two counts: (L, B)."""
 
     one: Tensor
     other: Tensor
-    share: Tensor
+    of_one: Tensor
+    of_other: Tensor
 
 
 class Augmenter:
@@ -81,8 +82,9 @@ class Augmenter:
         at = torch.arange(rows, device=x.device) + of_place[:, None] % rows
         lane = torch.arange(lanes, device=x.device)[:, None]
         other = (lane, at % rows)
-        weight = share.view(-1, *[1] * (x.ndim - 1))
-        return weight * x + (1 - weight) * x[other], Mixed(y, y[other], share)
+        mine = share.view(-1, *[1] * (x.ndim - 1))
+        shares = share.expand(lanes, rows)
+        return mine * x + (1 - mine) * x[other], Mixed(y, y[other], shares, 1 - shares)
 
 
 def random_bits(key: Tensor, n: int) -> Tensor:
@@ -93,15 +95,14 @@ def random_bits(key: Tensor, n: int) -> Tensor:
 def mixing(loss: Loss) -> Loss:
     """Return a loss that takes `Mixed` targets: λ of it by one, 1 − λ of it by the other."""
 
-    def mixed(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Mixed], Tensor]:
-        def of_both(out: Tensor, y: Mixed) -> Tensor:
-            one, other = function(out, y.one), function(out, y.other)
-            share = y.share.view(-1, *[1] * (one.ndim - 1))
-            return share * one + (1 - share) * other
+    def rows(out: Tensor, y: Mixed) -> Tensor:
+        return y.of_one * loss.rows(out, y.one) + y.of_other * loss.rows(out, y.other)
 
-        return of_both
+    def slope(z: Tensor, y: Mixed) -> Tensor:
+        one, other = loss.slope(z, y.one), loss.slope(z, y.other)
+        return one.mul_(y.of_one[:, None]).add_(other.mul_(y.of_other[:, None]))
 
-    return loss._replace(rows=mixed(loss.rows), slope=mixed(loss.slope))  # type: ignore[arg-type]
+    return loss._replace(rows=rows, slope=slope)  # type: ignore[arg-type]
 
 
 def _flip(images: Tensor, key: Tensor) -> Tensor:

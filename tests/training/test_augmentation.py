@@ -96,11 +96,14 @@ def test_shares_of_mixup_are_beta_and_mix_rows_as_targets() -> None:
     out, mixed = Augmenter([AugmentSpec(type="mixup", alpha=2.0)], SHAPE, x)(
         x, y, torch.arange(2000)
     )
-    assert isinstance(mixed, Mixed) and mixed.share.shape == (2000, 1)
-    assert abs(float(mixed.share.mean()) - 0.5) < 0.02
-    assert abs(float(mixed.share.var()) - 1 / 20) < 0.005  # of Beta(2, 2)
+    assert isinstance(mixed, Mixed) and mixed.of_one.shape == (2000, 4)
+    share = mixed.of_one[:, :1]
+    assert torch.equal(mixed.of_one, share.expand(-1, 4))
+    torch.testing.assert_close(mixed.of_one + mixed.of_other, torch.ones(2000, 4))
+    assert abs(float(share.mean()) - 0.5) < 0.02
+    assert abs(float(share.var()) - 1 / 20) < 0.005  # of Beta(2, 2)
     assert torch.equal(mixed.one, y)
-    shares = mixed.share[..., None, None, None]
+    shares = share[..., None, None, None]
     shifts = [(shares * x + (1 - shares) * x.roll(-by, 1)) for by in range(4)]
     is_shift = torch.stack([(out == each).flatten(1).all(1) for each in shifts])
     assert is_shift.any(0).all() and (is_shift.sum(1) > 300).all()
@@ -116,9 +119,9 @@ def test_the_loss_of_mixed_targets_is_mixed(task: str) -> None:
     one, other = (torch.randint(0, 3, (2, 5), generator=draw) for _ in range(2))
     if task == "regression":
         one, other = one.double(), other.double()
-    share = torch.tensor([[0.2], [0.9]]).double()
+    share = torch.tensor([[0.2], [0.9]]).double().expand(2, 5)
     loss, mixed = LOSSES[task], augmentation.mixing(LOSSES[task])
-    target: Any = Mixed(one, other, share)
+    target: Any = Mixed(one, other, share, 1 - share)
     got = mixed.rows(out, target)
     torch.testing.assert_close(
         got, share * loss.rows(out, one) + (1 - share) * loss.rows(out, other)
