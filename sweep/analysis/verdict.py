@@ -12,6 +12,7 @@ from sweep.search.point import Point
 from sweep.spec.attributes import COLLAPSED, METRIC, METRIC_SE, OUTCOME, SPARSITY
 from sweep.spec.objective import words_of
 from sweep.spec.remarks import sentences
+from sweep.spec.splits import is_given
 from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS, plus_minus
 
@@ -118,10 +119,10 @@ def _help(finished: Finished, best: Point) -> str:
             " other rows would give: seeds vary the first weights alone"
         )
     if not gain.fresh:
-        return (
-            f"{level}{base.value:.4f}, {size} {more} on the folds that chose it; a run ends with"
-            " a test on fresh folds"
-        )
+        fresh = "a run ends with a test on fresh folds"
+        if is_given(finished.spec):
+            fresh = "they are given, so that there are no fresh ones to show that it helps"
+        return f"{level}{base.value:.4f}, {size} {more} on the folds that chose it; {fresh}"
     return _on_fresh_folds(finished, base, gain, level)
 
 

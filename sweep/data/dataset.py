@@ -24,13 +24,16 @@ from sweep.data.features import Features, as_features, form, take
 from sweep.data.folds import draw_share, strata
 from sweep.data.guarded import guarded
 from sweep.data.notes import Note, lines
+from sweep.data.places import latest, read_folds, read_parts, read_time
 from sweep.data.refuse import refuse
 from sweep.data.remarks import remarks
-from sweep.data.sources import NAMED, read_source
+from sweep.data.sources import NAMED, is_table, read_source
 from sweep.data.targets import Encode, as_column, coding
 from sweep.errors import UsageError
 from sweep.spec.sections import DataSpec
 from sweep.spec.seeds import derive
+
+_NO_TARGET = "Mend or drop it, or set data.drop_missing_target: true"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,8 @@ class Dataset:
         content_hash: 16 hex digits of a hash of all the rows, search and test.
         group_names: of the groups by number, as the source writes them; () without groups.
         notes: lines on what was read in a way that a user should know, and on odd rows.
+        order: (N,) int64 places in time, where rows are split by it.
+        folds: (N,) int64 the user's own folds, where rows are split by them; -1 trains always.
     """
 
     X: Features
@@ -60,9 +65,11 @@ class Dataset:
     content_hash: str
     group_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    order: np.ndarray | None = None
+    folds: np.ndarray | None = None
 
 
-def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
+def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = False) -> Dataset:
     """Read a source and hold its test rows out.
 
     Test rows are those that the source itself brings, or else a share of `test_fraction`:
@@ -72,18 +79,29 @@ def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
         data: the study's data section.
         folder: the study file's folder.
         seed: the study's seed.
+        in_time: whether rows are split by time: test rows are the last ones.
 
     Raises:
         UsageError: in one line, when the rows break a rule.
     """
     rows = read_rows(data, folder)
+    order, folds = rows.order, rows.folds
+    if in_time and order is None:
+        order = np.arange(len(rows.y))
     content_hash, labels = _content_hash(rows), strata(rows.y, rows.classes)
     X, y, groups, X_test, y_test = rows.X, rows.y, rows.groups, rows.X_test, rows.y_test
     if X_test is None or y_test is None:
-        test = draw_share(labels, groups, data.test_fraction, derive(seed, "test"))
+        if rows.is_test is not None:
+            test = np.flatnonzero(rows.is_test)
+        elif order is not None:
+            test = latest(order, data.test_fraction)
+        else:
+            test = draw_share(labels, groups, data.test_fraction, derive(seed, "test"))
         search = np.setdiff1d(np.arange(len(y)), test)
         X, X_test, y, y_test = take(X, search), take(X, test), y[search], y[test]
-        groups = None if groups is None else groups[search]
+        groups, order, folds = (
+            None if of is None else of[search] for of in (groups, order, folds)
+        )
     lost = np.setdiff1d(labels, strata(y, rows.classes))
     if len(lost):
         raise UsageError(
@@ -101,6 +119,8 @@ def load_dataset(data: DataSpec, folder: Path, seed: int) -> Dataset:
         content_hash,
         rows.group_names,
         rows.notes,
+        order,
+        folds,
     )
 
 
@@ -136,7 +156,8 @@ class Rows:
         y_test: (T,) of y's kind, or None.
         classes: names of the classes by index; () where targets are numbers.
         group_names: of the groups by number; () without groups.
-        notes: as of `Dataset`.
+        notes, order, folds: as of `Dataset`.
+        is_test: (N,) bool, which rows are held out, where the table says so.
     """
 
     X: Features
@@ -147,6 +168,9 @@ class Rows:
     classes: tuple[str, ...]
     group_names: tuple[str, ...]
     notes: tuple[str, ...]
+    order: np.ndarray | None = None
+    folds: np.ndarray | None = None
+    is_test: np.ndarray | None = None
 
 
 def read_rows(data: DataSpec, folder: Path) -> Rows:
@@ -172,7 +196,10 @@ def read_rows(data: DataSpec, folder: Path) -> Rows:
 def _read(data: DataSpec, folder: Path) -> Rows:
     raw, where = read_source(data, folder), data.source
     notes: list[Note] = [*raw.get("notes", ())]
-    X, y = as_features(raw["X"], "X", where, notes), as_column(raw["y"], "y", where)
+    X = as_features(raw["X"], "X", where, notes)
+    if data.drop_missing_target and where not in NAMED and not is_table(where):
+        X, raw = _with_target(X, raw, notes)
+    y = as_column(raw["y"], "y", where, _NO_TARGET)
     _same_length("X and y", X, y.values, where)
     encode, classes = coding(y, data.task, raw.get("names"), where)
     groups, group_names = _groups(raw.get("groups"), X, where)
@@ -180,7 +207,36 @@ def _read(data: DataSpec, folder: Path) -> Rows:
     if where not in NAMED:  # in those there is nothing to mend
         test = None if X_test is None or y_test is None else (X_test, y_test)
         notes += remarks(X, encode(y), groups, test, data)
-    return Rows(X, encode(y), groups, X_test, y_test, classes, group_names, lines(notes))
+    return Rows(
+        X, encode(y), groups, X_test, y_test, classes, group_names, lines(notes),
+        *_places(raw, where),
+    )  # fmt: skip
+
+
+def _places(
+    raw: dict[str, Any], where: str
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Read where rows belong: order, folds, and which are test rows."""
+    order = read_time(raw["time"], where) if "time" in raw else None
+    if "split" in raw:
+        return order, *read_parts(raw["split"], where)
+    return order, read_folds(raw["fold"], where) if "fold" in raw else None, None
+
+
+def _with_target(
+    X: Features, raw: dict[str, Any], notes: list[Note]
+) -> tuple[Features, dict[str, Any]]:
+    """Leave out rows of arrays without a target, and say how many."""
+    import pandas as pd
+
+    missing = np.asarray(pd.isna(np.asarray(raw["y"], dtype=object)))
+    if missing.ndim != 1 or len(missing) != len(X) or not missing.any():
+        return X, raw  # which is refused where it is wrong
+    rows = np.flatnonzero(~missing)
+    text = f"{missing.sum()} of {len(missing)} rows have no target and are left out"
+    notes.append(Note("dropped", "", text))
+    kept = {key: np.asarray(raw[key])[rows] for key in ("y", "groups") if raw.get(key) is not None}
+    return take(X, rows), raw | kept
 
 
 def _content_hash(rows: Rows) -> str:
@@ -194,6 +250,9 @@ def _content_hash(rows: Rows) -> str:
         if part is not None:
             digest.update(f"{part.dtype.str}{part.shape}".encode() + part.tobytes())
         digest.update(b";")
+    for place in (rows.order, rows.folds, rows.is_test):
+        if place is not None:
+            digest.update(place.tobytes())
     return digest.hexdigest()[:16]
 
 

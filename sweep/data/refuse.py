@@ -27,13 +27,15 @@ def refuse(
     raise UsageError(f"data.source: {rule}, got {got} ({where}). {hint}") from cause
 
 
-def refuse_first(wrong: Any, values: Any, rule: str, where: str) -> None:
+def refuse_first(
+    wrong: Any, values: Any, rule: str, where: str, hint: str = "Mend or drop it"
+) -> None:
     """Refuse the first value that is wrong, naming its row and its place within the row.
 
     Args:
         wrong: (N, ...) booleans; nothing is refused where none is true.
         values: (N, ...) what was got.
-        rule, where: as of `refuse`.
+        rule, where, hint: as of `refuse`.
 
     Raises:
         UsageError: any value is wrong.
@@ -43,4 +45,4 @@ def refuse_first(wrong: Any, values: Any, rule: str, where: str) -> None:
         row, *place = (int(i) for i in np.argwhere(wrong)[0])
         value = np.asarray(values, dtype=object)[(row, *place)]
         feature = f", feature {', '.join(map(str, place))}" if place else ""
-        refuse(rule, f"{value!r} in row {row}{feature}", where, "Mend or drop it")
+        refuse(rule, f"{value!r} in row {row}{feature}", where, hint)

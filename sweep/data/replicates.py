@@ -12,9 +12,11 @@ import numpy as np
 
 from sweep.data.dataset import Dataset
 from sweep.data.folds import draw_folds, draw_group_folds, draw_rows, draw_share, strata
+from sweep.data.given import given_folds
 from sweep.data.lopsided import what_is_wrong
 from sweep.errors import UsageError
 from sweep.spec.seeds import derive
+from sweep.spec.splits import is_given
 from sweep.spec.study import StudySpec
 
 DRAWS = 20  # of whole groups, until each fold leaves every class and enough rows to train on
@@ -42,14 +44,19 @@ def split_rows(
         UsageError: in one line, when the rows do not allow the splits asked for.
     """
     labels = strata(dataset.y, dataset.classes)
-    _check_folds(spec, dataset, labels)
     seed = partition_seed(spec.seed, partition)
-    vals = [
-        val
-        for repeat in range(spec.replicates.n_repeats)
-        for val in _validation_rows(spec, dataset, labels, _repeat_seed(seed, repeat))
-    ]
-    pools = [np.setdiff1d(np.arange(len(labels)), val) for val in vals]
+    if is_given(spec):
+        given = given_folds(spec, dataset, labels)
+        pools, vals = [pool for pool, _ in given], [val for _, val in given]
+    else:
+        _check_scheme(spec, dataset)
+        _check_folds(spec, dataset, labels)
+        vals = [
+            val
+            for repeat in range(spec.replicates.n_repeats)
+            for val in _validation_rows(spec, dataset, labels, _repeat_seed(seed, repeat))
+        ]
+        pools = [np.setdiff1d(np.arange(len(labels)), val) for val in vals]
     most = min(map(len, pools))  # groups may leave another partition with fewer
     n = min(spec.data.train_rows or most, most) if partition else _n_train(spec, dataset, most)
     replicates = tuple(
@@ -105,6 +112,18 @@ def _check_targets(spec: StudySpec, dataset: Dataset, trains: list[np.ndarray]) 
             )
 
 
+def _check_scheme(spec: StudySpec, dataset: Dataset) -> None:
+    """Refuse a scheme that the source's groups, or their lack, do not allow."""
+    scheme, has_groups = spec.replicates.scheme, dataset.groups is not None
+    if scheme is not None and (scheme == "group") != has_groups:
+        got = f"{scheme} for rows with{'' if has_groups else 'out'} groups"
+        hint = "Use group" if has_groups else "Return groups, or name their column in data.groups"
+        raise UsageError(
+            f"replicates.scheme: must be group where there are groups, and only there, got {got}"
+            f" ({spec.data.source}). {hint}"
+        )
+
+
 def _check_folds(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> None:
     n_folds, limits = spec.replicates.n_folds, {"rows": len(labels)}
     if dataset.classes and n_folds > 1:
@@ -144,5 +163,6 @@ def _draw_folds(
     if n_folds == 1:
         return [draw_share(labels, groups, spec.replicates.holdout, seed)]
     if groups is None:
-        return draw_folds(labels, n_folds, seed, stratified=bool(dataset.classes))
+        stratified = bool(dataset.classes) and spec.replicates.scheme != "kfold"
+        return draw_folds(labels, n_folds, seed, stratified=stratified)
     return draw_group_folds(labels, groups, n_folds, seed, stratified=bool(dataset.classes))

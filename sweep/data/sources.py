@@ -15,7 +15,7 @@ from sweep.data.guarded import describe
 from sweep.data.notes import Note
 from sweep.data.npz import read_npz
 from sweep.data.refuse import refuse
-from sweep.data.tables import settled
+from sweep.data.tables import settled, with_target
 from sweep.data.user_code import load_function
 from sweep.errors import SweepError, UsageError, did_you_mean
 from sweep.spec.sections import DataSpec
@@ -115,6 +115,9 @@ def _refuse_columns(data: DataSpec) -> None:
     named = {
         "target": data.target,
         "groups": data.groups,
+        "fold": data.fold,
+        "split": data.split,
+        "time": data.time,
         "columns": ", ".join(data.columns or ()),
     }
     for key, name in named.items():
@@ -228,7 +231,27 @@ def _table(table: Table, data: DataSpec) -> dict[str, Any]:
             f"({data.source}). Name the column of the groups, or null"
         )
     _check_columns(frame, data)
-    return settled(frame, data, target, groups, notes, in_texts)
+    own = _own_columns(frame, data, (target, groups))
+    if data.drop_missing_target:
+        rows, dropped = with_target(frame[target], data, in_texts)
+        frame, notes = frame.iloc[rows].reset_index(drop=True), [*notes, *dropped]
+    found = settled(frame.drop(columns=list(own.values())), data, target, groups, notes, in_texts)
+    return found | {key: frame[name] for key, name in own.items()}
+
+
+def _own_columns(
+    frame: pd.DataFrame, data: DataSpec, taken: tuple[str | None, ...]
+) -> dict[str, str]:
+    """Return the columns that say where rows belong, by key: they are no features."""
+    given = {"fold": data.fold, "split": data.split, "time": data.time}
+    own = {key: _named(frame, key, name, data.source) for key, name in given.items() if name}
+    for key, name in own.items():
+        if name in taken or [*own.values()].count(name) > 1:
+            raise UsageError(
+                f"data.{key}: must be a column of its own, got {name!r}, which is named twice"
+                f" ({data.source}). Name another"
+            )
+    return own
 
 
 def _check_columns(frame: pd.DataFrame, data: DataSpec) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from sweep.data.cells import MARKS
 from sweep.data.columns import Read, read_feature, read_labels, read_number
 from sweep.data.notes import Note, key_for
 from sweep.data.refuse import refuse
@@ -66,6 +69,28 @@ def settled(
         **found,
         "notes": [*notes, *(note for read in columns.values() for note in read.notes)],
     }
+
+
+def with_target(
+    column: pd.Series, data: DataSpec, in_texts: bool
+) -> tuple[np.ndarray, list[Note]]:
+    """Return the rows (n,) that have a target, and say how many have none.
+
+    Raises:
+        UsageError: no row has one.
+    """
+    spec = (data.columns or {}).get(str(column.name), ColumnSpec())
+    missing = column.isna()
+    if in_texts:
+        texts = column.astype(str).str.strip()
+        marks = MARKS if spec.kind != "categorical" else frozenset()
+        missing |= (texts == "") | texts.str.casefold().isin(marks) | texts.isin(spec.missing)
+    rows = np.flatnonzero(~missing)
+    n = len(column) - len(rows)
+    if not len(rows):
+        refuse(f"column {column.name!r} must have values", "none", data.source, "Name another")
+    text = f"{n} of {len(column)} rows have no target and are left out"
+    return rows, [Note("dropped", f"column {column.name!r}", text)] if n else []
 
 
 def _check_decimals(columns: dict[str, Read], where: str) -> None:

@@ -34,13 +34,14 @@ class Column(NamedTuple):
 Encode = Callable[[Column], np.ndarray]
 
 
-def as_column(values: Any, name: str, where: str) -> Column:
+def as_column(values: Any, name: str, where: str, hint: str = "Mend or drop it") -> Column:
     """Turn a target or groups into a column without missing values.
 
     Args:
         values: (N,) or (N, 1): a series, or anything that makes an array.
         name: what messages call it, unless the series has a name.
         where: the source.
+        hint: what to do where a row has none.
 
     Raises:
         UsageError: in one line, naming the row at fault.
@@ -50,7 +51,7 @@ def as_column(values: Any, name: str, where: str) -> Column:
 
         if isinstance(values, pd.Series):
             label = name if values.name is None else f"column {values.name!r}"
-            return _from_pandas(values.reset_index(drop=True), label, where)
+            return _from_pandas(values.reset_index(drop=True), label, where, hint)
     array = as_array(values, name, where)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -60,8 +61,10 @@ def as_column(values: Any, name: str, where: str) -> Column:
     if array.dtype.kind not in "iuf":
         import pandas as pd
 
-        return _from_pandas(pd.Series(array), name, where)
-    refuse_first(~np.isfinite(array), array, f"{name} must have a value in every row", where)
+        return _from_pandas(pd.Series(array), name, where, hint)
+    rule = f"{name} must have a value in every row"
+    refuse_first(np.isnan(array), array, rule, where, hint)
+    refuse_first(np.isinf(array), array, rule, where)
     return Column(name, array)
 
 
@@ -104,14 +107,16 @@ def coding(y: Column, task: str, names: Any, where: str) -> tuple[Encode, tuple[
     return partial(_index, labels=labels, where=where), classes
 
 
-def _from_pandas(column: pd.Series, name: str, where: str) -> Column:
+def _from_pandas(column: pd.Series, name: str, where: str, hint: str) -> Column:
     from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
     column = column.infer_objects()
     if is_complex_dtype(column.dtype):
         refuse(f"{name} must be numbers or texts", str(column.dtype), where, "Convert it")
     endless = np.isinf(column.to_numpy()) if column.dtype.kind == "f" else False
-    refuse_first(column.isna() | endless, column, f"{name} must have a value in every row", where)
+    rule = f"{name} must have a value in every row"
+    refuse_first(column.isna(), column, rule, where, hint)
+    refuse_first(endless, column, rule, where)
     if is_numeric_dtype(column) and not is_bool_dtype(column):
         return Column(name, column.to_numpy())
     if column.dtype != "category":

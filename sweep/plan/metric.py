@@ -15,6 +15,7 @@ from sweep.data.problem import Problem, make_problem
 from sweep.errors import UsageError
 from sweep.spec.attributes import METRIC_HASH, TARGET_SCALES
 from sweep.spec.objective import LOSS
+from sweep.spec.splits import is_given
 from sweep.spec.study import StudySpec
 from sweep.training.constant import constant_values
 from sweep.training.metrics import Metric, Scorer
@@ -50,13 +51,14 @@ def target_scales(problems: Sequence[Problem]) -> dict[str, Any]:
 def null_model(
     spec: StudySpec, dataset: Dataset, problem: Problem, metric: Metric
 ) -> dict[str, Any]:
-    """Return what predicting a constant comes to, on the folds of the search and on fresh ones.
+    """Return what predicting a constant comes to, on the search's folds and on fresh ones, if any.
 
     Raises:
         UsageError: the metric is not defined on a fold.
     """
     bare = replace(dataset, X=np.zeros((len(dataset.y), 1), dtype=np.float32))
-    problems = [make_problem(spec, bare, partition) for partition in (0, 1)]
+    partitions = (0,) if is_given(spec) else (0, 1)
+    problems = [make_problem(spec, bare, partition) for partition in partitions]
     for each in problems:
         check_metric(spec, each, metric)
     n_folds, value = spec.replicates.n_folds, LOSS if spec.objective.beside else metric

@@ -26,6 +26,7 @@ from sweep.spec.augment import OF_IMAGES
 from sweep.spec.optimizers import MuonSpec
 from sweep.spec.resolved import Outline
 from sweep.spec.sections import MlpSpec
+from sweep.spec.splits import scheme_of
 from sweep.spec.study import StudySpec
 from sweep.training.evaluation import levels
 from sweep.training.layout import Layout
@@ -112,7 +113,7 @@ def make_plan(spec: StudySpec) -> Plan:
         )
     if spec.training.compile:
         _check_compiler(device)
-    dataset = load_dataset(spec.data, spec.folder, spec.seed)
+    dataset = load_dataset(spec.data, spec.folder, spec.seed, in_time=scheme_of(spec) == "time")
     check_rows(spec, dataset)
     # It goes to the device last: the range that is found before is the same on any.
     problem = _problem(spec, dataset)

@@ -15,6 +15,7 @@ import optuna
 from sweep.search.choice import best_of, of_study, simplest_of
 from sweep.search.samplers import Params
 from sweep.spec.attributes import BASELINE, CONFIRMATION
+from sweep.spec.splits import is_given
 from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS
 
@@ -30,7 +31,12 @@ class Confirmation:
         self._kept: dict[str, Any] = dict(study.user_attrs.get(CONFIRMATION, {}))
 
     def due(self) -> dict[str, Params]:
-        """Return what is chosen now and not confirmed yet: params by kind."""
+        """Return what is chosen now and not confirmed yet: params by kind.
+
+        Nothing where the folds are given: there are no fresh ones.
+        """
+        if is_given(self._spec):
+            return {}
         return {
             kind: params
             for kind, params in self._chosen().items()

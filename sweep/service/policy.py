@@ -36,7 +36,8 @@ Format = Literal["yaml", "json"]
 # of the machine. What stands below such a key is its own.
 PLAIN: Mapping[str, str] = {
     "": "study_name seed selection",
-    "data": "target groups columns task scale train_rows label_noise test_fraction",
+    "data": "target groups fold split time drop_missing_target columns task scale train_rows"
+    " label_noise test_fraction",
     "model": "kind hidden activation output",
     "training": "optimizer lr batch_size epochs schedule clip_norm augment precision fused"
     " momentum dampening nesterov betas eps smoothing centered lr_decay initial_accumulator"
@@ -44,7 +45,7 @@ PLAIN: Mapping[str, str] = {
     "penalty": "norm l1_ratio exempt include",
     "search": "n_trials in_flight timeout_s widenings sampler pruner",
     "search.space": "alpha weight_decay lr momentum l1_ratio",
-    "replicates": "n_folds n_repeats n_seeds holdout",
+    "replicates": "scheme n_folds n_repeats n_seeds holdout",
     "objective": "direction choose",
 }
 SOURCES = frozenset({"data.source", "model.source", "objective.metric"})  # rows, functions

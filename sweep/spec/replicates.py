@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,13 @@ MOST_REPLICATES = 2_000  # the rows of each are drawn and scaled by themselves
 class ReplicatesSpec(Section):
     """How often each trial is trained: folds times repeats times seeds."""
 
+    scheme: Literal["kfold", "stratified", "group", "time", "own"] | None = Field(
+        None,
+        description="How rows come into folds. kfold: drawn. stratified: drawn, by class. group:"
+        " in whole groups. time: windows of the later half, each validated by a training on rows"
+        " before it; test rows are the last. own: by data.fold or data.split. null: own where"
+        " these are given, group where there are groups, stratified for classes, else kfold.",
+    )
     n_folds: Count = Field(
         8,
         description="Folds of cross-validation; a trial is trained once for each. 1: one split."

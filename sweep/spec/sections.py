@@ -53,6 +53,25 @@ class DataSpec(Section):
         description="Column that tells which rows belong together: they stay in one fold. Only"
         " with a table (CSV, Parquet).",
     )
+    fold: str | None = Field(
+        None,
+        description="Column of your own folds: a replicate validates on the rows of each name."
+        " Only with a table (CSV, Parquet).",
+    )
+    split: str | None = Field(
+        None,
+        description="Column that says train, validation or test of each row: one split. Only with"
+        " a table (CSV, Parquet).",
+    )
+    time: str | None = Field(
+        None,
+        description="Column of numbers or dates (2024-01-31) by which rows follow each other."
+        " null: in the order of the source. Only with replicates.scheme time.",
+    )
+    drop_missing_target: bool | None = Field(
+        None,
+        description="true: leave out rows without a target, and say how many. null: refuse them.",
+    )
     columns: Columns | None = Field(
         None,
         description="What columns are, where their cells leave a doubt: name to drop, categorical,"

@@ -19,6 +19,7 @@ from sweep.spec.replicates import ReplicatesSpec
 from sweep.spec.search import DESIGN_GRID, DESIGN_REFINED, SearchSpec
 from sweep.spec.sections import DataSpec, MlpSpec, OwnModelSpec, PenaltySpec
 from sweep.spec.space import HYPERPARAMETERS, AlphaRange
+from sweep.spec.split_rules import splits_problem
 from sweep.spec.tasks import TASKS, Task
 
 DEFAULT_STORAGE = "sqlite:///studies/out/studies.db"
@@ -238,6 +239,10 @@ def _1se_needs_folds(spec: StudySpec) -> str | None:
     return None
 
 
+def _splits_go_together(spec: StudySpec) -> str | None:
+    return splits_problem(spec.data, spec.replicates)
+
+
 def _metric_is_of_task(spec: StudySpec) -> str | None:
     return spec.objective.problem(spec.data.task)
 
@@ -272,6 +277,7 @@ _RULES = (
     _nesterov_needs_momentum,
     _1se_needs_folds,
     _metric_is_of_task,
+    _splits_go_together,
 )
 
 

@@ -40,7 +40,7 @@ REFUSED: dict[str, Case] = {
         csv(size=range(6), kind=["a", None, "b", "a", "b", "a"]),
         {"target": "kind"},
         "data.source: column 'kind' must have a value in every row, got nan in row 1 (t.csv). "
-        "Mend or drop it",
+        "Mend or drop it, or set data.drop_missing_target: true",
     ),
     "one_hot_target": (
         npz(X=X, y=np.eye(8)),
@@ -51,7 +51,8 @@ REFUSED: dict[str, Case] = {
     "nan_in_target": (
         npz(X=X, y=changed(np.nan, 4, Y * 1.0)),
         {},
-        "data.source: y must have a value in every row, got nan in row 4 (a.npz). Mend or drop it",
+        "data.source: y must have a value in every row, got nan in row 4 (a.npz). "
+        "Mend or drop it, or set data.drop_missing_target: true",
     ),
     "inf_in_target": (
         npz(X=X, y=changed(np.inf, 4, Y * 1.0)),

