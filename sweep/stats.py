@@ -49,6 +49,15 @@ def degrees(n_folds: int, n_repeats: int = 1) -> int:
     return n_repeats * (n_folds - 1)
 
 
+def jackknife(without: Array, n_repeats: int = 1) -> float:
+    """Return the standard error of a figure by its values without each fold, (F,).
+
+    That of the mean of its pseudo-values, F·all − (F − 1)·without: with one repeat it is Tukey's
+    jackknife, with more it allows for the rows that repeats share (`errors`).
+    """
+    return float(errors(((1 - len(without)) * without)[None], n_repeats)[0])
+
+
 def standard_error(
     values: Sequence[float] | Array, n_folds: int, n_repeats: int = 1
 ) -> float | None:

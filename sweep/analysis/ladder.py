@@ -21,7 +21,7 @@ import numpy as np
 from sweep.analysis.selection import Finished
 from sweep.errors import SweepError, UsageError
 from sweep.search.curve import Curve
-from sweep.stats import MIN_FOLDS, Array, degrees, errors, t_quantile
+from sweep.stats import MIN_FOLDS, Array, degrees, jackknife, t_quantile
 
 What = Literal["rows", "hidden"]
 
@@ -251,12 +251,3 @@ def _fit(sizes: Array, at: Array) -> tuple[float, float]:
 
 def _steps(sizes: Array, at: Array) -> Array:
     return np.asarray(np.diff(at) / np.diff(np.log10(sizes)))
-
-
-def jackknife(without: Array, n_repeats: int = 1) -> float:
-    """Return the standard error of a figure by its values without each fold, (F,).
-
-    That of the mean of its pseudo-values, F·all − (F − 1)·without: with one repeat it is Tukey's
-    jackknife, with more it allows for the rows that repeats share (`stats.errors`).
-    """
-    return float(errors(((1 - len(without)) * without)[None], n_repeats)[0])

@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.analysis.course import Course
 from sweep.analysis.gain import Gain
 from sweep.analysis.stored import confirmed, constants, is_stopped, line_of, without_result
 from sweep.errors import SweepError, UsageError
@@ -156,6 +157,12 @@ class Finished:
     def deciding(self) -> Model | None:
         """The model, where it chooses; None where the trials do."""
         return deciding(self.spec, self.model)
+
+    @cached_property
+    def course(self) -> Course | None:
+        """The losses by strength, epoch and fold; None where they are not known."""
+        failed = self.failed if self.n_params == 1 else ()
+        return Course.of(self.curve, failed, self.folds)
 
     @property
     def reach(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from sweep.analysis import lengths
 from sweep.analysis.gain import Gain
 from sweep.analysis.selection import Finished
 from sweep.errors import UsageError
@@ -29,7 +30,7 @@ def verdict(finished: Finished) -> str:
         f"{metric} {plus_minus(best.value, best.value_se)}{_in_units(finished, best)};"
         f" {_help(finished, best)}."
     )
-    parts = _beside, _constant, _alike, _model, _wide_enough, _unscored
+    parts = _beside, _constant, _alike, _model, _wide_enough, _length, _unscored
     text += "".join(part(finished, best) for part in parts)
     return text + "".join(f" {line}." for line in sentences(finished.remarks, name))
 
@@ -77,6 +78,10 @@ def _constant(finished: Finished, best: Point) -> str:
         f" (paired gain {plus_minus(gain.by, gain.se)}, less than {gain.reach:.3g} standard"
         " errors)."
     )
+
+
+def _length(finished: Finished, best: Point) -> str:
+    return "".join(f" {said}." for said in lengths.claims(finished))
 
 
 def _unscored(finished: Finished, best: Point) -> str:

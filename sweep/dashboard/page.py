@@ -16,6 +16,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from sweep.analysis import lengths
 from sweep.analysis.selection import Finished
 from sweep.analysis.verdict import verdict
 from sweep.reporting.figures import TITLES, drawn_figures
@@ -23,7 +24,7 @@ from sweep.reporting.plotly import Figure, recoloured
 from sweep.reporting.tables import Table, key_numbers
 from sweep.spec.attributes import SPEC, VERDICT
 
-SHOWN = ("validation_curve", "terms", "balance", "sparsity", "weights")
+SHOWN = ("validation_curve", "terms", "balance", "sparsity", "weights", "training_length")
 PIECE = 2045  # most characters in one attribute: optuna-dashboard's SYSTEM_ATTR_MAX_LENGTH
 PLOT = "dashboard:plot_data:"
 NOTE, NOTE_VERSION = "dashboard:note_str:", "dashboard:note_ver"
@@ -90,7 +91,8 @@ def _note(study: optuna.Study, finished: Finished | None, said: str | None) -> s
     progress = f"Trials ended: {counts or 'none yet'}, of {spec['search']['n_trials']} wanted."
     if finished is None:
         return f"{progress} No trial has ended yet."
-    return f"**{said}**\n\n{_markdown(key_numbers(finished))}\n\n{progress}"
+    missing = f" {lengths.without_figure(finished)}." if lengths.without_figure(finished) else ""
+    return f"**{said}**\n\n{_markdown(key_numbers(finished))}\n\n{progress}{missing}"
 
 
 def _markdown(table: Table) -> str:

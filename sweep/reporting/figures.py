@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sweep.analysis.selection import Finished
 from sweep.errors import UsageError
+from sweep.reporting.by_epoch import training_length
 from sweep.reporting.closeups import learning_curves, weights
 from sweep.reporting.overlays import (
     at_choices,
@@ -64,6 +65,7 @@ TITLES = {
     "sparsity": "What the penalty does to the weights",
     "weights": "Distribution of the weights",
     "learning_curves": "Learning curves",
+    "training_length": "Loss by epoch and strength",
 }
 NORMS = {"l2": "‖W‖₂²", "l1": "‖W‖₁", "elastic": "(r‖W‖₁ + (1 − r)‖W‖₂²)"}
 LINE = "line through the best trial"
@@ -254,4 +256,5 @@ FIGURES: dict[str, Callable[[View], Figure | None]] = {
     "sparsity": sparsity,
     "weights": weights,
     "learning_curves": learning_curves,
+    "training_length": training_length,
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 
+from sweep.analysis import lengths
 from sweep.analysis.selection import Finished, choices
 from sweep.analysis.verdict import verdict
 from sweep.config.export import formula
@@ -43,6 +44,9 @@ LOOK = {
     " the legend gives their share.",
     "learning_curves": "A curve that rises again has begun to overfit. A curve that still falls at"
     " the end would gain from more epochs.",
+    "training_length": "Dark is a low loss. The line is the strength that would be best if"
+    " training ended there. Where it still moves at the end, the best strength is that of so many"
+    " epochs alone. A least loss before the end is overfitting that no strength has stopped.",
 }
 HILL = {
     "validation_curve": "Look for the hill. To its left the network fits noise; to its right the"
@@ -121,18 +125,25 @@ def _study(study: optuna.Study, finished: Finished, i: int, alone: bool) -> str:
     about = escape(f"{spec.data.source}, {spec.data.task} · {formula(spec)}")
     said = f'<p class="about">{about}</p><p class="verdict">{escape(verdict(finished))}</p>'
     look = LOOK | (HILL if spec.objective.maximizes else {})
+    look["training_length"] = " ".join([LOOK["training_length"], *_told(finished)])
     figures = "".join(
         _figure(f"figure-{i}-{name}", TITLES[name], look[name], drawn, name == "validation_curve")
         for name, drawn in drawn_figures(finished).items()
     )
+    missing = lengths.without_figure(finished)
     parts = [
         f"<header>{title}{said}</header>",
         _table(key_numbers(finished), _explained(finished)),
         f'<div class="figures">{figures}</div>',
+        f"<p>{escape(missing)}.</p>" if missing else "",
         _test_result(study.user_attrs.get(FIT), finished),
         _origin(study),
     ]
     return f'<section id="study-{i}">{"".join(parts)}</section>'
+
+
+def _told(finished: Finished) -> list[str]:
+    return [f"{said}." for said in lengths.remarks(finished)]
 
 
 def _explained(finished: Finished) -> str:

@@ -3,7 +3,8 @@
 The best of many trials looks better than it is on the folds that chose it, and a test there
 claims too much (tests/benchmarks/claims.py). So what is chosen is trained again, with the α = 0
 control, on another partition of the same rows: its mean is free of the choice, and Student's t of
-the paired differences keeps its level.
+the paired differences keeps its level. So is a trial that an earlier end of training would do
+better with, as it seems (`search.earlier`): its losses by epoch tell.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any
 import optuna
 
 from sweep.search.choice import best_of, of_study, simplest_of
+from sweep.search.earlier import earlier
 from sweep.search.samplers import Params
 from sweep.spec.attributes import BASELINE, CONFIRMATION
 from sweep.spec.splits import is_given
 from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS
 
-BEST, ONE_SE, NONE = "best", "1se", "none"
+BEST, ONE_SE, EARLIER, NONE = "best", "1se", "earlier", "none"
 PARTITION = 1  # of the rows into folds; 0 is the search's own
 
 
@@ -57,6 +59,9 @@ class Confirmation:
         if self._n_params == 1 and self._spec.replicates.n_folds >= MIN_FOLDS:
             simple = simplest_of(points, model)
             chosen |= {ONE_SE: dict(simple.params)} if simple != best else {}
+        sooner = earlier(points, best, self._spec)
+        if sooner and sooner.point.params not in chosen.values():
+            chosen[EARLIER] = dict(sooner.point.params)
         baseline = self._study.user_attrs.get(BASELINE, {})
         if "value" in baseline:
             chosen[NONE] = baseline["params"]

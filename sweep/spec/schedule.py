@@ -54,6 +54,12 @@ class ScheduleSpec(Section):
         return self.type == "constant" and not self.warmup
 
     @property
+    def ends_anywhere(self) -> bool:
+        """Whether no step's rate depends on how many epochs there are."""
+        from_start = self.type == "constant" or (self.type == "step" and self.every is not None)
+        return from_start and (not self.warmup or self.warmup >= 1)
+
+    @property
     def moves_by_step(self) -> bool:
         """Whether the rate changes at every step, not only between epochs."""
         return self.type == "one_cycle" or bool(self.warmup)

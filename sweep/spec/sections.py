@@ -206,6 +206,11 @@ class TrainingKeys(Section):
         return ""
 
     @property
+    def ends_anywhere(self) -> bool:
+        """Whether each epoch is the end of a shorter training: no step knows how many follow."""
+        return self.rate.ends_anywhere
+
+    @property
     def rate(self) -> ScheduleSpec:
         """The schedule of the learning rate, in keys."""
         return schedule_of(self.schedule)

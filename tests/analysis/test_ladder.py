@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.analysis.ladder import Rung, Transfer, jackknife
+from sweep.analysis.ladder import Rung, Transfer
 from sweep.analysis.selection import Finished
 from sweep.errors import SweepError, UsageError
-from sweep.stats import Array, errors
+from sweep.stats import Array, errors, jackknife
 from tests.conftest import made_study
 
 SIZES = (75, 150, 300)

@@ -28,6 +28,7 @@ from tests.benchmarks import (
     fit_claims,
     floor,
     growth,
+    lengths,
     nulls,
     pruners,
     regret,
@@ -48,6 +49,7 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
     "results", "floor", "growth", "widths", "storage", "engines", "regret", "pruners", "claims",
     "nulls", "repeats", "curves", "worth", "transfer",
+    "lengths",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -179,6 +181,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "null studies": lambda: nulls.table(_figures("nulls")["nulls"]),
     "repeats": lambda: repeats.table(_figures("repeats")),
     "design intervals": lambda: curves.table(_figures("curves")),
+    "lengths by studies": lambda: lengths.studies_table(_figures("lengths")),
+    "lengths by claims": lambda: lengths.claims_table(_figures("lengths")),
+    "lengths by drifts": lambda: lengths.drifts_table(_figures("lengths")),
     "fit claims": lambda: _fit_claims("fits"),
     "ridge claims": lambda: _fit_claims("ridge"),
     "rooms": _rooms,

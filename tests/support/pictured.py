@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import TrialState, create_trial
 
+from sweep.search.by_epoch import stored
 from tests.conftest import made_study
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -54,11 +56,13 @@ def pictured(
 def measured(at: float, loss: float, i: int) -> dict[str, Any]:
     """Return what a trial stores of itself."""
     counts = [0] * 20 + [10] * 20 + [20] + [10] * 20 + [0] * 20
+    by_epoch = np.add.outer([loss + 1, loss + 0.5, loss], [-0.35, 0.0, 0.35])
     return {
         "value_se": 0.2, "replicate_values": [loss - 0.35, loss, loss + 0.35],
         "train_loss": loss / 2, "train_loss_clean": loss / 4, "val_accuracy": 0.5, "val_r2": 0.25,
         "norm": 100.0 / (i + 2), "penalty": at * 100.0 / (i + 2), "sparsity": max(0, i) / 42,
         "inputs_used": 9.0 - i, "weight_counts": counts, "outcome": "ok",
+        "replicate_curves": stored(by_epoch, 3),
     }  # fmt: skip
 
 
