@@ -27,6 +27,7 @@ from sweep.spec.attributes import (
     ALPHA_CAP,
     ALPHA_MAX,
     ALPHA_RANGE,
+    BALANCED,
     BASELINE,
     CONFIRMATION,
     LINE,
@@ -78,6 +79,8 @@ class Finished:
     failed: tuple[float, ...] = ()  # strengths of trials without a value
     # By replicate, of the search's folds and of fresh ones: see `spec.attributes.TARGET_SCALES`.
     target_scales: tuple[tuple[float, ...], ...] = ()
+    penalised: tuple[str, ...] = ()  # names of the weights
+    balanced: tuple[tuple[str, str], ...] = ()  # pairs that are equally large at rest
 
     @classmethod
     def read(cls, study: optuna.Study) -> Finished:
@@ -121,6 +124,8 @@ class Finished:
             read_remarks(attrs.get(REMARKS, ())),
             tuple(failed_at(every, spec.strength)),
             tuple(map(tuple, attrs.get(PROBLEM, {}).get(TARGET_SCALES, ()))),
+            tuple(attrs.get(PROBLEM, {}).get("penalised", ())),
+            tuple((first, then) for first, then in attrs.get(PROBLEM, {}).get(BALANCED, ())),
         )
 
     @property

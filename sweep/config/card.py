@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors.torch import save
 
+from sweep.analysis.balance import sentence as sentence_of_balance
 from sweep.config.export import formula
 from sweep.config.fitted import METRICS, Fit, of_rows, sentence
 from sweep.config.network import Network, snippet
@@ -69,6 +70,7 @@ def _bullets(fit: Fit, network: Network, config: Mapping[str, Any]) -> str:
         f" {', '.join([f'{training.epochs} epochs, {batch} rows a step', *training.extras])}",
         f"* data: `{data.source}`, {data.task}, trained on {fit.n_rows} rows ({rows}){noise};"
         f" tested on {fit.n_test_rows} rows",
+        *([f"* balance: {sentence_of_balance(fit.balance)}"] if fit.balance else []),
         f"* tensors: {', '.join(f'`{name}`' for name in network.tensors)}",
     ])  # fmt: skip
 

@@ -101,6 +101,8 @@ class Fit:
             training loss.
         warnings: lines to show.
         weights_path, card_path: the files written.
+        balance: the factor between the layers' penalties in the network written, where training
+            that has settled leaves none.
     """
 
     spec: StudySpec
@@ -114,6 +116,7 @@ class Fit:
     warnings: tuple[str, ...]
     weights_path: Path
     card_path: Path
+    balance: float | None = None
 
     @property
     def strength(self) -> float:

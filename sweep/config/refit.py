@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sweep.analysis.balance import imbalance
 from sweep.config.card import write_files
 from sweep.config.export import read_config, read_params
 from sweep.config.fitted import Estimate, Fit, Row, sentence
@@ -22,7 +23,7 @@ from sweep.data.holdout import (
 from sweep.errors import SweepError, UsageError
 from sweep.plan.plan import Plan, make_plan
 from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
-from sweep.spec.attributes import NOTES, TRANSFER
+from sweep.spec.attributes import BALANCED, NOTES, TRANSFER
 from sweep.spec.files import parse_spec
 from sweep.spec.remarks import sentences
 from sweep.spec.sections import OwnModelSpec
@@ -78,10 +79,17 @@ def fit(
         plan.spec, chosen, without, plan.problem.train.shape[1], content["n_rows"],
         len(plan.dataset.y_test), N_SEEDS, trained.best,
         tuple(_warnings(content, plan, chosen, without)),
-        weights_path, weights_path.with_suffix(".md"),
+        weights_path, weights_path.with_suffix(".md"), _balance(plan, trained),
     )  # fmt: skip
     write_files(result, network, content)
     return result
+
+
+def _balance(plan: Plan, trained: Trained) -> float | None:
+    """Return the factor between the layers' penalties in the network of the best seed."""
+    tensors = trained.tensors or {}
+    norms = {name: float(tensors[name].double().square().sum()) for name in plan.layout.penalised}
+    return imbalance(norms, plan.about[BALANCED])
 
 
 def _network(plan: Plan, trained: Trained, path: Path) -> Network:

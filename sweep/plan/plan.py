@@ -16,12 +16,13 @@ from sweep.data.problem import Problem, make_problem
 from sweep.data.replicates import partition_seed
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError
+from sweep.plan.balance import balanced
 from sweep.plan.memory import check_lanes, check_rows, lane_bytes, mlp_bytes
 from sweep.plan.metric import hash_of, metric_hash, null_model
 from sweep.plan.range import make_range
 from sweep.plan.remarks import network_remarks
 from sweep.plan.width import choose_width, resolve_device
-from sweep.spec.attributes import METRIC_HASH, NOTES, UNSCORED
+from sweep.spec.attributes import BALANCED, METRIC_HASH, NOTES, UNSCORED
 from sweep.spec.augment import OF_IMAGES
 from sweep.spec.optimizers import MuonSpec
 from sweep.spec.resolved import Outline
@@ -138,6 +139,7 @@ def make_plan(spec: StudySpec) -> Plan:
     return Plan(
         spec, span, width, workers, dataset.content_hash,
         _about(problem, factory, recipe, layout, device) | null
+        | {BALANCED: balanced(spec, problem, layout, module.to(device))}
         | {"refit": about_refit(spec, dataset)}
         | ({NOTES: [*dataset.notes]} if dataset.notes else {}),
         dataset, problem.to(device, torch.float32), factory, recipe, layout, each,

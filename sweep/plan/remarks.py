@@ -55,16 +55,16 @@ def network_remarks(
         return (Remark(FLATTENED, (shape,)),) if dataset.X.ndim > 2 else ()
     device = next(module.parameters()).device
     rows = problem.X[problem.train[0, :ROWS]].to(device)
-    probe = _tried(lambda: Probe(module, rows))
+    probe = tried(lambda: Probe(module, rows))
     free = SCALE_FREE_L1 if spec.penalty.ratio else SCALE_FREE
     named = {
         SPARED: _spared(spec, layout, module),
         SCALES: _scales(spec, layout, module),
         EMBEDDINGS: _embeddings(layout, module, probe),
-        free: probe and _tried(lambda: probe.scale_free(layout.penalised)),
+        free: probe and tried(lambda: probe.scale_free(layout.penalised)),
     }
     of_tensors = (Remark(kind, tuple(names)) for kind, names in named.items() if names)
-    n_returned = (probe and _tried(probe.n_returned)) or 0
+    n_returned = (probe and tried(probe.n_returned)) or 0
     several = [Remark(FIRST, (str(n_returned),))] if n_returned > 1 else []
     return (*several, *of_tensors, *(_of_outputs(problem, probe) if probe else ()))
 
@@ -88,7 +88,7 @@ def _scales(spec: StudySpec, layout: Layout, module: nn.Module) -> list[str]:
 
 def _embeddings(layout: Layout, module: nn.Module, probe: Probe | None) -> list[str]:
     """Name the penalised tensors whose rows are looked up, by any layer."""
-    looked_up = (probe and _tried(probe.looked_up)) or []
+    looked_up = (probe and tried(probe.looked_up)) or []
     return [
         name
         for name in layout.penalised
@@ -97,10 +97,10 @@ def _embeddings(layout: Layout, module: nn.Module, probe: Probe | None) -> list[
 
 
 def _of_outputs(problem: Problem, probe: Probe) -> Iterator[Remark]:
-    if problem.task == "classification" and _tried(probe.are_probabilities):
+    if problem.task == "classification" and tried(probe.are_probabilities):
         yield Remark(SOFTMAX)
         return
-    if (bounds := _tried(probe.squashed)) is None:
+    if (bounds := tried(probe.squashed)) is None:
         return
     low, high = bounds
     within = f"{low:g} to {high:g}"
@@ -111,7 +111,7 @@ def _of_outputs(problem: Problem, probe: Probe) -> Iterator[Remark]:
         yield Remark(BOUNDED, (within, ends))
 
 
-def _tried(work: Callable[[], T]) -> T | None:
+def tried(work: Callable[[], T]) -> T | None:
     """Try what runs the user's network; None where it fails, in whatever way."""
     try:
         with warnings.catch_warnings():

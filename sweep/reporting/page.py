@@ -13,7 +13,7 @@ from typing import Any
 
 import optuna
 
-from sweep.analysis import lengths
+from sweep.analysis import balance, lengths
 from sweep.analysis.selection import Finished, choices
 from sweep.analysis.verdict import verdict
 from sweep.config.export import formula
@@ -124,8 +124,7 @@ def _study(study: optuna.Study, finished: Finished, i: int, alone: bool) -> str:
     title = f"<{heading}>{escape(finished.study_name)}</{heading}>"
     about = escape(f"{spec.data.source}, {spec.data.task} · {formula(spec)}")
     said = f'<p class="about">{about}</p><p class="verdict">{escape(verdict(finished))}</p>'
-    look = LOOK | (HILL if spec.objective.maximizes else {})
-    look["training_length"] = " ".join([LOOK["training_length"], *_told(finished)])
+    look = _looks(finished)
     figures = "".join(
         _figure(f"figure-{i}-{name}", TITLES[name], look[name], drawn, name == "validation_curve")
         for name, drawn in drawn_figures(finished).items()
@@ -142,8 +141,16 @@ def _study(study: optuna.Study, finished: Finished, i: int, alone: bool) -> str:
     return f'<section id="study-{i}">{"".join(parts)}</section>'
 
 
-def _told(finished: Finished) -> list[str]:
-    return [f"{said}." for said in lengths.remarks(finished)]
+def _looks(finished: Finished) -> dict[str, str]:
+    """Return what to look for in each figure, and what this study's tells."""
+    length = "".join(f" {said}." for said in lengths.remarks(finished))
+    factor = balance.factor_of(finished, finished.choose("best"))
+    settled = f" At the best strength: {balance.sentence(factor)}." if factor else ""
+    return {
+        **LOOK, **(HILL if finished.spec.objective.maximizes else {}),
+        "training_length": LOOK["training_length"] + length,
+        "terms": LOOK["terms"] + settled,
+    }  # fmt: skip
 
 
 def _explained(finished: Finished) -> str:

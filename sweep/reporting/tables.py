@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 from sqlalchemy import make_url
 
+from sweep.analysis.balance import factor_of
 from sweep.analysis.notes import trial_notes
 from sweep.analysis.selection import Finished, compared
 from sweep.analysis.verdict import MOST
@@ -79,6 +80,8 @@ def key_numbers(finished: Finished) -> Table:
     gain = finished.gain(finished.choose("best"))
     gains = ("gain, on fresh folds" if gain and gain.fresh else "gain over no penalty", *gained)
     at = len(finished.trials[0].params) + (2 if finished.confirmed else 1)
+    if any(factor_of(finished, point) for point in columns.values()):
+        body.append(("layers' penalties differ by", *map(_balance(finished), columns.values())))
     fitted = [
         (name, *(text if column == "best" else DASH for column in columns))
         for name, text in _of_model(finished)
@@ -227,6 +230,14 @@ def _fresh(finished: Finished) -> Cell:
         constant = bool(finished.constants) and point == finished.constants[0]
         again = finished.constants[-1] if constant else finished.fresh(point)
         return DASH if again is None else plus_minus(again.value, again.value_se)
+
+    return cell
+
+
+def _balance(finished: Finished) -> Cell:
+    def cell(point: Point) -> str:
+        factor = factor_of(finished, point)
+        return DASH if factor is None else f"× {factor:.3g}"
 
     return cell
 

@@ -9,8 +9,10 @@ import numpy as np
 from sweep.search.by_epoch import stored
 from sweep.search.samplers import Params
 from sweep.spec.attributes import (
+    BALANCED,
     COLLAPSED,
     INPUTS_USED,
+    LAYER_NORMS,
     METRIC,
     METRIC_SE,
     NORM,
@@ -65,6 +67,8 @@ def valued(
     }
     if losses is not None:
         attrs[REPLICATE_CURVES] = stored(losses, *spec.replicates.folds)
+    if plan.about.get(BALANCED):
+        attrs[LAYER_NORMS] = result.layer_norms.mean(0).tolist()
     if spec.data.label_noise:
         attrs[TRAIN_LOSS_CLEAN] = float(result.train_loss_clean.mean())
     if spec.strength == "weight_decay":

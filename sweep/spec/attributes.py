@@ -19,6 +19,7 @@ UNSCORED = "unscored_folds"  # in `problem`: whose validation targets are all th
 METRIC_HASH = "metric_hash"  # in `problem`: of the file of the user's own metric, if any
 TARGET_SCALES = "target_scales"  # in `problem`: of numbers, by replicate: on the search's folds,
 # on fresh ones; the root of a squared loss times it is in the target's units
+BALANCED = "balanced"  # in `problem`: pairs of weights that the penalty makes equally large
 NOTES = "notes"  # in `problem`: what a user should know of its rows, if anything
 REMARKS = "remarks"  # on the network: spec/remarks says them
 ALPHA_RANGE = "alpha_range"  # [low, high], as searched at present
@@ -49,6 +50,7 @@ METRIC, METRIC_SE, REPLICATE_METRICS = "metric", "metric_se", "replicate_metrics
 TRAIN_LOSS = "train_loss"
 TRAIN_LOSS_CLEAN = "train_loss_clean"  # on true labels, where training has noisy ones
 NORM = "norm"  # ‖W‖₂², ‖W‖₁ or their mixture
+LAYER_NORMS = "layer_norms"  # ‖W‖₂² of each penalised tensor, where `balanced` has some
 PENALTY = "penalty"  # α·norm; without it where the decay is no term of the loss
 SPARSITY = "sparsity"  # share of penalised weights that are exactly 0
 INPUTS_USED = "inputs_used"  # by a unit

@@ -74,6 +74,7 @@ class Evaluation:
         self._entries, self._widest = ENTRIES[device], widest
         self._rows_at_once = max(1, self._entries // (slots * places * widest))
         self._levels, self._initial_sizes = levels, size(initial)
+        self._sizes = [place.size for place in layout.places if place.penalised]
 
     def losses(self, tensors: Tensors, replicates: range) -> Tensor:
         """Return every lane's mean validation loss, (L,).
@@ -115,7 +116,7 @@ class Evaluation:
         )
         (began,) = self._of_places(replicates, self._initial_sizes)
         of_weights = (
-            norm(weights, l1_ratio), sparsity(weights),
+            norm(weights, l1_ratio), self._layer_norms(weights), sparsity(weights),
             size(weights) / self._per_lane(began, len(weights)),
             inputs_used(inputs), histogram(weights),
         )  # fmt: skip
@@ -135,6 +136,10 @@ class Evaluation:
         places, used = self._n_places, range(len(replicates))
         lanes = [slot * places + place for slot in wanted for place in used]
         return self._metric.of_lanes(out, target, sizes, (units[0], units[1]), lanes)
+
+    def _layer_norms(self, weights: Tensor) -> Tensor:
+        """Return ‖W‖₂² of each penalised tensor, (L, T), of all weights (L, W)."""
+        return torch.stack([sums(w.square()) for w in weights.split(self._sizes, 1)], 1)
 
     def _scores(
         self, out: Tensor, target: Tensor, sizes: Tensor, loss: Tensor, replicates: range

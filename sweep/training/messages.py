@@ -29,6 +29,7 @@ class Measures:
     train_loss: Array  # on the labels that training reads
     train_loss_clean: Array  # on the true labels
     norm: Array
+    layer_norms: Array  # (L, T): ‖W‖₂² of each penalised tensor, in the order of the layout
     sparsity: Array
     kept: Array  # ‖W‖₂ as a share of what it began with
     inputs_used: Array  # by a unit of the first penalised layer

@@ -18,6 +18,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ LIKELY = 2e-2  # of ‖z‖: a slope below it is worth a trial
 LEAST = 1e-3  # of the norm of z: a spread below it has too much rounding in it to tell anything
 DIRECTIONS = 2  # of z, along which slopes are taken
 FACTORS = (30.0, 5.0, 2.0, 1.3)  # that θ is multiplied by, twice: the first that keeps z finite
+GROWN = 64.0  # times as large, to see whether a layer is homogeneous
 NOISE = 0.1  # of the size of a tensor, or of 1
 TINY = 2e-4  # root mean square of what is as good as 0: the scale of a layer that begins so
 
@@ -79,6 +81,28 @@ class Probe:
         return [
             groups[0][0] for groups in likely if any(self._is_free([group]) for group in groups)
         ]
+
+    def balanced(self, weights: Sequence[str]) -> list[tuple[str, str]]:
+        """Pair each weight W with the next one, V, where z is the same at cW, cb and V / c.
+
+        All between them is homogeneous then, such as a ReLU; b is the vectors of W's layer, none
+        of them a weight. c is large, since all activations are nearly linear close to 0. Of a
+        normalisation z is the same at cW alone: such pairs are left out.
+        """
+        return [pair for pair in pairwise(weights) if self._undoes(*pair, weights)]
+
+    def _undoes(self, first: str, then: str, weights: Sequence[str]) -> bool:
+        vectors = self._vectors(first)
+        if set(vectors) & set(weights) or self._homes[first] == self._homes[then]:
+            return False
+        grown = {name: GROWN * self._theta[name] for name in (first, *vectors)}
+        undone = grown | {then: self._theta[then] / GROWN}
+        once, alone, both = (
+            self._run(self._theta | changed, True, SMALLER) for changed in ({}, grown, undone)
+        )
+        spread = float((once - once.mean(0)).norm())
+        same = float((both - once).norm()) <= SAME * spread
+        return same and float((alone - once).norm()) >= OTHER * spread > 0
 
     def squashed(self) -> tuple[float, float] | None:
         """Return the range that outputs stay in whatever θ, if it lies within -1 and 1.

@@ -140,4 +140,5 @@ def _measures(n: int, loss: float) -> Measures:
     counts = np.zeros((n, N_BINS))
     counts[:, N_BINS // 2] = 100
     others = {field.name: lanes / 10 for field in fields(Measures)}
-    return Measures(**{**others, "val_loss": lanes, "weight_counts": counts})
+    return Measures(**{**others, "val_loss": lanes, "weight_counts": counts,
+                       "layer_norms": np.ones((n, 2))})  # fmt: skip

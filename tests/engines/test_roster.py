@@ -7,7 +7,7 @@ import numpy as np
 from sweep.engines.roster import Roster
 from sweep.training.messages import Measures, Report
 
-NOTHING = Measures(*[np.empty(0)] * 10)
+NOTHING = Measures(*[np.empty(0)] * 11)
 
 
 def roster_of(**places: int | None) -> Roster:

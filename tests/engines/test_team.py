@@ -27,7 +27,7 @@ from tests.support.settings import setting_of
 
 N_REPLICATES = 3
 NO_PRUNER = SimpleNamespace(type="none")
-NOTHING = Measures(*[np.empty(0)] * 10)
+NOTHING = Measures(*[np.empty(0)] * 11)
 
 
 class Lives:

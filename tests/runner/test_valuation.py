@@ -20,6 +20,7 @@ RESULT = Measures(
     train_loss=np.array([0.5, 0.5, 1.5, 1.5]),
     train_loss_clean=np.array([0.25, 0.25, 0.75, 0.75]),
     norm=np.array([10.0, 20.0, 30.0, 40.0]),
+    layer_norms=np.array([[6.0, 4.0], [12.0, 8.0], [20.0, 10.0], [30.0, 10.0]]),
     sparsity=np.array([0.0, 0.5, 1.0, 0.5]),
     kept=np.array([2.0, 1.0, 0.5, 0.1]),
     inputs_used=np.array([4.0, 3.0, 2.0, 1.0]),
@@ -44,6 +45,13 @@ def test_both_terms_of_the_objective_are_attributes(tmp_path: Path) -> None:
     assert attrs["norm"] == 25.0 and attrs["penalty"] == 2.5
     assert (attrs["sparsity"], attrs["inputs_used"]) == (0.5, 2.5)
     assert attrs["weight_counts"] == [4] * N_BINS
+
+
+def test_the_sizes_of_layers_are_kept_where_they_come_to_a_balance(tmp_path: Path) -> None:
+    plan = outline(tmp_path)
+    assert "layer_norms" not in valued(plan, {"alpha": 0.1}, RESULT)[1]
+    plan = replace(plan, about={"balanced": [["a", "b"]]})
+    assert valued(plan, {"alpha": 0.1}, RESULT)[1]["layer_norms"] == [17.0, 8.0]
 
 
 def test_the_error_rate_may_be_the_objective(tmp_path: Path) -> None:
