@@ -25,7 +25,7 @@ from sweep.runner.progress import Progress
 from sweep.runner.run import run_study
 from sweep.runner.rungs import Fixed, size_of, smaller
 from sweep.search.point import Point
-from sweep.spec.attributes import PROBLEM
+from sweep.spec.attributes import METRIC, METRIC_SE, PROBLEM
 from sweep.spec.files import locate
 from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 
 MEASURED = (
-    "train_loss", *(task.score.attribute for task in TASKS.values()), "norm", "sparsity",
-    "inputs_used",
+    "train_loss", *(task.score.attribute for task in TASKS.values()), METRIC,
+    METRIC_SE, "norm", "sparsity", "inputs_used",
 )  # fmt: skip
 
 

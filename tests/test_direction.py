@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 import sweep
 from sweep.analysis.selection import Finished, choices
+from sweep.analysis.status import overview
 from sweep.analysis.verdict import verdict
 from sweep.cli.progress import BLOCKS, curve_line
 from sweep.errors import UsageError
@@ -259,6 +260,10 @@ def test_all_that_shows_a_study_shows_its_metric(tmp_path: Path, metric: str) ->
     assert ("moves in steps of a row, so the validation loss chooses" in result.verdict) == (
         metric == "f1"
     )
+    (row,) = overview(f"sqlite:///{tmp_path}/s.db", "iris")
+    values = result.trials["value"]
+    assert row["best"] == (values.max() if metric == "auc" else values.min())
+    assert ("metric" in result.choices) == (metric == "f1")
     frame = result.trials
     kept = frame["metric"] if metric == "f1" else frame["value"]
     assert kept.between(0.2, 1).all()

@@ -659,6 +659,18 @@ def test_the_direction_of_another_program_is_not_guessed(url: str) -> None:
     assert dump(url) == before
 
 
+def test_a_lost_direction_is_that_of_the_objective(url: str) -> None:
+    spec = '{"study_name": "digits", "objective": {"metric": "auc"}}'
+    execute(
+        url, f"UPDATE study_user_attributes SET value_json = '{spec}' WHERE key = 'spec'",
+        "DELETE FROM study_directions WHERE study_id = 2",
+    )  # fmt: skip
+    assert kinds(examine(url)) == [("direction", "digits", "damage")]
+    repair(url)
+    study = optuna.load_study(study_name="digits", storage=url)
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+
+
 def test_a_row_that_no_check_knows_is_found_by_reading(sqlite_url: str) -> None:
     execute(sqlite_url, "UPDATE trials SET datetime_start = 'yesterday' WHERE trial_id = 4")
     (found,) = examine(sqlite_url)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from optuna.samplers import TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from sweep.storage.lagged import View
@@ -68,6 +69,19 @@ def test_a_lagged_view_shows_later_results_as_running(
                 mirror.get_best_trial(study._study_id)
         else:
             assert mirror.get_best_trial(study._study_id).number == best
+    assert plain_study(mirror, "digits") == before
+
+
+def test_a_negating_view_shows_a_study_that_minimizes(mixed: Owner) -> None:
+    mirror, study = mixed
+    before = plain_study(mirror, "digits")
+    with mirror.view.showing(2), mirror.view.negating():
+        first, second = study.get_trials(deepcopy=False), study.get_trials(deepcopy=False)
+        assert [trial.value for trial in first[:3]] == [-3.0, None, -1.0]
+        assert first[0] is second[0] and first[2] is second[2]  # which samplers rely on
+        assert first[0].intermediate_values == {1: 0.5}  # a loss
+        assert mirror.get_best_trial(study._study_id).number == 0
+        assert mirror.get_study_directions(study._study_id) == [StudyDirection.MINIMIZE]
     assert plain_study(mirror, "digits") == before
 
 
