@@ -47,7 +47,7 @@ class Draws:
     def uniform(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Draw from [0, 1), in as many steps as the dtype tells apart, at most 2**32."""
         if dtype == torch.float64:
-            return self.bits(shape) * _STEP
+            return self.bits(shape).double() * _STEP
         digits = 24 if dtype == torch.float32 else 8
         return (self.bits(shape) >> (32 - digits)).to(dtype) * 2.0**-digits
 

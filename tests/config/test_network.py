@@ -39,6 +39,24 @@ class Net(nn.Module):
         x = self.drop(torch.relu(self.norm(self.first(x))) + self.shift * self.passing)
         return self.last(torch.tanh(self.third(torch.tanh(self.second(x)))))
 
+class Several(nn.Linear):
+    """A tuple, of which the first is the outputs."""
+    def forward(self, x):
+        return super().forward(x), x
+
+class Named(nn.Linear):
+    """A dict, and layers that lanes run in a way of their own."""
+    def __init__(self, n_features, n_outputs):
+        super().__init__(6, n_outputs)
+        self.steps = nn.GRU(1, 6, batch_first=True)
+    def forward(self, x):
+        return {"x": x, "logits": super().forward(self.steps(x[..., None])[0][:, -1])}
+
+class One(nn.Linear):
+    """One output as (rows,)."""
+    def forward(self, x):
+        return super().forward(x)[:, 0]
+
 class Images(nn.Module):
     def __init__(self, shape, n_outputs):
         super().__init__()
@@ -67,6 +85,13 @@ CASES: dict[str, dict[str, Any]] = {
     "unscaled table": {"data": {**TABLE, "scale": "none"}, "training": {"lr": 1e-3, "epochs": 3}},
     "buffers": {"data": {**IRIS, "label_noise": 0.1}, "model": {"source": "python:own:Net"}},
     "images": {"data": IMAGES, "model": {"source": "python:own:Images"}},
+    "tuple": {"data": IRIS, "model": {"source": "python:own:Several"}},
+    "dict": {"data": IRIS, "model": {"source": "python:own:Named", "output": "logits"}},
+    "one output": {
+        "data": TABLE,
+        "model": {"source": "python:own:One"},
+        "training": {"optimizer": "sgd", "epochs": 3},
+    },
 }
 
 
@@ -98,6 +123,9 @@ def losses(names: dict[str, Any], dataset: Dataset) -> dict[str, float]:
     """Measure the loaded network on the test rows."""
     with torch.no_grad():
         out = names["model"](names["inputs"](dataset.X_test))
+        out = out["logits"] if isinstance(out, dict) else out
+        out = out[0] if isinstance(out, tuple) else out
+        out = out[:, None] if out.ndim == 1 else out
     about, y = names["about"], torch.as_tensor(dataset.y_test)
     answers = names["predict"](dataset.X_test)
     if not dataset.classes:

@@ -225,3 +225,41 @@ LAYERS: Mapping[str, Make] = {
         lambda: nn.Sequential(nn.Linear(4, 6), nn.ELU(inplace=True)), lambda f, x: f(x), 30
     ),
 }  # fmt: skip
+
+
+def filled(x: Tensor) -> Tensor:
+    """Use every way to draw a tensor."""
+    noise = torch.randn(2, 4) @ torch.rand(4, 4) + torch.randn_like(x[0, :2])
+    chosen = torch.multinomial(torch.ones(5), 3) + torch.randint(3, (3,))
+    kept = torch.bernoulli(torch.full((4,), 0.4)) * torch.empty_like(x[0, 0]).uniform_(-1, 1)
+    scaled = torch.normal(x[:, 0], 0.3) * torch.empty(4).normal_(1, 0.2).exponential_()
+    order = torch.randperm(4)
+    near = noise.sum(0) + kept + chosen.to(x).sum() + scaled[:, order]
+    return x + 0.1 * near[:, None]
+
+
+# What draws: there is no way to compare it with torch's own draws.
+DRAWING: Mapping[str, Make] = {
+    "F.dropout": by_function(lambda x: F.dropout(x, 0.3)),
+    "F.dropout in place": around(
+        nn.Identity, lambda f, x: F.dropout(2 * x, 0.3, f.training, inplace=True), 20
+    ),
+    "dropouts of channels": by_function(
+        lambda x: F.dropout1d(F.dropout2d(x[..., None], 0.2)[..., 0], 0.3)
+    ),
+    "Dropout3d": around(lambda: nn.Dropout3d(0.3), lambda f, x: f(x[..., None, None]), 20),
+    "AlphaDropout": around(lambda: nn.AlphaDropout(0.3), lambda f, x: f(x), 20),
+    "FeatureAlphaDropout": around(lambda: nn.FeatureAlphaDropout(0.3), lambda f, x: f(x), 20),
+    "RReLU": around(nn.RReLU, lambda f, x: f(x), 20),
+    "gumbel_softmax": by_function(lambda x: F.gumbel_softmax(x, 0.7)),
+    "gumbel_softmax, hard": by_function(lambda x: F.gumbel_softmax(x, 0.7, hard=True) * x),
+    "drawn tensors": by_function(filled),
+    "LSTM with dropout": recurrent(nn.LSTM, num_layers=2, dropout=0.4),
+    "attention with dropout": attention(dropout=0.3, batch_first=True),
+    "encoder with dropout": around(
+        lambda: encoder(dropout=0.2), lambda f, x: f(x), 20
+    ),
+    "attention function that drops": by_function(
+        lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.3)
+    ),
+}  # fmt: skip

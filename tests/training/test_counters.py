@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from sweep.training.counters import CounterDropout, draw_key
+from sweep.training.counters import CounterDropout, Draws, draw_key
 from tests.support.problems import generator
 
 ROWS = torch.randn(4, 5, generator=generator(1))
@@ -63,3 +63,41 @@ def test_dropped_entries_pass_no_nan_on() -> None:
     assert 0 < int(dropped.sum()) < 400
     (grad,) = torch.autograd.grad(out.nansum(), x)
     assert not grad[dropped].isnan().any()
+
+
+# --- draws in forward()
+
+N = 40_000
+SHAPE = (200, 200)
+
+
+def draws(key: int = 3) -> Draws:
+    return Draws(torch.tensor(key))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("kind", "mean", "deviation"),
+    [("uniform", 0.5, 12**-0.5), ("normal", 0, 1), ("exponential", 1, 1)],
+)
+def test_draws_have_the_mean_and_deviation_of_their_kind(
+    kind: str, mean: float, deviation: float, dtype: torch.dtype
+) -> None:
+    drawn = getattr(draws(), kind)(SHAPE, dtype)
+    assert drawn.dtype == dtype
+    assert drawn.isfinite().all()
+    assert abs(float(drawn.mean()) - mean) < 5 * deviation / N**0.5
+    assert abs(float(drawn.std()) - deviation) < 0.05 * deviation
+
+
+def test_uniform_draws_stay_below_1_and_integers_within_their_ends() -> None:
+    assert float(draws().uniform(SHAPE, torch.float32).max()) < 1
+    assert draws().integers(-2, 3, SHAPE).unique().tolist() == [-2, -1, 0, 1, 2]
+
+
+def test_draws_follow_from_the_key_and_the_number_of_the_call() -> None:
+    one, same, other = draws(), draws(), draws(4)
+    first = one.bits(SHAPE)
+    assert torch.equal(first, same.bits(SHAPE))
+    for bits in (one.bits(SHAPE), other.bits(SHAPE)):
+        assert float((bits == first).double().mean()) < 1e-3

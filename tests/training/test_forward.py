@@ -9,16 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from sweep.training import recurrent
+from sweep.training.counters import CounterDropout
 from sweep.training.forward import KEY
 from sweep.training.layout import Layout
 from sweep.training.modules import build
 from sweep.training.vmapped import Stacked, check_model, stack_buffers
-from tests.support.layers import LAYERS, WIDTH
-from tests.support.problems import generator
+from tests.support.layers import DRAWING, LAYERS, WIDTH
+from tests.support.problems import generator, made_up
+from tests.training.test_lanes import eventful, make_case
 
 N_LANES, N_ROWS = 3, 7
 ROWS = torch.randn(N_LANES, N_ROWS, WIDTH, generator=generator(1), dtype=torch.float64)
 PULL = torch.randn(N_LANES, N_ROWS, 3, generator=generator(2), dtype=torch.float64)
+STILL_IN_EVALUATION = {name for name in DRAWING if name.endswith(("Dropout", "with dropout"))}
+ALL = {**LAYERS, **DRAWING}
 Found = dict[str, Tensor]  # outputs, gradients and buffers by name, (L, …) each
 
 
@@ -72,6 +76,30 @@ def test_a_layer_is_accepted_fused_and_alone(name: str) -> None:
     rows = ROWS[0, :4].float()
     check_model(LAYERS[name], rows, 3, fused=True)
     check_model(LAYERS[name], rows, 3, fused=False)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_layers_train_as_alone_beside_lanes_that_diverge_and_are_refilled(name: str) -> None:
+    problem = made_up(shape=(WIDTH,), val_sizes=(7, 7))
+    case = make_case("sgd", "l2", problem=problem, factory=ALL[name])
+    assert case.gap(eventful("sgd", "l2")) < 1e-9
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_draws_follow_from_the_key_of_a_lane_and_step(name: str) -> None:
+    module, x = build(DRAWING[name], 0).double(), ROWS[0]
+    check_model(DRAWING[name], x.float(), 3, fused=True)
+    check_model(DRAWING[name], x.float(), 3, fused=False)
+    first, same = module(x), module(x)
+    module.get_buffer(KEY).fill_(5)
+    for part in module.modules():
+        if isinstance(part, CounterDropout):
+            part.key.fill_(5)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, module(x))
+    evaluated = module.eval()(x)
+    if name in STILL_IN_EVALUATION:
+        torch.testing.assert_close(evaluated, plain(DRAWING[name], 0).eval()(x))
 
 
 def test_tensors_keep_the_names_of_the_users_own_network() -> None:
