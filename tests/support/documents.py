@@ -24,6 +24,7 @@ from tests.benchmarks import __main__ as jobs
 from tests.benchmarks import (
     claims,
     curves,
+    defaults,
     engines,
     fit_claims,
     floor,
@@ -49,7 +50,7 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
     "results", "floor", "growth", "widths", "storage", "engines", "regret", "pruners", "claims",
     "nulls", "repeats", "curves", "worth", "transfer",
-    "lengths",
+    "lengths", "defaults",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -175,6 +176,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "engines": lambda: engines.table(_figures("engines")),
     "regret": lambda: _regret(0),
     "intervals": lambda: _regret(1),
+    "default jobs": lambda: defaults.table(_figures("defaults"), _figures("regret")),
     "pruning": lambda: pruners.table(_figures("pruners")),
     "claims": _claims,
     "interval coverage": _coverage,
