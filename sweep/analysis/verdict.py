@@ -11,6 +11,7 @@ from sweep.analysis.selection import Finished
 from sweep.errors import UsageError
 from sweep.search.point import Point
 from sweep.spec.attributes import COLLAPSED, METRIC, METRIC_SE, OUTCOME, SPARSITY
+from sweep.spec.loss_setting import loss_words
 from sweep.spec.objective import words_of
 from sweep.spec.remarks import sentences
 from sweep.spec.splits import is_given
@@ -55,7 +56,7 @@ def _beside(finished: Finished, best: Point) -> str:
 
 def _constant(finished: Finished, best: Point) -> str:
     """Say so where the network has learned nothing, as far as is shown."""
-    what = "the mean" if finished.spec.data.task == "regression" else "the shares of the classes"
+    what = loss_words(finished.spec).constant
     if best.attrs.get(OUTCOME) == COLLAPSED and best.attrs.get(SPARSITY) == 1:
         return f" All its weights are zero: it predicts {what}."
     gone = ""

@@ -16,6 +16,7 @@ from sweep.config.network import Network, snippet
 from sweep.data.sources import arriving
 from sweep.files import write_together
 from sweep.runtime import versions
+from sweep.spec.loss_setting import loss_words, weights_words
 
 
 def write_files(fit: Fit, network: Network, config: Mapping[str, Any]) -> None:
@@ -96,8 +97,9 @@ def _how_measured(fit: Fit) -> str:
         f"Mean ± standard error over {fit.n_seeds} seeds (first weights{drawn});"
         f" {by_rows} also over the {fit.n_test_rows} test rows, a difference paired row by row."
         " What training on other rows would give is left out."
-        f" Loss: {fit.spec.task.loss}. This file is seed {fit.saved_seed}, the one with the"
-        " lowest training loss; test rows were neither trained on nor used to choose it."
+        f" Loss: {loss_words(fit.spec).loss}{weights_words(fit.spec)}. This file is seed"
+        f" {fit.saved_seed}, the one with the lowest training loss; test rows were neither trained"
+        " on nor used to choose it."
     )
     if "calibration_error" in fit.saved:
         text += (

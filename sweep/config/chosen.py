@@ -88,6 +88,11 @@ class Chosen:
         return float(self.about["refit"]["target_deviation"] or 1.0)
 
     @property
+    def has_deviation(self) -> bool:
+        """Whether there is one target, a number."""
+        return self.about["refit"]["target_deviation"] is not None
+
+    @property
     def all_numbers(self) -> bool:
         """Whether each cell of the features is a number: none is missing, none a text."""
         return bool(self.about["refit"]["all_numbers"])
@@ -120,7 +125,7 @@ class Chosen:
             "strength": self.strength,
             **({} if self.is_decoupled else {"ratio": self.ratio}),
             "rows": self.n,
-            **({} if self.has_classes else {"sd_y": self.deviation}),
+            **({"sd_y": self.deviation} if self.has_deviation else {}),
             "lr": self.values["lr"],
             "batch_size": self.batch_size,
         }
@@ -162,7 +167,7 @@ class Chosen:
     @property
     def scales_target(self) -> bool:
         """Whether networks learn the target in other units than its own."""
-        return self.is_scaled and not self.has_classes
+        return self.is_scaled and self.spec.task.is_scaled
 
 
 def call(name: str, **arguments: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sweep.config.chosen import Chosen, Entry, call
 from sweep.config.twins import TWINS
+from sweep.spec.loss_setting import loss_words, weights_words
 from sweep.spec.optimizers import AdamWSpec, SgdSpec
 
 
@@ -43,12 +44,15 @@ def _data(chosen: Chosen) -> str:
         back = "" if chosen.is_flat else ".reshape(X.shape)"
         lines.append(f"X = {prepare}.fit_transform({chosen.vectors}){back}")
     if chosen.scales_target:
-        lines.append("y = StandardScaler().fit_transform(np.reshape(y, (-1, 1)))[:, 0]")
+        many = f"np.reshape(y, (-1, {chosen.n_outputs}))"
+        part = "[:, 0]" if chosen.n_outputs == 1 else ""
+        lines.append(f"y = StandardScaler().fit_transform({many}){part}")
     return "; ".join(lines)
 
 
 def _how(chosen: Chosen) -> str:
-    loss = "mean cross-entropy" if chosen.has_classes else "mean squared error"
+    loss = loss_words(chosen.spec).loss.removesuffix(" of the target as scaled")
+    loss += weights_words(chosen.spec)
     prepared = " after `data`," if _data(chosen) else ""
     steps = ", ".join([f"{chosen.batch_size} rows a step", *chosen.spec.training.extras])
     return f"{loss}{prepared} of {chosen.rows}; {steps}"

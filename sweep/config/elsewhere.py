@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sweep.config.chosen import Chosen
 from sweep.config.decays import decays
 from sweep.config.solvers import elastic_net, logistic, solvers
+from sweep.spec.loss_setting import is_plain
 
 
 def elsewhere(chosen: Chosen) -> dict[str, Any]:
@@ -38,14 +40,15 @@ def equivalents(chosen: Chosen) -> dict[str, float]:
     if not chosen.spec.penalty.include:
         parts = {"keras_l1": alpha * ratio, "keras_l2": alpha * (1 - ratio)}
         found |= {name: part for name, part in parts.items() if part}
-    if chosen.is_linear and alpha > 0 and not chosen.spec.training.augment:
-        found |= _classes(chosen) if chosen.has_classes else _numbers(chosen)
+    plain = is_plain(chosen.spec) and not chosen.spec.training.augment
+    if chosen.is_linear and alpha > 0 and plain:
+        found |= _LINEAR[task](chosen) if (task := chosen.spec.data.task) in _LINEAR else {}
     return found
 
 
 def hold_for(chosen: Chosen) -> str:
     """Say for which data `equivalents` hold."""
-    both = "features" if chosen.has_classes else "features and target"
+    both = "features and target" if chosen.scales_target else "features"
     scaled = f"{both} of mean 0 and deviation 1" if chosen.is_scaled else f"{both} as they are"
     return f"{scaled}, {chosen.about['n_rows']} rows (n_rows); for raw data see elsewhere"
 
@@ -60,8 +63,29 @@ def _classes(chosen: Chosen) -> dict[str, float]:
 def _numbers(chosen: Chosen) -> dict[str, float]:
     alpha, ratio = chosen.strength, chosen.ratio
     if ratio == 0:
-        return {"sklearn_ridge_alpha": alpha * chosen.about["n_rows"]}
+        return {"sklearn_ridge_alpha": alpha * chosen.about["n_rows"] * chosen.n_outputs}
+    if chosen.n_outputs > 1:
+        return {}
     a, l1_ratio = elastic_net(alpha, ratio, 1.0)
     if ratio == 1:
         return {"sklearn_lasso_alpha": a}
     return {"sklearn_elasticnet_alpha": a, "sklearn_elasticnet_l1_ratio": l1_ratio}
+
+
+def _count(chosen: Chosen) -> dict[str, float]:
+    single = chosen.n_outputs == 1 and chosen.ratio == 0
+    return {"sklearn_poisson_alpha": 2 * chosen.strength} if single else {}
+
+
+def _quantile(chosen: Chosen) -> dict[str, float]:
+    single = chosen.n_outputs == 1 and chosen.ratio == 1
+    return {"sklearn_quantile_alpha": chosen.strength} if single else {}
+
+
+_LINEAR: Mapping[str, Callable[[Chosen], dict[str, float]]] = {
+    "classification": _classes,
+    "binary": _classes,
+    "regression": _numbers,
+    "count": _count,
+    "quantile": _quantile,
+}

@@ -90,6 +90,7 @@ def _provenance(spec: StudySpec, choice: Point, attrs: dict[str, Any]) -> dict[s
         "spec_hash": spec.spec_hash,
         "data_hash": attrs[DATA_HASH],
         "model_hash": attrs[PROBLEM]["model_hash"],
+        **{k: v for k, v in attrs[PROBLEM].items() if k == "loss_hash"},
         "device": attrs[PROBLEM]["device"],
         "seed": spec.seed,
         "folder": attrs.get(FOLDER),

@@ -61,9 +61,8 @@ class Row:
         params: the trial's params that they were trained with.
         seeds: indexes of the seeds that did not diverge.
         values: metric to its values, one for each of `seeds`; keys as in `METRICS`. Loss is in
-            the study's units: mean cross-entropy, or mean squared error of the target as
-            scaled; rmse and mae in its own units. A metric that is not defined for the test rows
-            is left out.
+            the study's units, as `sweep.spec.losses` calls it; rmse and mae in the target's own.
+            A metric that is not defined for the test rows is left out.
         rows: what is a mean over test rows, by metric, row by row: (seeds, test rows).
     """
 

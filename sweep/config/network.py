@@ -11,6 +11,7 @@ import torch
 
 from sweep.plan.plan import Plan
 from sweep.spec.sections import MlpSpec
+from sweep.spec.tasks import TASKS
 from sweep.training.forward import Forward
 from sweep.training.layout import Tensors
 from sweep.training.modules import build
@@ -49,6 +50,8 @@ class Network:
             "study_name": plan.spec.study_name,
             "task": plan.spec.data.task,
             "classes": list(plan.dataset.classes),
+            "n_outputs": plan.problem.n_outputs,
+            **({"targets": [*plan.dataset.targets]} if plan.dataset.targets else {}),
             "input_shape": list(plan.problem.feature_shape),
             **preprocessing,
         }
@@ -97,17 +100,27 @@ def _code(plan: Plan) -> str:
 def snippet(network: Network, file_name: str) -> str:
     """Return Python that loads the file and has `inputs(rows)`, `model` and `predict(rows)`."""
     about = network.about
-    if "target" in about:
-        answer = 'out[:, 0].double() * about["target"]["scale"] + about["target"]["mean"]'
-        what = "The target of each row, in its own units."
-    else:
-        answer = '[about["classes"][index] for index in out.argmax(1)]'
-        what = "The class of each row."
     kind = "table" if "features" in about else "array" if "mean" in about else "plain"
     return _SNIPPET.format(
-        name=file_name, code=network.code, reading=network.reading,
-        inputs=_INPUTS[kind], what=what, answer=answer,
+        name=file_name, code=network.code, reading=network.reading, inputs=_INPUTS[kind],
+        what=TASKS[about["task"]].answers, answer=_answer(about),
     )  # fmt: skip
+
+
+def _answer(about: Mapping[str, Any]) -> str:
+    """Write as Python what the outputs of the network, `out`, tell of each row."""
+    task, many = about["task"], about["n_outputs"] > 1
+    out = "out" if many else "out[:, 0]"
+    if "target" in about:
+        scale, mean = (f'about["target"]["{key}"]' for key in ("scale", "mean"))
+        if many:
+            scale, mean = f"torch.tensor({scale})", f"torch.tensor({mean})"
+        return f"{out}.double() * {scale} + {mean}"
+    if task == "classification":
+        return '[about["classes"][index] for index in out.argmax(1)]'
+    if task == "binary":
+        return '[about["classes"][int(logit > 0)] for logit in out[:, 0]]'
+    return {"multilabel": f"{out} > 0", "count": f"{out}.exp()"}.get(task, out)
 
 
 _SNIPPET = '''\

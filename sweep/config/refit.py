@@ -205,6 +205,8 @@ def _check_content(plan: Plan, provenance: dict[str, Any], path: Path) -> None:
     elif plan.about["model_hash"] != provenance.get("model_hash"):
         source = model.source if isinstance(model, OwnModelSpec) else "the built-in mlp"
         what, now = f"model.source: must be the file that {path} was", source
+    elif plan.about.get("loss_hash") != provenance.get("loss_hash"):
+        what, now = f"training.loss: must be the file that {path} was", plan.spec.training.loss
     else:
         return
     raise UsageError(
@@ -228,7 +230,7 @@ def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Ite
                 " left out"
             )
     score = spec.task.score
-    if score.name not in chosen.values:
+    if score.name not in chosen.values and spec.task.losses:
         yield f"the test rows all have the same target: there is no {score.words}"
     if config["provenance"].get("spec_hash") not in hashes(config["spec"]):
         yield (

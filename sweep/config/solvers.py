@@ -9,7 +9,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from sweep.config.chosen import Chosen, Entry, call
+from sweep.spec.loss_setting import is_plain
 from sweep.spec.optimizers import AdamSpec, SgdSpec
 from sweep.spec.sections import MlpSpec
 
@@ -21,13 +24,16 @@ def solvers(chosen: Chosen) -> dict[str, Entry]:
     model = chosen.spec.model
     if not isinstance(model, MlpSpec) or chosen.is_decoupled or not chosen.penalises_weights:
         return {}
-    if chosen.spec.training.augment:  # they fit the rows as they are
+    if chosen.spec.training.augment or not is_plain(chosen.spec):  # they fit rows as they are
         return {}
+    task = chosen.spec.data.task
     if model.hidden:
-        return _network(chosen, model)
+        alike = task in ("classification", "binary", "regression")
+        single = chosen.has_classes or chosen.n_outputs == 1
+        return _network(chosen, model) if alike and single else {}
     if chosen.strength == 0:
         return {}
-    return _classes(chosen) if chosen.has_classes else _numbers(chosen)
+    return _LINEAR[task](chosen) if task in _LINEAR else {}
 
 
 def logistic(alpha: float, ratio: float, n: int, n_outputs: int) -> tuple[float, float]:
@@ -62,7 +68,7 @@ def _classes(chosen: Chosen) -> dict[str, Entry]:
         holds_for += "; scikit-learn 1.8 or later"
     else:
         made = call("LogisticRegression", **values, tol=1e-8, max_iter=10_000)
-    family = "binomial" if chosen.n_outputs == 2 else "multinomial"
+    family = "binomial" if chosen.n_outputs <= 2 else "multinomial"
     whole = chosen.strength * (1 if chosen.n_outputs == 2 else 2 - chosen.ratio)
     return {
         "sklearn_logistic_regression": {
@@ -75,7 +81,45 @@ def _classes(chosen: Chosen) -> dict[str, Entry]:
     }  # fmt: skip
 
 
+def _count(chosen: Chosen) -> dict[str, Entry]:
+    if chosen.ratio or chosen.n_outputs > 1:
+        return {}
+    values = {"alpha": 2 * chosen.strength}
+    made = call("PoissonRegressor", **values, tol=1e-8, max_iter=10_000)
+    return _entry(chosen, "poisson_regressor", values, "alpha = 2 * strength", made)
+
+
+def _quantile(chosen: Chosen) -> dict[str, Entry]:
+    if chosen.ratio != 1 or chosen.n_outputs > 1:
+        return {}
+    values = {"alpha": chosen.strength}
+    made = call("QuantileRegressor", quantile=chosen.spec.data.quantile, **values)
+    return _entry(chosen, "quantile_regressor", values, "alpha = strength", made)
+
+
+def _ridges(chosen: Chosen) -> dict[str, Entry]:
+    """Return the equivalent for several targets, of which each is a problem of its own."""
+    if chosen.ratio:
+        return {}
+    values = {"alpha": chosen.strength * chosen.n * chosen.n_outputs}
+    formula = f"alpha = strength * rows * {chosen.n_outputs}"
+    return _entry(chosen, "ridge", values, formula, call("Ridge", **values))
+
+
+def _entry(
+    chosen: Chosen, name: str, values: dict[str, float], formula: str, made: str
+) -> dict[str, Entry]:
+    return {
+        f"sklearn_{name}": {
+            **values, "formula": formula, "use": _fit(chosen, made),
+            "holds_for": f"raw X and y; {chosen.rows}",
+        }
+    }  # fmt: skip
+
+
 def _numbers(chosen: Chosen) -> dict[str, Entry]:
+    if chosen.n_outputs > 1:
+        return _ridges(chosen)
     alpha, ratio, unit = chosen.strength, chosen.ratio, _unit(chosen)
     absolute = "sd_y * ratio / 2" if chosen.is_scaled else "ratio / 2"
     whole = f"({absolute} + 1 - ratio)"
@@ -107,6 +151,13 @@ def _numbers(chosen: Chosen) -> dict[str, Entry]:
     }  # fmt: skip
 
 
+_LINEAR: Mapping[str, Callable[[Chosen], dict[str, Entry]]] = {
+    "classification": _classes,
+    "binary": _classes,
+    "regression": _numbers,
+    "count": _count,
+    "quantile": _quantile,
+}
 _NAMES = {"Ridge": "ridge", "Lasso": "lasso", "ElasticNet": "elastic_net"}
 
 

@@ -26,9 +26,11 @@ from sweep.spec.resolved import Setting
 from sweep.spec.tasks import TASKS
 from sweep.training.lanes import Lanes
 from sweep.training.layout import Tensors
-from sweep.training.losses import LOSSES, Hits
+from sweep.training.loss import weighted
+from sweep.training.losses import loss_of
 from sweep.training.messages import Array, Measures
 from sweep.training.metrics import Scorer
+from sweep.training.scores import Explained, Hits, score_of
 from sweep.training.transfer import on_host
 
 N_BINS = 15  # of the calibration error
@@ -150,12 +152,15 @@ def _measure(lanes: Lanes, seeds: range, out: Tensor) -> dict[str, Array]:
     metric = lanes.recipe.metric
     if isinstance(metric, Scorer) and metric.name not in found:
         found[metric.name] = measures.metric
-    if problem.task == "regression":  # whose loss is a squared error
+    score = score_of(problem)
+    single = problem.task == "regression" and problem.y.ndim == 1
+    if single and isinstance(score, Explained) and score.is_loss_of(problem):
         scale = on_host(problem.y_scale[_seeds_of(lanes, seeds)])
         found["rmse"] = np.sqrt(measures.val_loss) * scale
-    if task.has_classes:
+    if task.has_classes and not problem.own_loss:
         y = problem.y_clean[problem.val[seeds[0]]]  # the same test rows for all
-        found["calibration_error"] = calibration_error(out, y.expand(out.shape[:2]))
+        logits = out if out.shape[-1] > 1 else torch.cat([torch.zeros_like(out), out], -1)
+        found["calibration_error"] = calibration_error(logits, y.expand(out.shape[:2]))
     return found | {
         "train_loss": measures.train_loss, "norm": measures.norm, "sparsity": measures.sparsity
     }  # fmt: skip
@@ -172,15 +177,24 @@ def _measure_rows(lanes: Lanes, seeds: range, out: Tensor) -> dict[str, Array]:
     """Return test loss and score before the mean over test rows, (L, T) each."""
     problem, (slots, places) = lanes.problem, lanes.shape
     at = torch.arange(places, device=problem.val.device) + seeds.start
-    y = problem.y_clean[problem.val[at.clamp(max=seeds.stop - 1)]]  # idle places hold no seed
-    loss, of_lanes = LOSSES[problem.task], y.repeat(slots, 1)
-    losses, score = loss.rows(out, of_lanes), loss.score
+    rows = problem.val[at.clamp(max=seeds.stop - 1)]  # idle places hold no seed
+    y, w = problem.y_clean[rows], problem.weight_clean
+    of_lanes = y.repeat(slots, *[1] * (y.ndim - 1))
+    losses = weighted(
+        loss_of(problem).rows(out, of_lanes), None if w is None else w[rows].repeat(slots, 1)
+    )
+    score, name = score_of(problem), TASKS[problem.task].score.name
+    if score is None:
+        return {"loss": on_host(losses)}
     if isinstance(score, Hits):
         scores = score.rows(out.mT, of_lanes)
-    else:
+    elif y.ndim == 2 and score.is_loss_of(problem):
         level = torch.stack([score.level(targets) for targets in y]).repeat(slots)
         scores = 1 - losses / level[:, None]
-    name = TASKS[problem.task].score.name
+    else:
+        level = torch.stack([score.level(targets).reshape(-1) for targets in y])
+        parts = score.parts(out, of_lanes) / level.repeat(slots, 1)[:, None]
+        scores = (1 - parts).nanmean(-1)
     return {"loss": on_host(losses), name: on_host(scores)}
 
 

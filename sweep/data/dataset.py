@@ -28,9 +28,16 @@ from sweep.data.places import latest, read_folds, read_parts, read_time
 from sweep.data.refuse import refuse
 from sweep.data.remarks import remarks
 from sweep.data.sources import NAMED, is_table, read_source
-from sweep.data.targets import Encode, as_column, coding
+from sweep.data.targets import (
+    Encode,
+    as_column,
+    as_targets,
+    coding,
+    read_weights,
+    with_targets,
+)
 from sweep.errors import UsageError
-from sweep.spec.sections import DataSpec
+from sweep.spec.data import DataSpec
 from sweep.spec.seeds import derive
 
 _NO_TARGET = "Mend or drop it, or set data.drop_missing_target: true"
@@ -43,7 +50,7 @@ class Dataset:
     Attributes:
         X: (N, *features) search rows. Arrays are finite; a table has float64 columns (NaN is a
             missing cell) and object columns of texts (None is a missing cell).
-        y: (N,) int64 class index in 0..C-1, or float64 target.
+        y: (N,) int64 class index in 0..C-1, or float64 target; (N, T) of several targets.
         groups: (N,) int64; rows of one group stay in one fold. None: no groups.
         X_test, y_test: the held-out rows, of the same kinds; the search never sees them.
         task: what is predicted, as in the study file.
@@ -53,6 +60,8 @@ class Dataset:
         notes: lines on what was read in a way that a user should know, and on odd rows.
         order: (N,) int64 places in time, where rows are split by it.
         folds: (N,) int64 the user's own folds, where rows are split by them; -1 trains always.
+        weight, weight_test: (N,), (T,) what the loss of each row counts; None: all the same.
+        targets: names of several targets; () where there is one, or where they have no names.
     """
 
     X: Features
@@ -67,6 +76,22 @@ class Dataset:
     notes: tuple[str, ...] = ()
     order: np.ndarray | None = None
     folds: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    weight_test: np.ndarray | None = None
+    targets: tuple[str, ...] = ()
+
+    @property
+    def n_outputs(self) -> int:
+        """What a network gives for a row: a number for each class or target."""
+        if self.classes and self.task != "binary":
+            return len(self.classes)
+        return int(np.prod(self.y.shape[1:]))
+
+    def name_of(self, place: int) -> str:
+        """Name one of several targets in a message, in brackets; "" where there is one."""
+        if self.y.ndim == 1:
+            return ""
+        return f" ({self.targets[place] if self.targets else f'target {place}'})"
 
 
 def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = False) -> Dataset:
@@ -90,6 +115,7 @@ def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = Fal
         order = np.arange(len(rows.y))
     content_hash, labels = _content_hash(rows), strata(rows.y, rows.classes)
     X, y, groups, X_test, y_test = rows.X, rows.y, rows.groups, rows.X_test, rows.y_test
+    weight, weight_test = rows.weight, rows.weight_test
     if X_test is None or y_test is None:
         if rows.is_test is not None:
             test = np.flatnonzero(rows.is_test)
@@ -102,6 +128,8 @@ def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = Fal
         groups, order, folds = (
             None if of is None else of[search] for of in (groups, order, folds)
         )
+        if weight is not None:
+            weight, weight_test = weight[search], weight[test]
     lost = np.setdiff1d(labels, strata(y, rows.classes))
     if len(lost):
         raise UsageError(
@@ -121,6 +149,9 @@ def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = Fal
         rows.notes,
         order,
         folds,
+        weight,
+        weight_test,
+        rows.targets,
     )
 
 
@@ -150,14 +181,15 @@ class Rows:
 
     Attributes:
         X: (N, *features), array or table.
-        y: (N,) int64 class index, or float64 target.
+        y: (N,) int64 class index, or float64 target; (N, T) of several targets.
         groups: (N,) int64, or None.
         X_test: (T, *features) of X's kind, or None; rows that the source itself holds out.
         y_test: (T,) of y's kind, or None.
         classes: names of the classes by index; () where targets are numbers.
         group_names: of the groups by number; () without groups.
-        notes, order, folds: as of `Dataset`.
+        notes, order, folds, targets: as of `Dataset`.
         is_test: (N,) bool, which rows are held out, where the table says so.
+        weight, weight_test: (N,), (T,) finite and at least 0, or None.
     """
 
     X: Features
@@ -171,6 +203,9 @@ class Rows:
     order: np.ndarray | None = None
     folds: np.ndarray | None = None
     is_test: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    weight_test: np.ndarray | None = None
+    targets: tuple[str, ...] = ()
 
 
 def read_rows(data: DataSpec, folder: Path) -> Rows:
@@ -198,18 +233,19 @@ def _read(data: DataSpec, folder: Path) -> Rows:
     notes: list[Note] = [*raw.get("notes", ())]
     X = as_features(raw["X"], "X", where, notes)
     if data.drop_missing_target and where not in NAMED and not is_table(where):
-        X, raw = _with_target(X, raw, notes)
-    y = as_column(raw["y"], "y", where, _NO_TARGET)
+        X, raw = with_targets(X, raw, notes)
+    y = as_targets(raw["y"], "y", data.task, where, _NO_TARGET)
     _same_length("X and y", X, y.values, where)
     encode, classes = coding(y, data.task, raw.get("names"), where)
     groups, group_names = _groups(raw.get("groups"), X, where)
-    X_test, y_test = _test_rows(raw, X, encode, where)
+    X_test, y_test = _test_rows(raw, X, encode, data.task, where)
+    weight, weight_test = read_weights(raw, X, X_test, where)
     if where not in NAMED:  # in those there is nothing to mend
         test = None if X_test is None or y_test is None else (X_test, y_test)
         notes += remarks(X, encode(y), groups, test, data)
     return Rows(
         X, encode(y), groups, X_test, y_test, classes, group_names, lines(notes),
-        *_places(raw, where),
+        *_places(raw, where), weight, weight_test, y.names,
     )  # fmt: skip
 
 
@@ -221,22 +257,6 @@ def _places(
     if "split" in raw:
         return order, *read_parts(raw["split"], where)
     return order, read_folds(raw["fold"], where) if "fold" in raw else None, None
-
-
-def _with_target(
-    X: Features, raw: dict[str, Any], notes: list[Note]
-) -> tuple[Features, dict[str, Any]]:
-    """Leave out rows of arrays without a target, and say how many."""
-    import pandas as pd
-
-    missing = np.asarray(pd.isna(np.asarray(raw["y"], dtype=object)))
-    if missing.ndim != 1 or len(missing) != len(X) or not missing.any():
-        return X, raw  # which is refused where it is wrong
-    rows = np.flatnonzero(~missing)
-    text = f"{missing.sum()} of {len(missing)} rows have no target and are left out"
-    notes.append(Note("dropped", "", text))
-    kept = {key: np.asarray(raw[key])[rows] for key in ("y", "groups") if raw.get(key) is not None}
-    return take(X, rows), raw | kept
 
 
 def _content_hash(rows: Rows) -> str:
@@ -253,6 +273,9 @@ def _content_hash(rows: Rows) -> str:
     for place in (rows.order, rows.folds, rows.is_test):
         if place is not None:
             digest.update(place.tobytes())
+    for part in (rows.weight, rows.weight_test):  # the hash of rows without is as it was
+        if part is not None:
+            digest.update(b"weight" + part.tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -272,7 +295,7 @@ def _groups(values: Any, X: Features, where: str) -> tuple[np.ndarray | None, tu
 
 
 def _test_rows(
-    raw: dict[str, Any], X: Features, encode: Encode, where: str
+    raw: dict[str, Any], X: Features, encode: Encode, task: str, where: str
 ) -> tuple[Features | None, np.ndarray | None]:
     given = [key for key in ("X_test", "y_test") if raw.get(key) is not None]
     if not given:
@@ -281,7 +304,7 @@ def _test_rows(
         refuse("must hold both X_test and y_test or neither", given[0], where, "Add the other")
     X_test, y_test = (
         as_features(raw["X_test"], "X_test", where),
-        as_column(raw["y_test"], "y_test", where),
+        as_targets(raw["y_test"], "y_test", task, where),
     )
     _same_length("X_test and y_test", X_test, y_test.values, where)
     if form(X_test) != form(X):

@@ -29,8 +29,8 @@ from sweep.data.replicates import split_rows
 from sweep.data.sizes import of_counts, settings_for
 from sweep.data.sources import Table, is_table, read_source, read_table
 from sweep.errors import UsageError, did_you_mean
+from sweep.spec.data import DataSpec
 from sweep.spec.files import parse_spec
-from sweep.spec.sections import DataSpec
 
 NAMES = (
     "target", "targets", "label", "labels", "y", "outcome", "response", "survived", "diagnosis",
@@ -39,7 +39,7 @@ NAMES = (
 FEW_NUMBERS = 20  # different whole numbers that may still be classes
 _PARTS = re.compile(r"(.*_)?(target|label|outcome)(_.*)?")
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multilabel", "regression"]
 
 
 @dataclass(frozen=True)
@@ -243,16 +243,24 @@ def _of_arrays(source: str, folder: Path) -> Guess:
     """Guess for an .npz file, a packaged data set or a function: only the task is open."""
     raw = read_source(DataSpec(source=source), folder)
     shape, y = np.shape(raw["X"]), np.asarray(raw["y"])
-    numbers = y.dtype.kind in "iuf"
-    task: tuple[Task, str] = (
-        _of_numbers(y.ravel(), "y") if numbers else ("classification", "y has texts")
-    )
+    task = _of_y(y)
     n, n_features, counts = (shape[0] if shape else 0), int(np.prod(shape[1:])), _counts(y.ravel())
     return Guess(
         source, n, n_features, None, "the source names it y", *task,
         (), (), (), tuple(of_counts(counts, task[0], n, n_features)),
         settings_for(n, _rarest(counts, task[0])),
     )  # fmt: skip
+
+
+def _of_y(y: np.ndarray) -> tuple[Task, str]:
+    """Choose the task of targets (N,), or (N, T) of several."""
+    numbers = y.dtype.kind in "iuf"
+    if y.ndim == 2 and y.shape[1] > 1 and (numbers or y.dtype.kind == "b"):
+        if np.isin(y, (0, 1)).all() and not (y.sum(1) == 1).all():  # else it is one-hot
+            return "multilabel", f"y has {y.shape[1]} targets of 0 or 1"
+        if not np.isin(y, (0, 1)).all():
+            return "regression", f"y has {y.shape[1]} targets"
+    return _of_numbers(y.ravel(), "y") if numbers else ("classification", "y has texts")
 
 
 def _counts(values: Any) -> dict[str, int]:

@@ -25,8 +25,10 @@ from sweep.data.preprocessing import (
     target_scale,
 )
 from sweep.data.problem import Block, Problem, joined, scaled
+from sweep.data.weights import RowWeights, class_weights, weighed
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
+from sweep.spec.tasks import TASKS
 
 
 def refit_seed(study_seed: int) -> int:
@@ -53,12 +55,14 @@ def about_refit(spec: StudySpec, dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         `n_rows`: how many a seed trains on; `target_deviation`: the standard deviation of the
-        target over those of the first seed, in its own units, None for classes; `all_numbers`:
+        target over those of the first seed, in its own units, None for classes and where there
+        are several; `all_numbers`:
         whether each cell of the features is a number, so that scaling is all that is done;
         `flat`: whether a row is a vector, not an image, say.
     """
     rows = training_rows(spec, dataset, 1)[0]
-    deviation = None if dataset.classes else float(dataset.y[rows].std())
+    single = not dataset.classes and dataset.y.ndim == 1
+    deviation = float(dataset.y[rows].std()) if single else None
     return {
         "n_rows": len(rows),
         "target_deviation": deviation,
@@ -78,24 +82,34 @@ def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Probl
     """
     draws = training_rows(spec, dataset, n_seeds)
     noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
-    blocks = [_block(spec.data.scale, dataset, noisy, rows) for rows in draws]
+    weights = RowWeights.of(spec, dataset, noisy)
+    by_class = class_weights(spec, dataset)
+    test = weighed(dataset.weight_test, by_class, dataset.y_test)
+    blocks = [_block(spec.data.scale, dataset, noisy, weights, test, rows) for rows in draws]
     n, size = len(draws[0]), len(draws[0]) + len(dataset.y_test)
     starts = size * (np.arange(n_seeds) % len(draws))[:, None]
     return joined(
-        blocks, dataset, train=starts + np.arange(n), val=starts + np.arange(n, size),
+        spec, blocks, dataset, train=starts + np.arange(n), val=starts + np.arange(n, size),
         val_size=np.full(n_seeds, size - n),
         units=[blocks[s % len(blocks)].units for s in range(n_seeds)],
         replicates=[(0, seed) for seed in range(n_seeds)],
     )  # fmt: skip
 
 
-def _block(scale: str, dataset: Dataset, noisy: np.ndarray, rows: np.ndarray) -> Block:
+def _block(
+    scale: str, dataset: Dataset, noisy: np.ndarray, weights: RowWeights,
+    of_test: np.ndarray | None, rows: np.ndarray,
+) -> Block:  # fmt: skip
     """Preprocess the rows of one draw, then the test rows: n + T."""
     fit = take(dataset.X, rows)
     transform = preprocessor(scale, dataset.X, fit)
     X = np.concatenate([transform(fit), transform(dataset.X_test)])
     y, y_clean = (np.concatenate([part[rows], dataset.y_test]) for part in (noisy, dataset.y))
-    return scaled(scale, dataset, rows, X, y, y_clean)
+    of_rows = (
+        None if part is None or of_test is None else np.concatenate([part, of_test])
+        for part in weights.part(rows)
+    )
+    return scaled(scale, dataset, rows, X, y, y_clean, RowWeights(*of_rows))
 
 
 def describe_preprocessing(spec: StudySpec, dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
@@ -107,13 +121,14 @@ def describe_preprocessing(spec: StudySpec, dataset: Dataset, rows: np.ndarray) 
             `mean`, `scale`: numbers (F,), in the order of a flattened row: (x - mean) / scale;
             `features`: one entry for each input of the network, of a table's `column`. Empty
             cells become `fill`; then (x - mean) / scale, or 1 where the cell `is` a text, else 0.
-        And `target: {mean, scale}`, where outputs times scale plus mean are in the user's units.
+        And `target: {mean, scale}`, where outputs times scale plus mean are in the user's units:
+        numbers, or of several targets a list each.
     """
     scale, fit = spec.data.scale, take(dataset.X, rows)
     found = _features(scale, dataset.X, fit)
-    if not dataset.classes:
+    if TASKS[dataset.task].is_scaled:
         mean, deviation = target_scale(scale, dataset.y[rows])
-        found["target"] = {"mean": mean, "scale": deviation}
+        found["target"] = {"mean": mean.tolist(), "scale": deviation.tolist()}
     return found
 
 

@@ -49,17 +49,24 @@ def preprocessor(scale: str, search: Features, fit: Features) -> Callable[[Featu
     return lambda rows: as_float32(scaler.transform(_flat(rows)).reshape(rows.shape))
 
 
-def target_scale(scale: str, y: np.ndarray) -> tuple[float, float]:
-    """Return the mean and standard deviation to standardise a float target (n,) by.
+def target_scale(scale: str, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and standard deviation to standardise float targets by.
 
     They are 0 and 1 where scale is `none`; the deviation of a constant target is 1.
+
+    Args:
+        scale: `standard` or `none`.
+        y: (n,), or (n, T) of several targets.
+
+    Returns:
+        () each, or (T,).
     """
     if scale == "none":
-        return 0.0, 1.0
+        return np.zeros(y.shape[1:]), np.ones(y.shape[1:])
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(y[:, None])
-    return float(scaler.mean_[0]), float(scaler.scale_[0])
+    scaler = StandardScaler().fit(y.reshape(len(y), -1))
+    return scaler.mean_.reshape(y.shape[1:]), scaler.scale_.reshape(y.shape[1:])
 
 
 def fits_all(scale: str, X: Features) -> bool:

@@ -23,7 +23,12 @@ from sweep.data.dataset import Dataset, noisy_labels
 from sweep.data.features import take
 from sweep.data.preprocessing import as_float32, fits_all, preprocessor, target_scale
 from sweep.data.replicates import Split, split_rows
+from sweep.data.user_code import OwnFunction, load_function
+from sweep.data.weights import UNWEIGHTED, RowWeights
+from sweep.spec.loss_setting import loss_setting
+from sweep.spec.losses import AUTO, LossSetting
 from sweep.spec.study import StudySpec
+from sweep.spec.tasks import TASKS
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,18 +39,24 @@ class Problem:
         X: (M, *features) float rows. Where preprocessing does not differ between replicates,
             each search row once; else, for each replicate, its n training and its validation
             rows, transformed by what its training rows say.
-        y: (M,) what training reads: int64 noisy class, or float target.
-        y_clean: (M,) what validation reads.
+        y: (M,) what training reads: int64 noisy class, or float target; (M, T) of several
+            targets.
+        y_clean: (M,) or (M, T) what validation reads.
         train: (R, n) int64 rows of X.
         val: (R, m) int64 rows of X; a smaller fold is padded by repeating its first row.
         val_size: (R,) int64 valid entries of `val`.
-        y_scale, y_mean: (R,) float; a scaled target times the one plus the other is in the user's
-            units.
+        y_scale, y_mean: (R,) or (R, T) float; a scaled target times the one plus the other is in
+            the user's units.
         replicates: (fold, seed index) of each replicate; r = fold * n_seeds + seed index. Folds
             of all repeats are counted through.
         task: what is predicted, as in the study file.
-        n_outputs: C, or 1 where targets are numbers.
+        n_outputs: of the network: C, or T where targets are numbers or labels; 1 of two classes
+            in task binary.
         feature_shape: shape of one row of X.
+        weight, weight_clean: (M,) what the loss of each row counts in training and in validation,
+            or None: all the same.
+        loss: how the loss is made.
+        own_loss: the function that it is, where it is the user's own.
     """
 
     X: Tensor
@@ -60,6 +71,10 @@ class Problem:
     task: str
     n_outputs: int
     feature_shape: tuple[int, ...]
+    weight: Tensor | None = None
+    weight_clean: Tensor | None = None
+    loss: LossSetting = AUTO
+    own_loss: OwnFunction | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Problem:
         """Copy to a device; what is float gets `dtype`, indices and classes stay int64."""
@@ -90,15 +105,18 @@ def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Probl
     scale = spec.data.scale
     replicates, splits = split_rows(spec, dataset, partition)
     noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
+    weights = RowWeights.of(spec, dataset, noisy)
     if fits_all(scale, dataset.X):
-        blocks = [Block(as_float32(dataset.X), noisy, dataset.y)]
-        places, units = splits, [(1.0, 0.0)] * len(splits)
+        ones = np.ones(dataset.y.shape[1:])
+        units = [(ones, 0 * ones)] * len(splits)
+        blocks = [Block(as_float32(dataset.X), noisy, dataset.y, units[0], *weights)]
+        places = splits
     else:
-        blocks = [_block(scale, dataset, noisy, *split) for split in splits]
+        blocks = [_block(scale, dataset, noisy, weights, *split) for split in splits]
         places, units = _places(splits), [block.units for block in blocks]
     trains, vals = zip(*places, strict=True)
     sizes = np.array([len(val) for val in vals])
-    return joined(blocks, dataset, np.stack(trains), _padded(vals), sizes, units, replicates)
+    return joined(spec, blocks, dataset, np.stack(trains), _padded(vals), sizes, units, replicates)
 
 
 class Block(NamedTuple):
@@ -107,31 +125,40 @@ class Block(NamedTuple):
     X: np.ndarray
     y: np.ndarray
     y_clean: np.ndarray
-    units: tuple[float, float] = (1.0, 0.0)
+    units: tuple[np.ndarray, np.ndarray]  # () each, or (T,) of several targets
+    weight: np.ndarray | None = None
+    weight_clean: np.ndarray | None = None
 
 
 def scaled(scale: str, dataset: Dataset, rows: np.ndarray, X: np.ndarray, y: np.ndarray,
-           y_clean: np.ndarray) -> Block:  # fmt: skip
+           y_clean: np.ndarray, weights: RowWeights = UNWEIGHTED) -> Block:  # fmt: skip
     """Make a block whose targets are standardised by those of search rows (n,)."""
-    if dataset.classes:
-        return Block(X, y, y_clean)
+    if not TASKS[dataset.task].is_scaled:
+        ones = np.ones(y.shape[1:])
+        return Block(X, y, y_clean, (ones, 0 * ones), *weights)
     mean, deviation = target_scale(scale, dataset.y[rows])
-    return Block(X, (y - mean) / deviation, (y_clean - mean) / deviation, (deviation, mean))
+    y, y_clean = ((part - mean) / deviation for part in (y, y_clean))
+    return Block(X, y, y_clean, (deviation, mean), *weights)
 
 
 def joined(
-    blocks: Sequence[Block], dataset: Dataset, train: np.ndarray, val: np.ndarray,
-    val_size: np.ndarray, units: Sequence[tuple[float, float]],
+    spec: StudySpec, blocks: Sequence[Block], dataset: Dataset, train: np.ndarray,
+    val: np.ndarray, val_size: np.ndarray, units: Sequence[tuple[np.ndarray, np.ndarray]],
     replicates: Sequence[tuple[int, int]],
 ) -> Problem:  # fmt: skip
     """Make a problem of blocks of rows; `units`: of each replicate; `Problem` says the others."""
-    y_scale, y_mean = np.array(units, dtype=np.float32).T.copy()
+    y_scale, y_mean = np.moveaxis(np.array(units, dtype=np.float32), 1, 0).copy()
     kind = np.int64 if dataset.classes else np.float32
     X = np.concatenate([block.X for block in blocks])
+    setting = loss_setting(spec)
     return Problem(
         X=torch.from_numpy(X),
         y=torch.from_numpy(np.concatenate([block.y for block in blocks]).astype(kind)),
         y_clean=torch.from_numpy(np.concatenate([b.y_clean for b in blocks]).astype(kind)),
+        weight=_weights([block.weight for block in blocks]),
+        weight_clean=_weights([block.weight_clean for block in blocks]),
+        loss=setting,
+        own_loss=_own_loss(spec, setting),
         train=torch.from_numpy(train),
         val=torch.from_numpy(val),
         val_size=torch.from_numpy(val_size),
@@ -139,18 +166,28 @@ def joined(
         y_mean=torch.from_numpy(y_mean),
         replicates=tuple(replicates),
         task=dataset.task,
-        n_outputs=len(dataset.classes) or 1,
+        n_outputs=spec.data.outputs or dataset.n_outputs,
         feature_shape=X.shape[1:],
     )
 
 
+def _weights(parts: Sequence[np.ndarray | None]) -> Tensor | None:
+    found = [part for part in parts if part is not None]
+    return torch.from_numpy(np.concatenate(found).astype(np.float32)) if found else None
+
+
+def _own_loss(spec: StudySpec, setting: LossSetting) -> OwnFunction | None:
+    return load_function(setting.source, spec.folder, "training.loss") if setting.source else None
+
+
 def _block(
-    scale: str, dataset: Dataset, noisy: np.ndarray, train: np.ndarray, val: np.ndarray
-) -> Block:
+    scale: str, dataset: Dataset, noisy: np.ndarray, weights: RowWeights, train: np.ndarray,
+    val: np.ndarray,
+) -> Block:  # fmt: skip
     transform = preprocessor(scale, dataset.X, take(dataset.X, train))
     rows = np.concatenate([train, val])
     X = transform(take(dataset.X, rows))
-    return scaled(scale, dataset, train, X, noisy[rows], dataset.y[rows])
+    return scaled(scale, dataset, train, X, noisy[rows], dataset.y[rows], weights.part(rows))
 
 
 def _places(splits: list[Split]) -> list[Split]:

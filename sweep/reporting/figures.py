@@ -128,7 +128,8 @@ def terms(view: View) -> Figure | None:
     found, joined = common(view.path, TRAIN_LOSS, PENALTY), view.is_curve
     if not found:  # adamw: its decay is no term of the loss
         return None
-    data = "data loss" + (" (noisy labels)" if view.spec.data.label_noise else "")
+    smoothed = " (smoothed labels)" if view.spec.training.label_smoothing else ""
+    data = "data loss" + (" (noisy labels)" if view.spec.data.label_noise else smoothed)
     parts: list[tuple[str, Quantity, str]] = [
         (data, lambda at: at.attrs[TRAIN_LOSS], ORANGE),
         (f"penalty α{_norm(view)}", lambda at: at.attrs[PENALTY], GREEN),

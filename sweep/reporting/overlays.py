@@ -28,6 +28,7 @@ from sweep.reporting.plotly import (
 from sweep.reporting.points import Quantity, View, about
 from sweep.search.point import Point
 from sweep.spec.attributes import DIVERGED, OUTCOME
+from sweep.spec.loss_setting import alters_labels
 from sweep.spec.study import StudySpec
 
 SIGNS = {"alpha": "α", "weight_decay": "weight decay"}
@@ -50,7 +51,7 @@ def metric_words(spec: StudySpec) -> str:
 
 def training_words(spec: StudySpec) -> str:
     """Return the words for the training loss that compares with validation."""
-    return "training loss" + (" (true labels)" if spec.data.label_noise else "")
+    return "training loss" + (" (true labels)" if alters_labels(spec) else "")
 
 
 def strength_axis(view: View, found: Sequence[Point]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sweep.analysis.selection import Finished, choices
 from sweep.errors import UsageError
 from sweep.search.point import Point
 from sweep.spec.attributes import COLLAPSED, NORM, OUTCOME, VAL_LOSS, measured_loss
+from sweep.spec.loss_setting import alters_labels
 from sweep.spec.objective import LOSS
 from sweep.spec.study import StudySpec
 
@@ -124,7 +125,7 @@ def validation_loss(view: View) -> Quantity:
 
 def training_loss(view: View) -> Quantity:
     """Return how to read the training loss on true labels, which validation uses too."""
-    name = measured_loss(view.spec.data.label_noise)
+    name = measured_loss(alters_labels(view.spec))
     return lambda point: point.attrs.get(name)
 
 

@@ -37,6 +37,7 @@ from sweep.spec.attributes import (
     SPEC_HASH,
     measured_loss,
 )
+from sweep.spec.loss_setting import alters_labels
 from sweep.spec.objective import LOSS, words_of
 from sweep.spec.study import StudySpec
 from sweep.stats import MIN_FOLDS, plus_minus
@@ -59,7 +60,7 @@ def key_numbers(finished: Finished) -> Table:
     """Return the key numbers of no penalty and of the choices, a column each."""
     columns = compared(finished)
     score = finished.spec.task.score
-    train = measured_loss(finished.spec.data.label_noise)
+    train = measured_loss(alters_labels(finished.spec))
     rows: list[tuple[str, Cell]] = [
         *((sign(finished.spec) if name == finished.spec.strength else name, _param(name))
           for name in finished.trials[0].params),

@@ -29,6 +29,7 @@ from sweep.spec.attributes import (
     VALUE_SE,
     WEIGHT_COUNTS,
 )
+from sweep.spec.loss_setting import alters_labels
 from sweep.spec.objective import LOSS
 from sweep.spec.resolved import Outline
 from sweep.spec.study import StudySpec
@@ -69,7 +70,7 @@ def valued(
         attrs[REPLICATE_CURVES] = stored(losses, *spec.replicates.folds)
     if plan.about.get(BALANCED):
         attrs[LAYER_NORMS] = result.layer_norms.mean(0).tolist()
-    if spec.data.label_noise:
+    if alters_labels(spec):
         attrs[TRAIN_LOSS_CLEAN] = float(result.train_loss_clean.mean())
     if spec.strength == "weight_decay":
         del attrs[PENALTY]  # decoupled decay is no term of the loss

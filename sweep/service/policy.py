@@ -36,19 +36,21 @@ Format = Literal["yaml", "json"]
 # of the machine. What stands below such a key is its own.
 PLAIN: Mapping[str, str] = {
     "": "study_name seed selection",
-    "data": "target groups fold split time drop_missing_target columns task scale train_rows"
-    " label_noise test_fraction",
+    "data": "target groups fold split time weight drop_missing_target columns task quantile"
+    " outputs class_weight scale train_rows label_noise test_fraction",
     "model": "kind hidden activation output",
     "training": "optimizer lr batch_size epochs schedule clip_norm augment precision fused"
     " momentum dampening nesterov betas eps smoothing centered lr_decay initial_accumulator"
-    " momentum_decay adjust_lr",
+    " momentum_decay adjust_lr huber_delta focal_gamma label_smoothing",
     "penalty": "norm l1_ratio exempt include",
     "search": "n_trials in_flight timeout_s widenings sampler pruner",
     "search.space": "alpha weight_decay lr momentum l1_ratio",
     "replicates": "scheme n_folds n_repeats n_seeds holdout",
     "objective": "direction choose",
 }
-SOURCES = frozenset({"data.source", "model.source", "objective.metric"})  # rows, functions
+SOURCES = frozenset({  # rows, functions
+    "data.source", "model.source", "objective.metric", "training.loss",
+})  # fmt: skip
 MACHINE = frozenset({
     "storage", "device", "engine",
     "training.workers", "training.width", "training.compile", "training.cuda_graph",

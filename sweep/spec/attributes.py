@@ -75,6 +75,6 @@ class Beside(NamedTuple):
     place: int | None = None  # on the line
 
 
-def measured_loss(label_noise: float) -> str:
+def measured_loss(alters_labels: bool) -> str:
     """Name the training loss that compares with validation: the one on true labels."""
-    return TRAIN_LOSS_CLEAN if label_noise else TRAIN_LOSS
+    return TRAIN_LOSS_CLEAN if alters_labels else TRAIN_LOSS

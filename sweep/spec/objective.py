@@ -44,7 +44,7 @@ class Metric(NamedTuple):
     varies: bool = False
 
 
-_CLASSES: tuple[TaskName, ...] = ("classification",)
+_CLASSES: tuple[TaskName, ...] = ("classification", "binary")
 _NUMBERS: tuple[TaskName, ...] = ("regression",)
 
 METRICS: Mapping[str, Metric] = {

@@ -35,8 +35,8 @@ SENTENCES: Mapping[str, str] = {
     " beside what; a network of your own gets their shape (model.source)",
     SOFTMAX: "The network's outputs are probabilities, and the loss takes their softmax once"
     " more: leave the softmax out of the network",
-    SQUASHED: "The network's outputs stay within {about} whatever its weights, and the loss takes"
-    " their softmax: leave the last activation out of the network",
+    SQUASHED: "The network's outputs stay within {about} whatever its weights, and the loss makes"
+    " probabilities of them: leave the last activation out of the network",
     BOUNDED: "The network's outputs stay within {0} whatever its weights, but the targets that it"
     " is trained on go from {1}: leave the last activation out of the network",
 }

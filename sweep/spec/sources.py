@@ -11,6 +11,7 @@ def sources_of(spec: StudySpec) -> dict[str, str]:
     named = {
         "model.source": getattr(spec.model, "source", ""),
         "objective.metric": spec.objective.metric,
+        "training.loss": spec.training.loss,
     }
     functions = {key: name for key, name in named.items() if name.startswith(OWN)}
     return {"data.source": spec.data.source, **functions}

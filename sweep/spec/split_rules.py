@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sweep.spec.data import DataSpec
 from sweep.spec.replicates import ReplicatesSpec
-from sweep.spec.sections import DataSpec
 from sweep.spec.tasks import TASKS
 
 

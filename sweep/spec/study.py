@@ -12,12 +12,14 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from sweep.errors import have_it
 from sweep.spec.base import Section
+from sweep.spec.data import DataSpec
 from sweep.spec.engine import EngineSpec
+from sweep.spec.loss_rules import loss_problem
 from sweep.spec.objective import ObjectiveSpec
 from sweep.spec.optimizers import DECOUPLED, OPTIMIZERS, AdamSpec, SgdSpec, TrainingSpec
 from sweep.spec.replicates import ReplicatesSpec
 from sweep.spec.search import DESIGN_GRID, DESIGN_REFINED, SearchSpec
-from sweep.spec.sections import DataSpec, MlpSpec, OwnModelSpec, PenaltySpec
+from sweep.spec.sections import MlpSpec, OwnModelSpec, PenaltySpec
 from sweep.spec.space import HYPERPARAMETERS, AlphaRange
 from sweep.spec.split_rules import splits_problem
 from sweep.spec.tasks import TASKS, Task
@@ -221,13 +223,10 @@ def _design_has_one_strength(spec: StudySpec) -> str | None:
 
 def _nesterov_needs_momentum(spec: StudySpec) -> str | None:
     momentum = spec.search.space.momentum
-    if momentum and isinstance(spec.training, SgdSpec) and spec.training.nesterov:
-        return (
-            f"search.space.momentum.low: must be > 0 with nesterov, got {momentum.low}. Raise it"
-            if momentum.low == 0
-            else None
-        )
-    return None
+    nesterov = isinstance(spec.training, SgdSpec) and spec.training.nesterov
+    if not momentum or not nesterov or momentum.low:
+        return None
+    return f"search.space.momentum.low: must be > 0 with nesterov, got {momentum.low}. Raise it"
 
 
 def _1se_needs_folds(spec: StudySpec) -> str | None:
@@ -241,6 +240,10 @@ def _1se_needs_folds(spec: StudySpec) -> str | None:
 
 def _splits_go_together(spec: StudySpec) -> str | None:
     return splits_problem(spec.data, spec.replicates)
+
+
+def _loss_is_of_task(spec: StudySpec) -> str | None:
+    return loss_problem(spec.data, spec.training)
 
 
 def _metric_is_of_task(spec: StudySpec) -> str | None:
@@ -278,6 +281,7 @@ _RULES = (
     _1se_needs_folds,
     _metric_is_of_task,
     _splits_go_together,
+    _loss_is_of_task,
 )
 
 

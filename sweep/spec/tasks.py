@@ -1,6 +1,7 @@
-"""What a study predicts: the words and the score of each task, as plain data.
+"""What a study predicts: the words, the losses and the score of each task, as plain data.
 
-A task is an entry here and its loss, of the same name, in `sweep.training.losses`.
+A task is an entry here; its losses have theirs in `sweep.spec.losses` and, of the same name, in
+`sweep.training.losses`; its score in `sweep.training.scores`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-TaskName = Literal["classification", "regression"]  # as in the study file
+TaskName = Literal[
+    "classification", "binary", "multilabel", "regression", "count", "quantile", "own"
+]  # as in the study file
 
 
 class Score(NamedTuple):
@@ -34,22 +37,51 @@ class Task(NamedTuple):
     """What is predicted.
 
     Attributes:
-        loss: the data loss in words.
-        score: what networks are scored by.
+        losses: names of the losses it may have; the first is meant by auto. A loss of the user's
+            own may be had by all.
+        score: what networks are scored by; a task without one has a name for it that no trial
+            has.
         has_classes: whether targets are classes, so that rows are drawn by class and labels can be
-            made wrong; else they are numbers.
+            made wrong.
+        has_labels: whether targets are 0 or 1.
+        is_scaled: whether targets are standardised with `data.scale: standard`.
+        has_many: whether a row may have several targets.
+        answers: what a network of it tells of a row, in words.
     """
 
-    loss: str
+    losses: tuple[str, ...]
     score: Score
-    has_classes: bool
+    has_classes: bool = False
+    has_labels: bool = False
+    is_scaled: bool = False
+    has_many: bool = True
+    answers: str = "The target of each row, in its own units."
 
+
+_ACCURACY = Score("accuracy", "accuracy", ".1%")
+_CLASS = "The class of each row."
 
 TASKS: Mapping[str, Task] = {
     "classification": Task(
-        "mean cross-entropy", Score("accuracy", "accuracy", ".1%"), has_classes=True
+        ("cross_entropy", "focal"), _ACCURACY, has_classes=True, has_many=False, answers=_CLASS
+    ),
+    "binary": Task(
+        ("logistic", "focal"), _ACCURACY, has_classes=True, has_many=False, answers=_CLASS
+    ),
+    "multilabel": Task(
+        ("logistic", "focal"), Score("label_accuracy", "label accuracy", ".1%"), has_labels=True,
+        answers="For each row and label whether it holds.",
     ),
     "regression": Task(
-        "mean squared error of the target as scaled", Score("r2", "R²", ".3f"), has_classes=False
+        ("squared", "huber", "mae"), Score("r2", "R²", ".3f"), is_scaled=True
     ),
-}
+    "count": Task(
+        ("poisson",), Score("d2", "explained deviance (D²)", ".3f"),
+        answers="The expected count of each row.",
+    ),
+    "quantile": Task(
+        ("pinball",), Score("d2_pinball", "explained pinball loss (D²)", ".3f"), is_scaled=True,
+        answers="The quantile of each row's target, in its own units.",
+    ),
+    "own": Task((), Score("own", "score", ".3f"), answers="The outputs of each row."),
+}  # fmt: skip

@@ -10,12 +10,14 @@
 from __future__ import annotations
 
 from sweep.data.problem import Problem
-from sweep.training.losses import LOSSES, Hits
+from sweep.training.loss import weighted
+from sweep.training.losses import loss_of
 from sweep.training.metrics import Metric, Scorer
+from sweep.training.scores import Hits, score_of
 
 
 def constant_values(problem: Problem, metric: Metric) -> list[float]:
-    """Return what predicting a constant comes to in each replicate, (R,).
+    """Return what predicting a constant comes to in each replicate, (R,); [] of an own loss.
 
     The constant is what training rows say without their features: `Loss.constant`. It is measured
     as trials are, on the validation rows.
@@ -25,21 +27,26 @@ def constant_values(problem: Problem, metric: Metric) -> list[float]:
         metric: `val_loss` (the task's), `val_error` (the share of rows that are not right), or
             what measures the objective.
     """
-    loss, found = LOSSES[problem.task], []
+    loss, score, found = loss_of(problem), score_of(problem), list[float]()
+    if loss.constant is None:
+        return []
     for r, (train, val, size) in enumerate(
         zip(problem.train, problem.val, problem.val_size, strict=True)
     ):
-        target = problem.y_clean[val[: int(size)]][None]
-        out = loss.constant(problem.y[train], problem.n_outputs).expand(1, target.shape[1], -1)
+        rows, w = val[: int(size)], problem.weight
+        target = problem.y_clean[rows][None]
+        out = loss.constant(problem.y[train], problem.n_outputs, None if w is None else w[train])
+        out = out.expand(1, target.shape[1], -1)
         if isinstance(metric, Scorer):
             units = problem.y_scale[r : r + 1], problem.y_mean[r : r + 1]
             found += metric.of_lanes(
                 out.mT, target, problem.val_size[r : r + 1], units, [0]
             ).tolist()
             continue
-        if metric == "val_error" and isinstance(loss.score, Hits):
-            losses = 1 - loss.score.rows(out.mT, target)
+        if metric == "val_error" and isinstance(score, Hits):
+            losses = 1 - score.rows(out.mT, target)
         else:
-            losses = loss.rows(out, target)
+            clean = problem.weight_clean
+            losses = weighted(loss.rows(out, target), None if clean is None else clean[rows])
         found.append(float(losses.double().mean()))
     return found

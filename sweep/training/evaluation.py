@@ -22,12 +22,14 @@ from torch import Tensor
 from sweep.data.problem import Problem
 from sweep.training.layout import Layout, Tensors
 from sweep.training.linalg import sums
-from sweep.training.losses import LOSSES, Hits
+from sweep.training.loss import Loss, weighted
+from sweep.training.losses import loss_of
 from sweep.training.messages import Array, Measures
 from sweep.training.metrics import Metric, Scorer
 from sweep.training.mlp import outputs
 from sweep.training.modules import MLP
 from sweep.training.penalty import histogram, inputs_used, norm, size, sparsity
+from sweep.training.scores import Hits, score_of
 from sweep.training.transfer import Fetched
 from sweep.training.vmapped import Stacked
 
@@ -60,7 +62,8 @@ class Evaluation:
         metric: Metric,
     ):  # fmt: skip
         self._problem, self._stacked, self._mlp, self._metric = problem, stacked, mlp, metric
-        self._loss = LOSSES[problem.task]
+        self._loss, self._trained = loss_of(problem), loss_of(problem, training=True)
+        self._score = score_of(problem)
         outputs_of_layers = (place.shape[0] for place in layout.places if place.shape)
         widest = max(*outputs_of_layers, math.prod(problem.feature_shape))
         device, (slots, places) = problem.X.device.type, shape
@@ -84,7 +87,7 @@ class Evaluation:
             replicates: those at the places of each slot, (G,) or fewer.
         """
         rows, sizes = self._of_places(replicates, self._problem.val, self._problem.val_size)
-        return self._mean_losses(self._outputs(tensors, rows), self._problem.y_clean[rows], sizes)
+        return self._val_losses(self._outputs(tensors, rows), rows, sizes)
 
     def predictions(self, tensors: Tensors, replicates: range) -> Tensor:
         """Return every lane's outputs on its place's validation rows, (L, m, C)."""
@@ -107,12 +110,14 @@ class Evaluation:
         places = self._of_places(replicates, problem.val, problem.val_size, problem.train)
         rows, sizes, trained = places
         out, target = self._outputs(tensors, rows), problem.y_clean[rows]
-        loss = self._mean_losses(out, target, sizes)
+        loss = self._val_losses(out, rows, sizes)
         score = self._scores(out, target, sizes, loss, replicates)
         metric = self._metrics(out, target, sizes, replicates, wanted)
         out = self._outputs(tensors, trained)
+        w = None if problem.weight is None else problem.weight[trained]
         of_training = (
-            self._mean_losses(out, y[trained], None) for y in (problem.y, problem.y_clean)
+            self._mean_losses(self._trained, out, problem.y[trained], w, None),
+            self._val_losses(out, trained, None),
         )
         (began,) = self._of_places(replicates, self._initial_sizes)
         of_weights = (
@@ -144,13 +149,20 @@ class Evaluation:
     def _scores(
         self, out: Tensor, target: Tensor, sizes: Tensor, loss: Tensor, replicates: range
     ) -> Tensor:
-        """Return the task's score, (L,)."""
-        if isinstance(self._loss.score, Hits):
-            hits = self._loss.score.rows(out, self._per_lane(target, len(out)))
-            return masked_mean(hits, self._per_lane(sizes, len(out)))
+        """Return the task's score, (L,); NaN where there is none."""
+        if self._score is None:
+            return torch.full_like(loss, math.nan)
+        target, sizes = self._per_lane(target, len(out)), self._per_lane(sizes, len(out))
+        if isinstance(self._score, Hits):
+            return masked_mean(self._score.rows(out, target), sizes)
         assert self._levels is not None
         (level,) = self._of_places(replicates, self._levels)
-        return 1 - loss / self._per_lane(level, len(out))
+        level = self._per_lane(level, len(out))
+        if level.ndim == 1 and self._score.is_loss_of(self._problem):
+            return 1 - loss / level
+        parts = self._score.parts(out.mT, target).mT
+        means = masked_mean(parts.flatten(0, 1), sizes.repeat_interleave(parts.shape[1]))
+        return (1 - means.view(parts.shape[:2]) / level.view(len(out), -1)).nanmean(1)
 
     def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
         """Take what belongs to the replicate at each place: (R, …) to (G, …)."""
@@ -192,10 +204,20 @@ class Evaluation:
         pairs = zip(of, x, strict=True)
         return torch.stack([self._stacked.evaluate_shared(*pair) for pair in pairs], 1).mT
 
-    def _mean_losses(self, out: Tensor, target: Tensor, sizes: Tensor | None) -> Tensor:
-        """Average the data loss of outputs (L, C, m) over targets (G, m): (L,)."""
-        losses = self._loss.rows(out.mT, self._per_lane(target, len(out)))
-        return masked_mean(losses, None if sizes is None else self._per_lane(sizes, len(out)))
+    def _val_losses(self, out: Tensor, rows: Tensor, sizes: Tensor | None) -> Tensor:
+        """Average the loss that validation reads over rows (G, m): (L,)."""
+        problem = self._problem
+        w = None if problem.weight_clean is None else problem.weight_clean[rows]
+        return self._mean_losses(self._loss, out, problem.y_clean[rows], w, sizes)
+
+    def _mean_losses(
+        self, loss: Loss, out: Tensor, target: Tensor, w: Tensor | None, sizes: Tensor | None
+    ) -> Tensor:
+        """Average the data loss of outputs (L, C, m) over targets (G, m), each by w: (L,)."""
+        lanes = len(out)
+        losses = loss.rows(out.mT, self._per_lane(target, lanes))
+        losses = weighted(losses, None if w is None else self._per_lane(w, lanes))
+        return masked_mean(losses, None if sizes is None else self._per_lane(sizes, lanes))
 
 
 def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
@@ -204,18 +226,6 @@ def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:
         return sums(values) / values.shape[1]
     valid = torch.arange(values.shape[1], device=values.device) < sizes[:, None]
     return sums(torch.where(valid, values, 0)) / sizes
-
-
-def levels(problem: Problem) -> Tensor | None:
-    """Return what each replicate's score compares its validation loss with, (R,), if anything.
-
-    NaN where there is no score: all its validation rows have the same target.
-    """
-    score = LOSSES[problem.task].score
-    if isinstance(score, Hits):
-        return None
-    pairs = zip(problem.val, problem.val_size, strict=True)
-    return torch.stack([score.level(problem.y_clean[rows[:m]]) for rows, m in pairs])
 
 
 def _joined(parts: Sequence[Tensor], dim: int) -> Tensor:

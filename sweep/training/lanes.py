@@ -34,9 +34,9 @@ from sweep.training import draws
 from sweep.training.augmentation import Augmenter, mixing
 from sweep.training.clipping import clip_norm
 from sweep.training.counters import draw_key
-from sweep.training.evaluation import Evaluation, gather, levels
+from sweep.training.evaluation import Evaluation, gather
 from sweep.training.layout import Layout, Tensors
-from sweep.training.losses import LOSSES
+from sweep.training.losses import loss_of
 from sweep.training.messages import Measures
 from sweep.training.mlp import TRANSPOSED, write_gradient
 from sweep.training.modules import MLP, Factory, build
@@ -44,6 +44,7 @@ from sweep.training.optimizers import Columns
 from sweep.training.precision import casts, rounded
 from sweep.training.recipe import Recipe
 from sweep.training.schedules import factors
+from sweep.training.scores import levels
 from sweep.training.swaps import keys_of
 from sweep.training.transfer import sent
 from sweep.training.vmapped import Stacked, check_alike, running, stack_buffers
@@ -91,7 +92,7 @@ class Lanes:
         self._factors = factors(schedule_of(recipe.schedule), recipe.epochs, steps).to(
             self._device
         )
-        self._loss, self._levels = LOSSES[problem.task], levels(problem)
+        self._loss, self._levels = loss_of(problem, training=True), levels(problem)
         self._augment_keys = draws.keys(problem, recipe.seed, "augment")
         self._augmenter = None
         if recipe.augment:
@@ -111,7 +112,8 @@ class Lanes:
     @property
     def same_in_any_number(self) -> bool:
         """Whether a lane's bits do not depend on the number of lanes; then `resize` is allowed."""
-        return bool(self._mlp) and self._device.type == "cpu" and not self.recipe.compile
+        plain = not self.recipe.compile and self.problem.own_loss is None
+        return bool(self._mlp) and self._device.type == "cpu" and plain
 
     @torch.no_grad()
     def resize(self, slots: int) -> None:
@@ -222,19 +224,20 @@ class Lanes:
             keys = draw_key(self._keys[self._replicate], self._t[:, 0], layer)
             self._buffers[name].copy_(keys)
         x, y = gather(self.problem.X, rows), gather(self.problem.y, rows)
+        w = None if self.problem.weight is None else gather(self.problem.weight, rows)
         if self._augmenter:
             key = draw_key(self._augment_keys[self._replicate], self._t[:, 0], 0)
-            self._update(self, *self._augmenter(x, y, key))
+            self._update(self, *self._augmenter(x, y, key), w)
         else:
-            self._update(self, x, y)
+            self._update(self, x, y, w)
 
-    def _update_mlp(self, x: Tensor, y: Any) -> None:
+    def _update_mlp(self, x: Tensor, y: Any, w: Tensor | None) -> None:
         assert self._mlp
-        write_gradient(self._mlp, self._tensors, self._gradient, x, y, self._loss)
+        write_gradient(self._mlp, self._tensors, self._gradient, x, y, w, self._loss)
         self._descend()
 
-    def _update_any(self, x: Tensor, y: Any) -> None:
-        self._differentiate(x, y)
+    def _update_any(self, x: Tensor, y: Any, w: Tensor | None) -> None:
+        self._differentiate(x, y, w)
         self._descend()
 
     def _descend(self) -> None:
@@ -244,19 +247,19 @@ class Lanes:
         self._t.add_(1)
         self.recipe.optimizer.step(self._params, self._grad, self._state, self._t, self._columns)
 
-    def _differentiate(self, x: Tensor, y: Any) -> None:
+    def _differentiate(self, x: Tensor, y: Any, w: Tensor | None) -> None:
         """Fill the gradient by autograd, for any network."""
         leaves = {n: v.detach().requires_grad_() for n, v in self._tensors.items()}
         with torch.enable_grad():
             # Lanes share nothing: the gradient of the sum holds each lane's own.
-            loss = self._summed_loss(self, leaves, x, y)
+            loss = self._summed_loss(self, leaves, x, y, w)
         grads = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         torch.cat([grad.reshape(-1) for grad in grads], out=self._grad.whole)
 
-    def _sum_losses(self, leaves: Tensors, x: Tensor, y: Any) -> Tensor:
+    def _sum_losses(self, leaves: Tensors, x: Tensor, y: Any, w: Tensor | None) -> Tensor:
         with casts(self.recipe.precision, self._device):
             out = self._stacked.train({**leaves, **self._buffers}, x)
-        return self._loss.rows(out.to(self._dtype), y).mean(1).sum()
+        return self._loss.means(out.to(self._dtype), y, w).sum()
 
     @running()
     def validate(self, replicates: range) -> Tensor:

@@ -33,8 +33,9 @@ class Seen(NamedTuple):
 
     Attributes:
         outputs: its own, (m, C).
-        predictions: probabilities (m, C) of classes; or numbers (m,) in the target's own units.
-        targets: class indexes (m,), int64; or numbers (m,) in their own units.
+        predictions: probabilities (m, C) of classes or labels; or numbers (m,), of several
+            targets (m, T), in the target's own units.
+        targets: class indexes (m,), int64; or numbers (m,) or (m, T) in their own units.
     """
 
     outputs: Array
@@ -91,22 +92,30 @@ class Scorer:
             found[lane] = self.of_rows(z[:n], y[place, :n], scale[place], mean[place])
         return found
 
-    def of_rows(
-        self, outputs: Array, targets: npt.NDArray[Any], scale: float, mean: float
-    ) -> float:
-        """Measure outputs (m, C) by targets (m,) as scaled; NaN where it is not defined."""
+    def of_rows(self, outputs: Array, targets: npt.NDArray[Any], scale: Any, mean: Any) -> float:
+        """Measure outputs (m, C) by targets (m,) as scaled; NaN where it is not defined.
+
+        The one logit of task binary is that of the second class beside 0 for the first. Several
+        targets are (m, T), and `scale` and `mean` are (T,).
+        """
+        if self.task == "binary":
+            outputs = np.concatenate([np.zeros_like(outputs), outputs], 1)
         if not np.isfinite(outputs).all() or self.lacks(targets, outputs.shape[1]):
             return math.nan
         if self.has_classes:
             return self.measure(Seen(outputs, _softmax(outputs), targets))
-        numbers_of = outputs[:, 0] * scale + mean
-        return self.measure(Seen(outputs, numbers_of, targets.astype(np.float64) * scale + mean))
+        said = _PREDICTIONS.get(self.task)
+        predictions = said(outputs) if said else outputs
+        if targets.ndim == 1 and self.task != "own":
+            predictions = predictions[:, 0]
+        y = targets.astype(np.float64) * scale + mean
+        return self.measure(Seen(outputs, predictions * scale + mean, y))
 
     def lacks(self, targets: npt.NDArray[Any], n_outputs: int) -> str | None:
         """Say what targets (m,) lack to be measured by; None: nothing."""
-        if self.every_class and len(np.unique(targets)) < n_outputs:
+        if self.every_class and len(np.unique(targets)) < max(2, n_outputs):
             return "rows of every class"
-        if self.varies and (targets == targets[0]).all():
+        if self.varies and (targets == targets[0]).all(0).any():
             return "targets that differ"
         return None
 
@@ -144,6 +153,13 @@ def _own(function: OwnFunction) -> Measure:
         return float(value)
 
     return measure
+
+
+# What outputs say, where they are not the targets as scaled.
+_PREDICTIONS: Mapping[TaskName, Callable[[Array], Array]] = {
+    "multilabel": lambda outputs: np.asarray(1 / (1 + np.exp(-outputs))),
+    "count": lambda outputs: np.asarray(np.exp(outputs)),
+}
 
 
 def _softmax(outputs: Array) -> Array:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from sweep.training.layout import Tensors
 from sweep.training.linalg import affine, product, sums
-from sweep.training.losses import Loss
+from sweep.training.loss import Loss
 from sweep.training.modules import ELU, MLP, SiLU
 
 TRANSPOSED = ("layers.0.weight",)  # parameters that best lie so
@@ -71,19 +71,23 @@ def outputs(model: MLP, params: Tensors, x: Tensor) -> Tensor:
 
 
 def write_gradient(
-    model: MLP, params: Tensors, gradient: Tensors, x: Tensor, y: Tensor, loss: Loss
-) -> None:
+    model: MLP, params: Tensors, gradient: Tensors, x: Tensor, y: Tensor, w: Tensor | None,
+    loss: Loss,
+) -> None:  # fmt: skip
     """Fill `gradient` with that of each lane's mean loss over its rows.
 
     Args:
         model, params, x: see `outputs`.
         gradient: as params, each matrix contiguous or as its transpose.
-        y: (L, B), classes or targets.
+        y: (L, B), classes or targets; of several (L, B, T).
+        w: (L, B), the weights of the rows; None: all count the same.
         loss: of outputs and targets.
     """
     layers, activation = _layers(model), ACTIVATIONS[type(model.activation)]
     hs, zs = _forward(layers, activation, params, x)
-    _backward(layers, activation, params, gradient, hs, zs, loss.slope(zs[-1], y))
+    slope = loss.slope(zs[-1], y)
+    slope = slope if w is None else slope.mul_(w[:, None])
+    _backward(layers, activation, params, gradient, hs, zs, slope)
 
 
 def _layers(model: MLP) -> list[str]:

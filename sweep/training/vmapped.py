@@ -23,6 +23,7 @@ from torch.func import vmap
 from sweep.data.guarded import describe, guarded
 from sweep.errors import UsageError
 from sweep.runtime import is_out_of_memory
+from sweep.training import own_loss
 from sweep.training.layout import Layout, Tensors
 from sweep.training.modules import Factory, build
 from sweep.training.own_network import OwnFactory
@@ -203,16 +204,21 @@ def running() -> Iterator[None]:
             yield
     except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
-        if not any((frame.filename, frame.name) == _FORWARD for frame in frames):
+        runs = [(frame.filename, frame.name) for frame in frames]
+        whose = next((_CODE[run] for run in runs if run in _CODE), None)
+        if whose is None or is_out_of_memory(error):
             raise
-        if is_out_of_memory(error):
-            raise
+        key, code = whose
         raise UsageError(
-            f"model: must train on every batch, got {describe(error)}. Mend forward()"
+            f"{key}: must train on every batch, got {describe(error)}. Mend {code}"
         ) from error
 
 
-_FORWARD = (__file__, "one")  # which `Stacked` runs
+# What runs the user's own code: its key, and what to mend.
+_CODE = {
+    (__file__, "one"): ("model", "forward()"),
+    own_loss.FRAME: ("training.loss", "the function"),
+}
 
 
 def _homes(module: nn.Module) -> list[tuple[dict[str, Any], str, str]]:

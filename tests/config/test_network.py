@@ -12,12 +12,16 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.metrics import d2_tweedie_score, r2_score
 from torch.nn import functional as F
 
 from sweep.config.fitted import Fit
 from sweep.config.refit import fit
 from sweep.data.dataset import Dataset, load_dataset, read_rows
+from sweep.data.weights import class_weights, weighed
+from sweep.spec.loss_setting import loss_setting, loss_words
 from tests.support.configs import exported
+from tests.support.plain_losses import plain_rows
 
 STUDIES = Path(__file__).parents[2] / "studies"
 OWN = '''
@@ -144,6 +148,101 @@ def test_the_loaded_network_is_the_measured_one(
     dataset = load_dataset(result.spec.data, folder, result.spec.seed)
     found = losses(use(result, monkeypatch), dataset)
     assert {name: result.saved[name] for name in found} == pytest.approx(found, rel=2e-5)
+
+
+N = 60
+_SMALL = np.random.default_rng(2)
+ROWS = _SMALL.normal(size=(N, 4)) * [1, 5, 1, 2] + 3
+SIGNAL = ROWS[:, 0] - ROWS[:, 1] / 5 - 2.4
+TARGETS: dict[str, np.ndarray] = {
+    "binary": np.where(SIGNAL > 0, "yes", "no"),
+    "multilabel": np.stack([SIGNAL > 0, ROWS[:, 2] > 3, ROWS[:, 3] > 2], 1) * 1,
+    "regression": np.stack([SIGNAL * 10 + 500, ROWS[:, 2]], 1),
+    "count": _SMALL.poisson(np.exp(SIGNAL / 3)),
+    "quantile": SIGNAL + _SMALL.normal(size=N),
+    "own": SIGNAL,
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "binary": {"data": {"task": "binary"}},
+    "balanced": {"data": {"task": "binary", "class_weight": "balanced"}},
+    "focal": {"data": {"task": "binary"}, "training": {"loss": "focal", "focal_gamma": 3.0}},
+    "smoothed": {
+        "data": {"task": "classification", "class_weight": {"yes": 2.0}},
+        "training": {"label_smoothing": 0.1},
+    },
+    "multilabel": {"data": {"task": "multilabel"}},
+    "two targets": {"data": {"task": "regression"}},
+    "huber": {"data": {"task": "regression"}, "training": {"loss": "huber"}},
+    "count": {"data": {"task": "count"}},
+    "quantile": {"data": {"task": "quantile", "quantile": 0.9}},
+    "mae": {"data": {"task": "regression"}, "training": {"loss": "mae"}},
+    "own loss": {"data": {"task": "regression"}, "training": {"loss": "python:mine:loss"}},
+    "own": {
+        "data": {"task": "own", "outputs": 2}, "training": {"loss": "python:mine:likelihood"},
+    },
+}  # fmt: skip
+MINE = """def loss(outputs, targets):
+    return (outputs - targets).square().mean(1)
+
+def likelihood(outputs, targets):
+    mean, log_scale = outputs.unbind(1)
+    return log_scale + 0.5 * ((targets - mean) / log_scale.exp()).square()
+"""
+
+
+def written(folder: Path, task: str, weighted: bool) -> str:
+    """Write rows of a task, with weights or without."""
+    y = TARGETS["binary" if task == "classification" else task]
+    weights: dict[str, Any] = {"weight": _SMALL.exponential(2.0, N)} if weighted else {}
+    np.savez(folder / f"{task}.npz", X=ROWS, y=y, **weights)
+    (folder / "mine.py").write_text(MINE)
+    return f"{task}.npz"
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_network_of_any_task_and_loss_is_the_measured_one(
+    case: str, weighted: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, training = OTHERS[case]["data"], OTHERS[case].get("training", {})
+    source = written(folder, data["task"], weighted)
+    result = fit(exported(
+        folder, data={"source": source, **data}, training={"epochs": 4, **training}
+    ))  # fmt: skip
+    spec = result.spec
+    dataset = load_dataset(spec.data, folder, spec.seed)
+    names = use(result, monkeypatch)
+    with torch.no_grad():
+        out = names["model"](names["inputs"](dataset.X_test))
+    y, about = torch.as_tensor(dataset.y_test), names["about"]
+    if "target" in about:
+        y = (y - torch.tensor(about["target"]["mean"])) / torch.tensor(about["target"]["scale"])
+    if data["task"] == "own":
+        rows = out[:, 1] + 0.5 * ((y - out[:, 0]) / out[:, 1].exp()).square()
+    elif case == "own loss":
+        rows = (out - y).square().mean(1)
+    else:
+        setting = loss_setting(spec)._replace(smoothing=0.0)
+        rows = plain_rows(data["task"], setting, out.double(), y)
+    w = weighed(dataset.weight_test, class_weights(spec, dataset), dataset.y_test)
+    rows = rows if w is None else rows * torch.as_tensor(w)
+    assert float(rows.mean()) == pytest.approx(result.saved["loss"], rel=2e-5)
+    answers = names["predict"](dataset.X_test)
+    assert len(answers) == len(dataset.y_test)
+    if "accuracy" in result.saved:
+        hits = [a == dataset.classes[k] for a, k in zip(answers, dataset.y_test, strict=True)]
+        assert np.mean(hits) == pytest.approx(result.saved["accuracy"])
+    if "label_accuracy" in result.saved:
+        hits = np.asarray(answers) == (dataset.y_test > 0)
+        assert hits.mean() == pytest.approx(result.saved["label_accuracy"])
+    if "r2" in result.saved:
+        r2 = r2_score(dataset.y_test, np.asarray(answers))
+        assert r2 == pytest.approx(result.saved["r2"], rel=1e-4)
+    if "d2" in result.saved:
+        d2 = d2_tweedie_score(dataset.y_test, np.asarray(answers), power=1)
+        assert d2 == pytest.approx(result.saved["d2"], abs=1e-4)
+    assert "own" not in result.saved
+    assert loss_words(spec).loss in result.card_path.read_text()
 
 
 def test_texts_that_pandas_would_change_are_prepared_as_the_card_says(

@@ -12,7 +12,7 @@ from sklearn.datasets import load_diabetes
 
 from sweep.data.dataset import load_dataset, noisy_labels
 from sweep.errors import UsageError
-from sweep.spec.sections import DataSpec
+from sweep.spec.data import DataSpec
 from tests.support.datasets import numbered
 from tests.support.sources import (
     AB,

@@ -251,6 +251,25 @@ def test_what_is_no_study_is_refused_in_one_line(
 # --- arrays and functions
 
 
+@pytest.mark.parametrize(
+    ("y", "task"),
+    [
+        (np.stack([np.arange(60) % 2, np.arange(60) % 3 == 0], 1), "multilabel"),
+        (np.stack([np.arange(60) % 2 == 0, np.arange(60) % 3 == 0], 1), "multilabel"),
+        (np.random.default_rng(0).normal(size=(60, 2)), "regression"),
+        (np.eye(3, dtype=int)[np.arange(60) % 3], "classification"),  # is not sure to be labels
+        (np.arange(60) % 2, "classification"),
+    ],
+)
+def test_several_targets_are_guessed_where_they_are_sure(
+    tmp_path: Path, y: np.ndarray, task: str
+) -> None:
+    np.savez(tmp_path / "rows.npz", X=np.random.default_rng(1).normal(size=(60, 3)), y=y)
+    guessed = guess("rows.npz", tmp_path)
+    assert guessed.task == task
+    assert (guessed.problem is None) == (task != "classification" or y.ndim == 1)
+
+
 def test_an_npz_file_is_guessed(tmp_path: Path) -> None:
     X, y = np.random.default_rng(0).random((80, 5)), np.arange(80) % 3
     np.savez(tmp_path / "rows.npz", X=X, y=y)

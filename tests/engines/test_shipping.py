@@ -13,8 +13,8 @@ from sweep.data.dataset import Dataset, load_dataset
 from sweep.engines import shipping
 from sweep.engines.shipping import files_to_ship, package, packed, size_bytes, unpacked
 from sweep.errors import UsageError
+from sweep.spec.data import DataSpec
 from sweep.spec.files import parse_spec
-from sweep.spec.sections import DataSpec
 from sweep.spec.study import StudySpec
 
 FILES = ("own.py", "beside.py", "rows.csv", "notes.txt", "net/__init__.py", "net/layers.py",

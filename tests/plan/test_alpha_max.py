@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from sweep.data.problem import Problem
+from sweep.data.user_code import OwnFunction
 from sweep.plan import alpha_max as module
 from sweep.plan.alpha_max import alpha_max
+from sweep.spec.losses import LossSetting
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.messages import Measures
 from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Optimizer
+from tests.support.plain_losses import CASES
 from tests.support.problems import made_up, real, repeated
 from tests.support.settings import setting_of
 
@@ -114,6 +117,28 @@ def test_float32_rows_give_the_same_edge() -> None:
         single = alpha_max(problem.to("cpu", torch.float32), hidden, "relu", ratio)
         assert want is not None
         assert single == pytest.approx(want, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "is_weighted", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "weighted"]
+)
+@pytest.mark.parametrize("name", CASES)
+def test_a_linear_model_of_every_loss_collapses_just_above_and_not_just_below(
+    name: str, is_weighted: bool
+) -> None:
+    problem = CASES[name].problem(replicates=((0, 0),), n=60, weighted=is_weighted)
+    edge = alpha_max(problem, [], "relu", 1.0)
+    assert edge is not None
+    measures = train(problem, [], [ABOVE * edge, BELOW * edge], 1.0, Adam(l1=True), 1500, 0.02)
+    assert measures.sparsity[0] == 1
+    assert measures.sparsity[1] < 1
+    assert measures.train_loss[1] < measures.train_loss[0]
+
+
+def test_a_loss_of_one_s_own_has_no_edge() -> None:
+    own = OwnFunction("training.loss", "python:own:loss", torch.add, "own.py")
+    problem = replace(made_up("regression"), loss=LossSetting("own"), own_loss=own)
+    assert alpha_max(problem, [], "relu", 1.0) is None
 
 
 # --- straddled by training

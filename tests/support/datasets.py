@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sweep.data.dataset import Dataset
 from sweep.data.problem import Problem
+from sweep.spec.data import DataSpec
 from sweep.spec.replicates import ReplicatesSpec
-from sweep.spec.sections import DataSpec
 from sweep.spec.study import StudySpec
 
 

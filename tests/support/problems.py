@@ -69,7 +69,8 @@ def made_up(
 def whole(X: Any, y: Any, n_outputs: int) -> Problem:
     """Train one replicate on all rows (n, F), and validate it on the same."""
     rows = torch.arange(len(y))[None]
-    target = torch.as_tensor(np.asarray(y, np.float64 if n_outputs == 1 else np.int64))
+    numbers = n_outputs == 1 or np.ndim(y) == 2
+    target = torch.as_tensor(np.asarray(y, np.float64 if numbers else np.int64))
     return Problem(
         X=torch.as_tensor(np.asarray(X, np.float64)),
         y=target,

@@ -26,6 +26,7 @@ from sweep.training.counters import draw_key
 from sweep.training.modules import Factory, build
 from sweep.training.swaps import keys_of
 from sweep.training.weights import weight_names
+from tests.support.plain_losses import rows_of
 
 Name = Literal[
     "sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam", "lion", "muon"
@@ -110,8 +111,9 @@ def train(problem: Problem, factory: Factory, loop: Loop, replicate: int) -> Tra
                 key = draw_key(torch.tensor(augment_seed), torch.tensor(step), 0)
                 x, one, other, share = augmented(x, one, loop.augment, loop.row_shape, key)
             out = module(x)
-            loss = share * _loss(problem, out, one) + (1 - share) * _loss(problem, out, other)
-            loss.backward()
+            losses = share * rows_of(problem, out, one)
+            losses = losses + (1 - share) * rows_of(problem, out, other)
+            _mean(losses, problem.weight, batch).backward()
             if loop.clip_norm:
                 nn.utils.clip_grad_norm_(named.values(), loop.clip_norm)
             with default_dtype(problem.X.dtype):  # NAdam has a product in it
@@ -339,17 +341,18 @@ def _set_dropout_keys(module: nn.Module, seed: int, step: int) -> None:
         module.get_buffer(name).copy_(key)
 
 
-def _loss(problem: Problem, out: Tensor, y: Tensor) -> Tensor:
-    if problem.task == "regression":
-        return F.mse_loss(out.squeeze(1), y)
-    return F.cross_entropy(out, y)
+def _mean(losses: Tensor, weight: Tensor | None, rows: Tensor) -> Tensor:
+    """Weigh the losses of rows; the mean is over their number."""
+    return losses.mean() if weight is None else (losses * weight[rows]).sum() / len(rows)
 
 
 def _validate(problem: Problem, module: nn.Module, replicate: int) -> float:
     rows = problem.val[replicate, : int(problem.val_size[replicate])]
     module.eval()
     with torch.no_grad():
-        return float(_loss(problem, module(problem.X[rows]), problem.y_clean[rows]))
+        out = module(problem.X[rows])
+        losses = rows_of(problem, out, problem.y_clean[rows], training=False)
+        return float(_mean(losses, problem.weight_clean, rows))
 
 
 # --- rows that change

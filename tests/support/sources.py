@@ -12,7 +12,7 @@ import pytest
 
 from sweep.data.dataset import Rows, read_rows
 from sweep.errors import UsageError
-from sweep.spec.sections import DataSpec
+from sweep.spec.data import DataSpec
 
 X = np.arange(24.0).reshape(8, 3)
 Y = np.array([0, 1] * 4)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from sweep.spec.augment import AugmentSpec, Kind
+from sweep.spec.losses import LossSetting
+from sweep.spec.tasks import TASKS
 from sweep.training import augmentation
 from sweep.training.augmentation import Augmenter, Mixed, random_bits
 from sweep.training.counters import draw_key
@@ -120,7 +122,8 @@ def test_the_loss_of_mixed_targets_is_mixed(task: str) -> None:
     if task == "regression":
         one, other = one.double(), other.double()
     share = torch.tensor([[0.2], [0.9]]).double().expand(2, 5)
-    loss, mixed = LOSSES[task], augmentation.mixing(LOSSES[task])
+    loss = LOSSES[TASKS[task].losses[0]](LossSetting("auto"))
+    mixed = augmentation.mixing(loss)
     target: Any = Mixed(one, other, share, 1 - share)
     got = mixed.rows(out, target)
     torch.testing.assert_close(

@@ -20,11 +20,12 @@ from sweep.training import optimizers as optim
 from sweep.training.adaptive import Adagrad, Lion, NAdam, RAdam, RMSprop
 from sweep.training.lanes import Lanes, Recipe
 from sweep.training.layout import Flat
-from sweep.training.losses import LOSSES
+from sweep.training.losses import loss_of
 from sweep.training.modules import MLP, Factory, build
 from sweep.training.muon import Muon
 from tests.support import reference
 from tests.support.networks import Recurrent, Tied
+from tests.support.plain_losses import CASES
 from tests.support.problems import made_up
 from tests.support.reference import Loop, Penalty, Trained
 from tests.support.settings import setting_of
@@ -246,6 +247,29 @@ def test_both_libraries_of_products_train_as_torch_optim_does(
     case = make_case("adam", "elastic", "cosine", problem=problem)
     case = replace(case, factory=mlp(problem, hidden))
     assert case.gap(eventful("adam", "elastic")) < 1e-9
+
+
+@pytest.mark.parametrize("is_weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("name", CASES)
+def test_lanes_train_as_a_loop_does_by_every_loss(name: str, is_weighted: bool) -> None:
+    problem = CASES[name].problem(weighted=is_weighted)
+    for factory in (mlp(problem), relu_net(problem)):
+        case = make_case("adam", "elastic", problem=problem, factory=factory)
+        assert case.gap(eventful("adam", "elastic")) < 1e-9
+
+
+@pytest.mark.parametrize("name", ["classification", "binary", "two targets"])
+def test_weights_that_are_left_out_are_caught(name: str) -> None:
+    problem = CASES[name].problem(weighted=True)
+    case = make_case("adam", "l2", problem=problem)
+    without = replace(case, problem=replace(problem, weight=None))
+    trials = side_by_side(settings("adam", "l2"))
+    gaps = [
+        difference(lane, case.serial(each.setting, r))
+        for each, lanes in zip(trials, without.fused(trials), strict=True)
+        for r, lane in enumerate(lanes)
+    ]
+    assert min(gaps) > 1e-4
 
 
 def in_one_pass(case: Case) -> Case:
@@ -528,7 +552,7 @@ def test_a_loss_averaged_over_lanes_is_caught(
     monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
     problem = made_up()
-    right = LOSSES[problem.task]
+    right = loss_of(problem)
 
     def averaged(out: Tensor, y: Tensor) -> Tensor:
         losses = right.rows(out, y)
@@ -537,8 +561,8 @@ def test_a_loss_averaged_over_lanes_is_caught(
     case = make_case(optimizer, "l2", problem=problem, factory=relu_net(problem))
     trials = side_by_side(settings(optimizer, "l2"))
     assert case.gap(trials) < 1e-9
-    wrong = {problem.task: right._replace(rows=averaged)}
-    monkeypatch.setattr(sweep.training.lanes, "LOSSES", wrong)
+    wrong = right._replace(rows=averaged)
+    monkeypatch.setattr(sweep.training.lanes, "loss_of", lambda problem, training: wrong)
     assert case.gap(trials) > 1e-4
 
 

@@ -10,24 +10,31 @@ import torch
 from torch import Tensor
 
 import sweep.training.mlp
-from sweep.spec.tasks import TASKS
 from sweep.training.layout import Layout, Tensors
-from sweep.training.losses import LOSSES
+from sweep.training.losses import loss_of
 from sweep.training.mlp import ACTIVATIONS, TRANSPOSED, outputs, write_gradient
 from sweep.training.modules import ACTIVATIONS as MODULES
 from sweep.training.modules import MLP, build
 from sweep.training.vmapped import Stacked
+from tests.support.plain_losses import CASES
 
-LANES, ROWS, FEATURES, CLASSES = 3, 7, 5, 4
+LANES, ROWS, FEATURES = 3, 7, 5
 
 
 class Lanes:
     """Networks of one shape and rows for each."""
 
     def __init__(
-        self, hidden: list[int], activation: str, task: str, transposed: Sequence[str] = TRANSPOSED
+        self,
+        hidden: list[int],
+        activation: str,
+        name: str,
+        transposed: Sequence[str] = TRANSPOSED,
+        *,
+        weighted: bool = False,
     ):
-        self.task, outputs = task, CLASSES if TASKS[task].has_classes else 1
+        problem = CASES[name].problem(n=LANES * ROWS, weighted=weighted)
+        self.loss, outputs = loss_of(problem, training=True), problem.n_outputs
         generator = torch.Generator().manual_seed(0)
         modules = [
             build(lambda: MLP(FEATURES, hidden, outputs, activation), seed).double()
@@ -37,8 +44,9 @@ class Lanes:
         self.layout = Layout.of(self.model, transposed=transposed)
         self.params = self.layout.flat(torch.stack([self.layout.row(m) for m in modules]))
         x = torch.randn(LANES, ROWS, FEATURES, generator=generator, dtype=torch.float64)
-        classes = torch.randint(CLASSES, (LANES, ROWS), generator=generator)
-        self.x, self.y = x, classes if TASKS[task].has_classes else x.sum(2) + classes
+        rows = problem.train[0].view(LANES, ROWS)
+        self.x, self.y = x, problem.y[rows]
+        self.w = None if problem.weight is None else problem.weight[rows]
 
     @property
     def tensors(self) -> Tensors:
@@ -49,13 +57,13 @@ class Lanes:
         gradient.whole.fill_(torch.nan)  # nothing is added to what was there
         assert isinstance(self.model, MLP)
         views = self.layout.views(gradient)
-        write_gradient(self.model, self.tensors, views, self.x, self.y, LOSSES[self.task])
+        write_gradient(self.model, self.tensors, views, self.x, self.y, self.w, self.loss)
         return torch.cat(gradient.parts, 1)
 
     def of_autograd(self) -> Tensor:
         leaves = {name: tensor.clone().requires_grad_() for name, tensor in self.tensors.items()}
         out = Stacked(self.model).train(leaves, self.x)
-        loss = LOSSES[self.task].rows(out, self.y).mean(1).sum()
+        loss = self.loss.means(out, self.y, self.w).sum()
         grads = torch.autograd.grad(loss, [leaves[place.name] for place in self.layout.places])
         laid = [
             grad.mT if place.transposed else grad
@@ -83,11 +91,21 @@ def test_the_rows_of_a_place_are_shared_by_all_slots(hidden: list[int]) -> None:
         torch.testing.assert_close(out, by_lane.expand_as(out), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("hidden", [[], [6], [6, 4], [3, 8, 5]], ids=str)
 @pytest.mark.parametrize("activation", MODULES)
 def test_it_is_what_autograd_finds(activation: str, hidden: list[int], task: str) -> None:
     lanes = Lanes(hidden, activation, task)
+    torch.testing.assert_close(lanes.written(), lanes.of_autograd(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("hidden", [[], [6]], ids=str)
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_what_autograd_finds_of_every_loss(
+    name: str, hidden: list[int], weighted: bool
+) -> None:
+    lanes = Lanes(hidden, "tanh", name, weighted=weighted)
     torch.testing.assert_close(lanes.written(), lanes.of_autograd(), rtol=0, atol=1e-14)
 
 
@@ -107,7 +125,7 @@ def test_a_slope_of_the_wrong_activation_is_caught(
             assert (lanes.written() - lanes.of_autograd()).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", CASES)
 def test_a_lane_that_is_not_finite_leaves_the_others_bitwise_as_they_are(task: str) -> None:
     lanes = Lanes([6], "relu", task)
     healthy = lanes.written()

@@ -65,7 +65,7 @@ def test_a_first_gradient_is_that_of_autocast(net: str) -> None:
     lanes = Lanes(data, NETWORKS[net], recipe, 1, 2)
     lanes.reset(range(1), range(2), [setting_of(0.0, 0.01)])
     x, y = data.X[data.train[:, :8]], data.y[data.train[:, :8]]
-    lanes._update(lanes, x, y)
+    lanes._update(lanes, x, y, None)
     found = lanes.layout.views(lanes._state[0])  # 0.1 of the gradient
     for r in range(2):
         module = build(NETWORKS[net], lanes_seed(data, r))
