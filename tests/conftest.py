@@ -59,6 +59,17 @@ def _no_storage_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPTUNA_STORAGE", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _no_module_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Forget the modules that a test wrote and imported: another test has one of that name."""
+    before = {*sys.modules}
+    yield
+    folder = str(tmp_path_factory.getbasetemp())
+    for name in {*sys.modules} - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tiny.yaml and the storage of its finished run; never written again."""

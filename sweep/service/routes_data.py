@@ -61,7 +61,7 @@ def listed(service: Serving, identity: Submitter) -> DataList:
     openapi_extra={"requestBody": BODY},
     responses={
         200: {"model": DataFile, "description": "It was there before, the same."},
-        **responses(408, 409, 413, 507),
+        **responses(404, 408, 409, 413, 507),  # 404: a name with a slash is another route
     },
 )
 async def upload(
