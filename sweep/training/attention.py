@@ -107,7 +107,7 @@ def multi_head_attention_forward(
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """Do what F.multi_head_attention_forward does, for (T, B, E), or (T, E) of a single row."""
     if is_causal and attn_mask is None:
-        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+        raise RuntimeError("attn_mask: must be given with is_causal, got none")
     single = query.ndim == 2
     same = query is key, key is value
     query, key, value = ((t[:, None] if single else t).transpose(0, 1)

@@ -105,7 +105,7 @@ def test_r2_of_a_constant_target_is_left_out() -> None:
     y = plan.problem.y_clean.clone()
     y[plan.problem.val] = 1.0
     row = train(replace(plan, problem=replace(plan.problem, y_clean=y))).row(0, {"alpha": 0.1})
-    assert set(row.values) == {"loss", "train_loss", "norm", "sparsity"}
+    assert set(row.values) == {"loss", "rmse", "train_loss", "norm", "sparsity"}
     assert row.seeds == tuple(range(SEEDS))
 
 

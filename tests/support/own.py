@@ -424,11 +424,11 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "unknown_key": (
         "def make():\n    return {'X': X, 'y': y, 'z': 1}",
-        "data.source: must hold X, y and the like, got 'z' (python:own:make). Valid: X, y, groups, X_test, y_test",
+        "data.source: must hold X, y and the like, got 'z' (python:own:make). Valid: X, y, groups, weight, X_test, y_test, weight_test",
     ),
     "key_of_no_text": (
         "def make():\n    return {'X': X, 'y': y, 3: 1}",
-        "data.source: must hold X, y and the like, got 3 (python:own:make). Valid: X, y, groups, X_test, y_test",
+        "data.source: must hold X, y and the like, got 3 (python:own:make). Valid: X, y, groups, weight, X_test, y_test, weight_test",
     ),
     "no_y": (
         "def make():\n    return {'X': X}",
@@ -512,7 +512,7 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "names_too_few": (
         "def make():\n    return {'X': X, 'y': y, 'names': ['a']}",
-        "data.source: must hold X, y and the like, got 'names' (python:own:make). Valid: X, y, groups, X_test, y_test",
+        "data.source: must hold X, y and the like, got 'names' (python:own:make). Valid: X, y, groups, weight, X_test, y_test, weight_test",
     ),
     "groups_fail": (
         "def make():\n    class Own:\n        def __array__(self, *_, **__): raise GeneratorExit\n    return {'X': X, 'y': y, 'groups': Own()}",
