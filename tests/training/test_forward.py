@@ -14,6 +14,7 @@ from sweep.training.forward import KEY
 from sweep.training.layout import Layout
 from sweep.training.modules import build
 from sweep.training.vmapped import Stacked, check_model, stack_buffers
+from tests.support.cases import few_fast
 from tests.support.layers import DRAWING, LAYERS, WIDTH
 from tests.support.problems import generator, made_up
 from tests.training.test_lanes import eventful, make_case
@@ -78,7 +79,7 @@ def test_a_layer_is_accepted_fused_and_alone(name: str) -> None:
     check_model(LAYERS[name], rows, 3, fused=False)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", few_fast(ALL, 5))
 def test_layers_train_as_alone_beside_lanes_that_diverge_and_are_refilled(name: str) -> None:
     problem = made_up(shape=(WIDTH,), val_sizes=(7, 7))
     case = make_case("sgd", "l2", problem=problem, factory=ALL[name])

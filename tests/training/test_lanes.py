@@ -24,6 +24,7 @@ from sweep.training.losses import loss_of
 from sweep.training.modules import MLP, Factory, build
 from sweep.training.muon import Muon
 from tests.support import reference
+from tests.support.cases import few_fast
 from tests.support.networks import Recurrent, Tied
 from tests.support.plain_losses import CASES
 from tests.support.problems import made_up
@@ -250,7 +251,7 @@ def test_both_libraries_of_products_train_as_torch_optim_does(
 
 
 @pytest.mark.parametrize("is_weighted", [False, True], ids=["", "weighted"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", few_fast(CASES, 3))
 def test_lanes_train_as_a_loop_does_by_every_loss(name: str, is_weighted: bool) -> None:
     problem = CASES[name].problem(weighted=is_weighted)
     for factory in (mlp(problem), relu_net(problem)):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.preprocessing import label_binarize
@@ -85,6 +85,7 @@ def test_every_metric_is_held_here() -> None:
 @pytest.mark.filterwarnings("ignore:y_pred contains classes")
 @pytest.mark.parametrize("name", OF_CLASSES)
 @pytest.mark.parametrize("n_classes", [2, 3])
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_metric_of_classes_is_scikit_learns_in_every_lane(
     name: str, n_classes: int, seed: int

@@ -16,6 +16,7 @@ from sweep.training import augmentation, counters, lanes, optimizers, penalty, s
 from sweep.training.clipping import clip_norm
 from sweep.training.lanes import Lanes
 from sweep.training.modules import MLP
+from tests.support.cases import few_fast
 from tests.support.problems import made_up
 from tests.training.test_lanes import (
     LATER,
@@ -81,10 +82,10 @@ def check(
 @pytest.mark.parametrize(
     ("optimizer", "clip", "schedule", "changes"),
     [
-        *(("adam", clip, way, "none") for clip in CLIPS for way in SCHEDULES),
-        *(("sgd", clip, "step", changes) for clip in CLIPS for changes in CHANGES),
+        *few_fast((("adam", clip, way, "none") for clip in CLIPS for way in SCHEDULES), 4),
+        *few_fast((("sgd", clip, "step", changes) for clip in CLIPS for changes in CHANGES), 4),
         *((name, 0.05, "cosine after a warm-up", "all") for name in OPTIMIZERS),
-        *((name, None, "step", "none") for name in LATER),
+        *few_fast(((name, None, "step", "none") for name in LATER), 4),
     ],
 )
 def test_lanes_train_as_a_plain_loop_does(
