@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sweep.config.chosen import Chosen, Entry, call
-from sweep.config.twins import TWINS
+from sweep.config.options import OPTIMIZERS
 from sweep.spec.loss_setting import loss_words, weights_words
 from sweep.spec.optimizers import AdamWSpec, SgdSpec
 
@@ -154,13 +154,12 @@ def _lr(chosen: Chosen) -> str:
 
 
 def _torch(chosen: Chosen, decay: float) -> str:
-    kind = TWINS[chosen.spec.training.optimizer].kind
-    return _groups(chosen, f"torch.optim.{kind.__name__}", decay)
+    return _groups(chosen, f"torch.optim.{OPTIMIZERS[chosen.spec.training.optimizer].name}", decay)
 
 
 def _groups(chosen: Chosen, name: str, decay: float) -> str:
     training = chosen.spec.training
-    options = TWINS[training.optimizer].options(training, chosen.values)
+    options = OPTIMIZERS[training.optimizer].options(training, chosen.values)
     given = "".join(f", {key}={value!r}" for key, value in options.items())
     groups = f'[{{"params": weights, "weight_decay": {decay!r}}}, '
     groups += '{"params": others, "weight_decay": 0.0}]'

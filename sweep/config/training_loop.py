@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sweep.config.attached import Attached
 from sweep.config.export import read_config, read_params
+from sweep.config.options import OPTIMIZERS
 from sweep.config.own_optimizers import HIDDEN
 from sweep.config.twins import TWINS
 from sweep.errors import UsageError
@@ -132,7 +133,7 @@ class Config:
         _check_module(model)
         training, values = self.spec.training, self.spec.values(self.params)
         twin = TWINS[training.optimizer]
-        options = {"lr": values["lr"], **twin.options(training, values)}
+        options = {"lr": values["lr"], **OPTIMIZERS[training.optimizer].options(training, values)}
         if not self.l1_ratio:
             return twin.kind(self.param_groups(model), **options)
         made = twin.kind([p for p in model.parameters() if p.requires_grad], **options)

@@ -10,21 +10,8 @@ import torch
 from torch import Tensor
 
 from sweep.config.own_optimizers import Lion, Muon
-from sweep.spec.optimizers import (
-    AdagradSpec,
-    AdamSpec,
-    AdamWSpec,
-    LionSpec,
-    MuonSpec,
-    NAdamSpec,
-    RAdamSpec,
-    RMSpropSpec,
-    SgdSpec,
-)
 
 Group = dict[str, Any]
-Options = dict[str, Any]
-Values = dict[str, float]
 
 # How far a unit l1 strength moves a parameter in the step just made, by the parameter's group and
 # by what the optimiser holds of it. What must last from step to step it adds to the latter.
@@ -38,21 +25,15 @@ GAIN = "l1_gain"
 class Twin(NamedTuple):
     """The torch optimiser that does what an optimiser of the study file does.
 
+    Its arguments are in `sweep.config.options`, under the same name.
+
     Attributes:
         kind: its class.
-        options: its arguments beside lr, by the study's section and the hyperparameters' values.
         reach: for the proximal step; None where the optimiser decays the weights by itself.
     """
 
     kind: Callable[..., torch.optim.Optimizer]
-    options: Callable[[Any, Values], Options]
     reach: Reach | None
-
-
-def _sgd_options(training: SgdSpec, values: Values) -> Options:
-    momentum = values["momentum"]
-    dampening = training.dampening * (momentum > 0)
-    return {"momentum": momentum, "dampening": dampening, "nesterov": training.nesterov}
 
 
 def _sgd_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
@@ -66,21 +47,10 @@ def _sgd_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
     return lr * (1 + momentum * gain if group["nesterov"] else gain)
 
 
-def _adam_options(training: AdamSpec | AdamWSpec | RAdamSpec, values: Values) -> Options:
-    return {"betas": training.betas, "eps": training.eps}
-
-
 def _adam_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
     beta2, step = group["betas"][1], float(state["step"])
     second: Tensor = state["exp_avg_sq"] / (1 - beta2**step)
     return float(group["lr"]) / (second.sqrt() + float(group["eps"]))
-
-
-def _rmsprop_options(training: RMSpropSpec, values: Values) -> Options:
-    return {
-        "alpha": training.smoothing, "eps": training.eps, "momentum": values["momentum"],
-        "centered": training.centered,
-    }  # fmt: skip
 
 
 def _rmsprop_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
@@ -91,23 +61,10 @@ def _rmsprop_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
     return lr * reach
 
 
-def _adagrad_options(training: AdagradSpec, values: Values) -> Options:
-    return {
-        "lr_decay": training.lr_decay, "eps": training.eps,
-        "initial_accumulator_value": training.initial_accumulator,
-    }  # fmt: skip
-
-
 def _adagrad_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
     lr = float(group["lr"]) / (1 + (float(state["step"]) - 1) * float(group["lr_decay"]))
     total: Tensor = state["sum"]
     return lr / (total.sqrt() + float(group["eps"]))
-
-
-def _nadam_options(training: NAdamSpec, values: Values) -> Options:
-    return {
-        "betas": training.betas, "eps": training.eps, "momentum_decay": training.momentum_decay
-    }  # fmt: skip
 
 
 def _nadam_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
@@ -131,25 +88,14 @@ def _radam_reach(group: Group, state: dict[str, Any]) -> float | Tensor:
     return lr * math.sqrt(rectified * correction) / (second.sqrt() + float(group["eps"]))
 
 
-def _lion_options(training: LionSpec, values: Values) -> Options:
-    return {"betas": training.betas}
-
-
-def _muon_options(training: MuonSpec, values: Values) -> Options:
-    return {
-        "momentum": values["momentum"], "nesterov": training.nesterov,
-        "adjust_lr": training.adjust_lr, "betas": training.betas, "eps": training.eps,
-    }  # fmt: skip
-
-
 TWINS: Mapping[str, Twin] = {
-    "sgd": Twin(torch.optim.SGD, _sgd_options, _sgd_reach),
-    "adam": Twin(torch.optim.Adam, _adam_options, _adam_reach),
-    "adamw": Twin(torch.optim.AdamW, _adam_options, None),
-    "rmsprop": Twin(torch.optim.RMSprop, _rmsprop_options, _rmsprop_reach),
-    "adagrad": Twin(torch.optim.Adagrad, _adagrad_options, _adagrad_reach),
-    "nadam": Twin(torch.optim.NAdam, _nadam_options, _nadam_reach),
-    "radam": Twin(torch.optim.RAdam, _adam_options, _radam_reach),
-    "lion": Twin(Lion, _lion_options, None),
-    "muon": Twin(Muon, _muon_options, None),
+    "sgd": Twin(torch.optim.SGD, _sgd_reach),
+    "adam": Twin(torch.optim.Adam, _adam_reach),
+    "adamw": Twin(torch.optim.AdamW, None),
+    "rmsprop": Twin(torch.optim.RMSprop, _rmsprop_reach),
+    "adagrad": Twin(torch.optim.Adagrad, _adagrad_reach),
+    "nadam": Twin(torch.optim.NAdam, _nadam_reach),
+    "radam": Twin(torch.optim.RAdam, _radam_reach),
+    "lion": Twin(Lion, None),
+    "muon": Twin(Muon, None),
 }

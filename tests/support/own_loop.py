@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sweep.config.options import OPTIMIZERS
 from sweep.config.training_loop import Config
 from sweep.config.twins import TWINS
 from sweep.spec.files import parse_spec
@@ -70,7 +71,8 @@ def plain_optimizer(training: dict[str, Any], parameters: Any) -> torch.optim.Op
     if training["optimizer"] not in makers:  # whose options have other names in torch
         spec = config(training).spec
         twin, section = TWINS[training["optimizer"]], spec.training
-        return twin.kind(parameters, lr=section.lr, **twin.options(section, spec.values({})))
+        options = OPTIMIZERS[training["optimizer"]].options(section, spec.values({}))
+        return twin.kind(parameters, lr=section.lr, **options)
     options = {key: value for key, value in training.items() if key != "optimizer"}
     made: torch.optim.Optimizer = makers[training["optimizer"]](parameters, **options)
     return made
