@@ -349,7 +349,7 @@ def test_any_function_ends_in_a_plan_or_in_one_line(
     with patch.object(sys, "argv", arguments), redirect_stdout(out), redirect_stderr(err):
         code = exit_code()
     np.seterr(**errors)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert (sorted(shared_folder.rglob("*")), os.getcwd()) == (before, where)
     assert "Traceback" not in err.getvalue()
     if code == 0:
