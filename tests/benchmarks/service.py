@@ -50,9 +50,13 @@ class Asked:
         self.pid, self._port = pid, port
         self._token = {"Authorization": f"Bearer {token}", "Content-Type": "application/yaml"}
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self._asked = time.monotonic()
 
     def ask(self, method: str, path: str, body: str | None = None) -> Any:
         """Send a request; return the answer as plain data."""
+        if time.monotonic() - self._asked > 5:  # the service closes a silent connection after 15 s
+            self._connection.close()
+        self._asked = time.monotonic()
         self._connection.request(method, f"/v1{path}", body, self._token)
         answer = self._connection.getresponse()
         content = answer.read()
@@ -117,11 +121,15 @@ def service(folder: Path) -> Iterator[Asked]:
         port = int(child.stdout.readline().split("/")[2].rpartition(":")[2])
         asked = Asked(child.pid, port, token.strip())
         yield asked
-        _cancel(asked, keep="")
-        asked.until(lambda counts: not {"running", "starting"} & {*counts})
+        _end(asked)
     finally:
         child.terminate()
         child.wait(30)
+
+
+def _end(asked: Asked) -> None:
+    _cancel(asked, keep="")
+    asked.until(lambda counts: not {"running", "starting"} & {*counts})
 
 
 def _cancel(asked: Asked, keep: str) -> None:
@@ -237,25 +245,24 @@ def _train(path: Path, url: str) -> float:
 
 
 def measure(
-    queued: int, requests: int, studies: int, pairs: int, without_answers: bool
+    queued: int, requests: int, studies: int, pairs: int, only: str | None
 ) -> dict[str, Any]:
-    """Return all figures; those of answers as they were, where they are left out."""
+    """Return all figures; those of other parts as they were, where one part is asked for."""
     told = {"queued": queued, "requests": requests, "studies": studies, "pairs": pairs}
     options = " ".join(f"--{name} {number}" for name, number in told.items())
+    result: dict[str, Any] = json.loads(OUTPUT.read_text()) if only else {}
+    result |= {"machine": machine(), "command": f"python -m tests.benchmarks.service {options}"}
     with tempfile.TemporaryDirectory() as name, service(Path(name)) as asked:
-        command = f"python -m tests.benchmarks.service {options}"
-        result: dict[str, Any] = {"machine": machine(), "command": command}
         busy(asked)
-        if without_answers:
-            result["answers"] = json.loads(OUTPUT.read_text())["answers"]
-            queue(asked, studies, studies)
-        for key, part in (
-            ("answers", lambda: answers(asked, queued, studies)),
-            ("runs", lambda: throughput(asked, studies)),
-            ("memory", lambda: memory(asked, requests)),
-            ("cost", lambda: cost(asked, Path(name), pairs)),
-        ):
-            if key in result:
+        for key, part, instead in (
+            ("answers", lambda: answers(asked, queued, studies),
+             lambda: queue(asked, studies, studies)),
+            ("runs", lambda: throughput(asked, studies), lambda: _end(asked)),
+            ("memory", lambda: memory(asked, requests), lambda: None),
+            ("cost", lambda: cost(asked, Path(name), pairs), lambda: None),
+        ):  # fmt: skip
+            if only not in (None, key):
+                instead()
                 continue
             load = os.getloadavg()[0]
             result[key] = {**part(), "load": round(load, 1)}
@@ -293,9 +300,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name, number in (("queued", 1000), ("requests", 10_000), ("studies", 100), ("pairs", 5)):
         parser.add_argument(f"--{name}", type=int, default=number)
-    parser.add_argument(
-        "--without-answers", action="store_true", help="leave the times of answers as they are"
-    )
+    parts = ("answers", "runs", "memory", "cost")
+    parser.add_argument("--only", choices=parts, help="one part; the others stay as they are")
     print(table(measure(**vars(parser.parse_args()))))
 
 

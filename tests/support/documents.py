@@ -34,6 +34,7 @@ from tests.benchmarks import (
     pruners,
     regret,
     repeats,
+    service,
     storage,
     transfer,
     widths,
@@ -48,9 +49,8 @@ PACKAGE = ROOT / "sweep"
 SCHEMA = PACKAGE / "spec" / "study.schema.json"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
-    "results", "floor", "growth", "widths", "storage", "engines", "regret", "pruners", "claims",
-    "nulls", "repeats", "curves", "worth", "transfer",
-    "lengths", "defaults",
+    "results", "floor", "growth", "widths", "storage", "engines", "service", "regret", "pruners",
+    "claims", "nulls", "repeats", "curves", "worth", "transfer", "lengths", "defaults",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -174,6 +174,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "widths": lambda: widths.table(_figures("widths")),
     "storage": lambda: storage.table(_figures("storage")),
     "engines": lambda: engines.table(_figures("engines")),
+    "service": lambda: service.table(_figures("service")),
     "regret": lambda: _regret(0),
     "intervals": lambda: _regret(1),
     "default jobs": lambda: defaults.table(_figures("defaults"), _figures("regret")),
