@@ -667,8 +667,10 @@ def test_a_lost_direction_is_that_of_the_objective(url: str) -> None:
     )  # fmt: skip
     assert kinds(examine(url)) == [("direction", "digits", "damage")]
     repair(url)
-    study = optuna.load_study(study_name="digits", storage=url)
+    storage = optuna.storages.RDBStorage(url)
+    study = optuna.load_study(study_name="digits", storage=storage)
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+    storage.engine.dispose()
 
 
 def test_a_row_that_no_check_knows_is_found_by_reading(sqlite_url: str) -> None:
