@@ -117,12 +117,7 @@ def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = Fal
     X, y, groups, X_test, y_test = rows.X, rows.y, rows.groups, rows.X_test, rows.y_test
     weight, weight_test = rows.weight, rows.weight_test
     if X_test is None or y_test is None:
-        if rows.is_test is not None:
-            test = np.flatnonzero(rows.is_test)
-        elif order is not None:
-            test = latest(order, data.test_fraction)
-        else:
-            test = draw_share(labels, groups, data.test_fraction, derive(seed, "test"))
+        test = _held_out(rows, order, labels, data.test_fraction, seed)
         search = np.setdiff1d(np.arange(len(y)), test)
         X, X_test, y, y_test = take(X, search), take(X, test), y[search], y[test]
         groups, order, folds = (
@@ -137,22 +132,20 @@ def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = Fal
             f"which leaves none of {rows.classes[lost[0]]!r} ({data.source}). Lower it"
         )
     return Dataset(
-        X,
-        y,
-        groups,
-        X_test,
-        y_test,
-        data.task,
-        rows.classes,
-        content_hash,
-        rows.group_names,
-        rows.notes,
-        order,
-        folds,
-        weight,
-        weight_test,
-        rows.targets,
-    )
+        X, y, groups, X_test, y_test, data.task, rows.classes, content_hash, rows.group_names,
+        rows.notes, order, folds, weight, weight_test, rows.targets,
+    )  # fmt: skip
+
+
+def _held_out(
+    rows: Rows, order: np.ndarray | None, labels: np.ndarray, fraction: float, seed: int
+) -> np.ndarray:
+    """Return the test rows: those that the table names, the latest, or a share that is drawn."""
+    if rows.is_test is not None:
+        return np.flatnonzero(rows.is_test)
+    if order is not None:
+        return latest(order, fraction)
+    return draw_share(labels, rows.groups, fraction, derive(seed, "test"))
 
 
 def noisy_labels(dataset: Dataset, share: float, study_seed: int) -> np.ndarray:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,12 @@ import numpy as np
 from sweep.data.dataset import Dataset
 from sweep.data.problem import Problem, make_problem
 from sweep.errors import UsageError
-from sweep.spec.attributes import METRIC_HASH, TARGET_SCALES
+from sweep.spec.attributes import TARGET_SCALES
 from sweep.spec.objective import LOSS
 from sweep.spec.splits import is_given
 from sweep.spec.study import StudySpec
 from sweep.training.constant import constant_values
 from sweep.training.metrics import Metric, Scorer
-from sweep.training.recipe import Recipe
 
 
 def check_metric(spec: StudySpec, problem: Problem, metric: Metric) -> None:
@@ -72,14 +69,3 @@ def null_model(
         # The folds of one repeat validate on each row once; those of the others do so again.
         "n_val_rows": int(problem.val_size[:: spec.replicates.n_seeds][:n_folds].sum()),
     }
-
-
-def metric_hash(recipe: Recipe) -> dict[str, str]:
-    """Hash the file of the user's own metric, where there is one."""
-    file = recipe.metric.file if isinstance(recipe.metric, Scorer) else None
-    return {METRIC_HASH: hash_of(file)} if file else {}
-
-
-def hash_of(file: Path) -> str:
-    """Return 16 hex digits of a file's content."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -18,18 +19,20 @@ from sweep.data.user_code import load_function
 from sweep.errors import UsageError
 from sweep.plan.balance import balanced
 from sweep.plan.memory import check_lanes, check_rows, lane_bytes, mlp_bytes
-from sweep.plan.metric import hash_of, metric_hash, null_model
+from sweep.plan.metric import null_model
 from sweep.plan.range import make_range
 from sweep.plan.remarks import network_remarks
 from sweep.plan.width import choose_width, resolve_device
-from sweep.spec.attributes import BALANCED, METRIC_HASH, NOTES, UNSCORED
+from sweep.spec.attributes import BALANCED, NOTES, UNSCORED
 from sweep.spec.augment import OF_IMAGES
 from sweep.spec.optimizers import MuonSpec
 from sweep.spec.resolved import Outline
 from sweep.spec.sections import MlpSpec
+from sweep.spec.sources import HASHES
 from sweep.spec.splits import scheme_of
 from sweep.spec.study import StudySpec
 from sweep.training.layout import Layout
+from sweep.training.metrics import Scorer
 from sweep.training.modules import MLP, Factory, build
 from sweep.training.own_loss import check_own_loss
 from sweep.training.own_network import OwnFactory
@@ -69,24 +72,26 @@ def _about(
         "n_outputs": problem.n_outputs,
         "penalised": list(layout.penalised),
         "exempt": list(layout.exempt),
-        "model_hash": _model_hash(factory),
-        **_loss_hash(problem),
+        **_hashes(factory, problem, recipe),
         "device": _device_name(device),
-        **metric_hash(recipe),
         **_unscored(problem),
     }
 
 
-def _model_hash(factory: Factory) -> str | None:
-    """Hash the file of the user's own model, where there is one."""
-    if not isinstance(factory, OwnFactory):
-        return None
-    return hash_of(Path(factory.function.file))
-
-
-def _loss_hash(problem: Problem) -> dict[str, str]:
-    """Hash the file of the user's own loss, where there is one."""
-    return {"loss_hash": hash_of(Path(problem.own_loss.file))} if problem.own_loss else {}
+def _hashes(factory: Factory, problem: Problem, recipe: Recipe) -> dict[str, str | None]:
+    """Hash the files of the user's own functions, where there are any."""
+    metric = recipe.metric
+    files = {
+        "model.source": factory.function.file if isinstance(factory, OwnFactory) else None,
+        "training.loss": problem.own_loss.file if problem.own_loss else None,
+        "objective.metric": metric.file if isinstance(metric, Scorer) else None,
+    }
+    found = {
+        HASHES[key]: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+        for key, file in files.items()
+        if file
+    }
+    return {"model_hash": None, **found}
 
 
 def _unscored(problem: Problem) -> dict[str, Any]:
@@ -112,18 +117,7 @@ def make_plan(spec: StudySpec) -> Plan:
         UsageError: the data, the model, the range or the device is not usable.
     """
     device = resolve_device(spec.device)
-    if spec.training.cuda_graph and device.type != "cuda":
-        raise UsageError(
-            f"training.cuda_graph: must be false where no GPU trains, got true with device"
-            f" {device}. Use --set training.cuda_graph=false, or --device cuda"
-        )
-    if spec.training.precision == "tf32" and device.type != "cuda":
-        raise UsageError(
-            f"training.precision: must be float32 or bfloat16 where no GPU trains, got tf32 with"
-            f" device {device}. Use --set training.precision=float32, or --device cuda"
-        )
-    if spec.training.compile:
-        _check_compiler(device)
+    _check_device(spec, device)
     dataset = load_dataset(spec.data, spec.folder, spec.seed, in_time=scheme_of(spec) == "time")
     check_rows(spec, dataset)
     # It goes to the device last: the range that is found before is the same on any.
@@ -160,6 +154,22 @@ def make_plan(spec: StudySpec) -> Plan:
     )  # fmt: skip
 
 
+def _check_device(spec: StudySpec, device: torch.device) -> None:
+    """Refuse what a device cannot do."""
+    if spec.training.cuda_graph and device.type != "cuda":
+        raise UsageError(
+            f"training.cuda_graph: must be false where no GPU trains, got true with device"
+            f" {device}. Use --set training.cuda_graph=false, or --device cuda"
+        )
+    if spec.training.precision == "tf32" and device.type != "cuda":
+        raise UsageError(
+            f"training.precision: must be float32 or bfloat16 where no GPU trains, got tf32 with"
+            f" device {device}. Use --set training.precision=float32, or --device cuda"
+        )
+    if spec.training.compile:
+        _check_compiler(device)
+
+
 def replanned(outline: Outline, dataset: Dataset) -> Plan:
     """Make in another process the plan that one has made, from what the two do not share.
 
@@ -168,29 +178,21 @@ def replanned(outline: Outline, dataset: Dataset) -> Plan:
         dataset: its rows.
 
     Raises:
-        UsageError: the device is not there, or the model's file is not the same.
+        UsageError: the device is not there, or a function's file is not the same.
     """
     spec = outline.spec
     device = resolve_device(spec.device)
     problem = _problem(spec, dataset)
     factory = make_factory(spec, problem)
-    if _model_hash(factory) != outline.about["model_hash"]:
-        raise UsageError(
-            "model.source: must be the same file wherever the study is trained, got another one"
-            f" at {Path.cwd()}. Leave it as it is until the run ends, or name it in engine.ship"
-        )
-    if _loss_hash(problem).get("loss_hash") != outline.about.get("loss_hash"):
-        raise UsageError(
-            "training.loss: must be the same file wherever the study is trained, got another one"
-            f" at {Path.cwd()}. Leave it as it is until the run ends, or name it in engine.ship"
-        )
     recipe = make_recipe(spec, device, _row_shape(dataset))
-    if metric_hash(recipe).get(METRIC_HASH) != outline.about.get(METRIC_HASH):
-        raise UsageError(
-            "objective.metric: must be the same file wherever the study is trained, got another"
-            f" one at {Path.cwd()}. Leave it as it is until the run ends, or name it in"
-            " engine.ship"
-        )
+    hashes = _hashes(factory, problem, recipe)
+    for key, name in HASHES.items():
+        if hashes.get(name) != outline.about.get(name):
+            raise UsageError(
+                f"{key}: must be the same file wherever the study is trained, got another one"
+                f" at {Path.cwd()}. Leave it as it is until the run ends, or name it in"
+                " engine.ship"
+            )
     layout = Layout.of(build(factory, 0), spec.penalty.exempt, spec.penalty.include)
     units = sum(place.shape[0] for place in layout.places if len(place.shape) > 1)
     return Plan(

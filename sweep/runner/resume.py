@@ -19,7 +19,6 @@ from sweep.spec.attributes import (
     ENGINE,
     FOLDER,
     MEMORY_WAS_SHORT,
-    METRIC_HASH,
     OUTCOME,
     PROBLEM,
     REASON,
@@ -31,6 +30,7 @@ from sweep.spec.attributes import (
 )
 from sweep.spec.remarks import stored_remarks
 from sweep.spec.resolved import Outline, Range
+from sweep.spec.sources import HASHES
 from sweep.spec.stored import check_stored, differences, going_on, stored_spec
 from sweep.spec.study import StudySpec
 from sweep.storage.mirror import MirroredStorage
@@ -84,7 +84,7 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
 
 
 def _direction(spec: StudySpec) -> StudyDirection:
-    return StudyDirection.MAXIMIZE if spec.objective.maximizes else StudyDirection.MINIMIZE
+    return StudyDirection[spec.objective.study_direction.upper()]
 
 
 def reconcile(storage: MirroredStorage, study_id: int, max_attempts: int = 3) -> None:
@@ -127,11 +127,13 @@ def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
     ]
     if attrs.get(DATA_HASH) != plan.data_hash:
         changes.append("the data are other rows")
-    if attrs.get(PROBLEM, {}).get("model_hash") != plan.about["model_hash"]:
-        changes.append("the model's file has other content")
-    if attrs.get(PROBLEM, {}).get(METRIC_HASH) != plan.about.get(METRIC_HASH):
-        changes.append("the metric's file has other content")
-    before, now = (about.get("penalised") for about in (attrs.get(PROBLEM, {}), plan.about))
+    begun = attrs.get(PROBLEM, {})
+    changes += [
+        f"the {name.removesuffix('_hash')}'s file has other content"
+        for name in HASHES.values()
+        if begun.get(name) != plan.about.get(name)
+    ]
+    before, now = (about.get("penalised") for about in (begun, plan.about))
     if not changes and before and set(before) != set(now or ()):
         changes.append(f"penalised were {', '.join(before)}, are {', '.join(now or ())}")
     if changes:

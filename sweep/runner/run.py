@@ -72,7 +72,7 @@ def _run(
     with _quiet_optuna(), closing(MirroredStorage.open(spec.storage, spec.study_name)) as storage:
         study = optuna.create_study(
             storage=storage, study_name=spec.study_name,
-            direction="maximize" if spec.objective.maximizes else "minimize",
+            direction=spec.objective.study_direction,
             pruner=make_pruner(spec.search.pruner, spec.training.epochs), load_if_exists=True,
         )  # fmt: skip
         plan = resume.settle(plan, study)

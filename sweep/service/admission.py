@@ -12,6 +12,7 @@ from sweep.service.policy import Format, Role, SentStudy, check_study
 from sweep.service.problems import Problem
 from sweep.service.service import Service
 from sweep.service.tokens import Identity
+from sweep.spec.tree import set_key
 from sweep.spec.yaml import read_yaml
 
 FORMS: Mapping[str, Format] = {
@@ -61,10 +62,6 @@ def admit_changes(
     tree = read_yaml(job.body)
     given = {dotted: changes[key] for key, dotted in CHANGES.items() if key in changes and dotted}
     for dotted, value in given.items():
-        *parents, last = dotted.split(".")
-        part = tree
-        for name in parents:
-            part = part.setdefault(name, {})
-        part[last] = value
+        set_key(tree, dotted, value)
     body = json.dumps(tree).encode()
     check_study(body, service.policy(identity.project), _role(identity), "json", sized=[*given])

@@ -16,7 +16,6 @@ FOLDER = "folder"  # the study file's
 DATA_HASH = "data_hash"
 PROBLEM = "problem"  # what a config tells: rows, outputs, tensors, model_hash, device, refit
 UNSCORED = "unscored_folds"  # in `problem`: whose validation targets are all the same, if any
-METRIC_HASH = "metric_hash"  # in `problem`: of the file of the user's own metric, if any
 TARGET_SCALES = "target_scales"  # in `problem`: of numbers, by replicate: on the search's folds,
 # on fresh ones; the root of a squared loss times it is in the target's units
 BALANCED = "balanced"  # in `problem`: pairs of weights that the penalty makes equally large

@@ -129,6 +129,11 @@ class ObjectiveSpec(Section):
         return self.value == self.metric and self._more_is_better
 
     @property
+    def study_direction(self) -> Literal["minimize", "maximize"]:
+        """The direction of the study, as Optuna calls it."""
+        return _direction(self.maximizes)
+
+    @property
     def sign(self) -> float:
         """What a trial's value is multiplied by, so that less is better: 1, or -1."""
         return -1.0 if self.maximizes else 1.0
@@ -185,5 +190,5 @@ def words_of(metric: str) -> str:
     return METRICS[metric].words if metric in METRICS else metric.rpartition(":")[2]
 
 
-def _direction(more_is_better: bool) -> str:
+def _direction(more_is_better: bool) -> Literal["minimize", "maximize"]:
     return "maximize" if more_is_better else "minimize"

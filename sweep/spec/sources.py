@@ -5,6 +5,11 @@ from __future__ import annotations
 from sweep.spec.objective import OWN
 from sweep.spec.study import StudySpec
 
+# What a study's `problem` calls the hashes of its functions' files, which must stay as they were.
+HASHES = {
+    "model.source": "model_hash", "training.loss": "loss_hash", "objective.metric": "metric_hash",
+}  # fmt: skip
+
 
 def sources_of(spec: StudySpec) -> dict[str, str]:
     """Return the sources of a study by the key that names them: of the rows, then functions."""

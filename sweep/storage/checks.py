@@ -175,7 +175,7 @@ def _direction(connection: Connection, study_id: int | None) -> StudyDirection |
         spec = stored_spec(json.loads(connection.execute(query).scalar_one()))
     except (TypeError, ValueError, UsageError):
         return None
-    return StudyDirection.MAXIMIZE if spec.objective.maximizes else StudyDirection.MINIMIZE
+    return StudyDirection[spec.objective.study_direction.upper()]
 
 
 def _foreign(connection: Connection) -> Defects:

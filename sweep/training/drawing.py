@@ -109,7 +109,7 @@ def _limited(draws: Draws, x: Tensor, p: float, shape: Sequence[int]) -> Tensor:
 
 def _check_share(p: float) -> None:
     if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        raise ValueError(f"p: must be 0 to 1, got {p}")
 
 
 def _channels(x: Tensor) -> tuple[int, ...]:

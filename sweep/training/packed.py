@@ -83,7 +83,7 @@ def pack(x: Tensor, lengths: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]
         return packing_of(sizes, x.device).packed(x), sizes
     each = lengths.tolist()
     if sorted(each, reverse=True) != each:
-        raise ValueError("lengths must be in descending order, or enforce_sorted False")
+        raise ValueError("lengths: must fall, got others. Pack with enforce_sorted=False")
     sizes = torch.tensor([sum(length > t for length in each) for t in range(each[0])])
     return packing_of(sizes, x.device).packed(x[: each[0]]), sizes
 

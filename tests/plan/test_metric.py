@@ -10,7 +10,7 @@ import pytest
 
 from sweep.errors import UsageError
 from sweep.plan.plan import make_plan
-from sweep.spec.attributes import METRIC_HASH, TARGET_SCALES
+from sweep.spec.attributes import TARGET_SCALES
 from tests.support.studies import tiny
 
 ALONE = {"data__train_rows": None, "data__label_noise": 0.0}
@@ -57,7 +57,7 @@ def test_a_function_that_fails_is_refused_before_anything_is_trained(tmp_path: P
     assert "must not fail, got ZeroDivisionError" in refused(tmp_path, **own)
     (tmp_path / "scores.py").write_text("def gain(predictions, targets):\n    return 1.0\n")
     plan = make_plan(tiny(tmp_path, **own))
-    assert len(plan.about[METRIC_HASH]) == 16
+    assert len(plan.about["metric_hash"]) == 16
     assert np.ravel(plan.about["constant"]).tolist() == [1.0] * 8
 
 

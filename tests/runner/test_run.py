@@ -502,3 +502,40 @@ def test_a_fold_whose_targets_are_constant_says_so_and_has_no_r2(
     assert -10 < result.study.user_attrs["baseline"]["val_r2"] < 1
     print_plan({}, make_plan(spec))
     assert said in capsys.readouterr().out
+
+
+OWN = {
+    "model": (
+        "model: {source: 'python:own:make'}",
+        "from torch import nn\n"
+        "def make(n_features, n_outputs):\n    return nn.Linear(n_features, n_outputs)\n",
+    ),
+    "loss": (
+        "training: {loss: 'python:own:rows'}",
+        "from torch.nn.functional import nll_loss\n"
+        "def rows(outputs, targets):\n"
+        "    return nll_loss(outputs.log_softmax(-1), targets, reduction='none')\n",
+    ),
+    "metric": (
+        "objective: {metric: 'python:own:of', direction: maximize}",
+        "def of(predictions, targets):\n    return 0.5\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", OWN)
+def test_a_study_does_not_go_on_with_a_function_whose_file_has_changed(
+    tmp_path: Path, what: str
+) -> None:
+    key, text = OWN[what]
+    (tmp_path / "own.py").write_text(text)
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        f"study_name: own\nstorage: sqlite:///{tmp_path}/s.db\ndevice: cpu\n"
+        f"data: {{source: 'sklearn:iris', train_rows: 60}}\nreplicates: {{n_folds: 3}}\n{key}\n"
+    )
+    few = {"training.epochs": 2, "search.sampler.type": "random"}
+    sweep.run(sweep.load_spec(path, {**few, "search.n_trials": 2}))
+    (tmp_path / "own.py").write_text(f"{text}# another\n")
+    with pytest.raises(UsageError, match=f"the {what}'s file has other content"):
+        sweep.run(sweep.load_spec(path, {**few, "search.n_trials": 3}))
