@@ -23,7 +23,7 @@ from torch import Tensor
 
 from sweep.spec.augment import AugmentSpec, Kind
 from sweep.training.counters import draw_key
-from sweep.training.losses import Loss
+from sweep.training.loss import Loss
 
 LEVELS = 1 << 16  # of a table of quantiles
 

@@ -20,9 +20,10 @@ import numpy as np
 
 from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.messages import Array, Measures, Report
 from sweep.training.modules import Factory
+from sweep.training.recipe import Recipe
 from sweep.training.transfer import Fetched
 
 

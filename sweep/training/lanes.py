@@ -53,7 +53,6 @@ from sweep.training.vmapped import Stacked, check_alike, running, stack_buffers
 # depend on the slot. In this mode it does not, at about the same speed. MKL reads it once.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
-__all__ = ["Lanes", "Recipe"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

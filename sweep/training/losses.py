@@ -22,11 +22,9 @@ from sweep.data.problem import Problem
 from sweep.spec.losses import LossSetting
 from sweep.spec.tasks import TASKS
 from sweep.training.class_losses import cross_entropy, focal, logistic
-from sweep.training.loss import Loss, Null
+from sweep.training.loss import Loss
 from sweep.training.number_losses import huber, mae, pinball, poisson, squared
 from sweep.training.own_loss import own
-
-__all__ = ["LOSSES", "Loss", "Null", "loss_of"]
 
 LOSSES: Mapping[str, Callable[[LossSetting], Loss]] = {
     "cross_entropy": cross_entropy,

@@ -17,10 +17,11 @@ from torch import nn
 from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
 from sweep.training.cohort import Cohort
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.messages import Report
 from sweep.training.modules import MLP, Factory
 from sweep.training.optimizers import SGD, Adam, Optimizer
+from sweep.training.recipe import Recipe
 from tests.support.settings import setting_of
 
 ROWS, VALID, FEATURES, CLASSES, REPLICATES, BATCH = 300, 180, 64, 10, 8, 50

@@ -30,9 +30,10 @@ import torch
 from sweep.data.problem import Problem
 from sweep.runtime import keep_freed_memory
 from sweep.search.fast_tpe import TPE
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.modules import MLP
 from sweep.training.optimizers import FusedAdam
+from sweep.training.recipe import Recipe
 from tests.benchmarks.machine import HERE, machine
 from tests.benchmarks.storage import ask_cost
 from tests.support.settings import setting_of

@@ -15,10 +15,11 @@ from sweep.data.user_code import OwnFunction
 from sweep.plan import alpha_max as module
 from sweep.plan.alpha_max import alpha_max
 from sweep.spec.losses import LossSetting
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.messages import Measures
 from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Optimizer
+from sweep.training.recipe import Recipe
 from tests.support.plain_losses import CASES
 from tests.support.problems import made_up, real, repeated
 from tests.support.settings import setting_of

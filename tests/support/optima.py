@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from sweep.data.problem import Problem
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.modules import MLP
 from sweep.training.optimizers import Adam
+from sweep.training.recipe import Recipe
 from tests.support.settings import setting_of
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -18,11 +18,12 @@ from sweep.spec.resolved import Setting
 from sweep.training import evaluation
 from sweep.training.cohort import Cohort
 from sweep.training.evaluation import ENTRIES
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.layout import Layout
 from sweep.training.messages import Measures, Report
 from sweep.training.modules import MLP, Factory
 from sweep.training.optimizers import SGD, Adam, FusedAdam, Optimizer
+from sweep.training.recipe import Recipe
 from tests.support import reference
 from tests.support.problems import made_up
 from tests.support.reference import Loop, Penalty

@@ -23,9 +23,10 @@ from sweep.training import cuda_graph as graph
 from sweep.training import linalg
 from sweep.training import optimizers as optim
 from sweep.training.cohort import Cohort
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.layout import Flat
 from sweep.training.modules import Factory
+from sweep.training.recipe import Recipe
 from tests.benchmarks import contracts
 from tests.support import replay
 from tests.support.cases import few_fast

@@ -20,8 +20,8 @@ from sweep.plan.plan import make_plan
 from sweep.plan.width import CUDA_SHARE
 from sweep.training import cuda_graph, transfer
 from sweep.training.cohort import Cohort
-from sweep.training.lanes import Recipe
 from sweep.training.modules import Factory
+from sweep.training.recipe import Recipe
 from tests.benchmarks import contracts
 from tests.benchmarks import gpu as benchmark
 from tests.support.gpu import GPU, SimulatedGpu

@@ -18,11 +18,12 @@ from sweep.spec.resolved import Setting
 from sweep.training import linalg
 from sweep.training import optimizers as optim
 from sweep.training.adaptive import Adagrad, Lion, NAdam, RAdam, RMSprop
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.layout import Flat
 from sweep.training.losses import loss_of
 from sweep.training.modules import MLP, Factory, build
 from sweep.training.muon import Muon
+from sweep.training.recipe import Recipe
 from tests.support import reference
 from tests.support.cases import few_fast
 from tests.support.networks import Recurrent, Tied

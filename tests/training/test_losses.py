@@ -12,7 +12,8 @@ from sweep.data.problem import Problem
 from sweep.spec.losses import LOSSES as WORDS
 from sweep.spec.losses import LossSetting
 from sweep.spec.tasks import TASKS
-from sweep.training.losses import LOSSES, Loss, loss_of
+from sweep.training.loss import Loss
+from sweep.training.losses import LOSSES, loss_of
 from tests.support.plain_losses import CASES, rows_of
 
 LANES, ROWS = 3, 40

@@ -21,10 +21,11 @@ from sweep.errors import UsageError
 from sweep.spec.objective import METRICS, ObjectiveSpec
 from sweep.spec.tasks import TaskName
 from sweep.training.cohort import Cohort
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.metrics import Scorer, make_scorer
 from sweep.training.modules import MLP
 from sweep.training.optimizers import Adam
+from sweep.training.recipe import Recipe
 from tests.support.problems import made_up
 from tests.support.settings import setting_of
 

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from sweep.data.problem import Problem
 from sweep.training.cohort import Cohort
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.layout import Flat
 from sweep.training.messages import Measures
 from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Columns, FusedAdam, Optimizer
 from sweep.training.penalty import soft_threshold
+from sweep.training.recipe import Recipe
 from tests.support.problems import real
 from tests.support.settings import setting_of
 

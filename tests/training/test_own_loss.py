@@ -17,9 +17,10 @@ from sweep.errors import UsageError
 from sweep.plan.plan import make_plan
 from sweep.spec.files import parse_spec
 from sweep.spec.losses import LossSetting
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.modules import MLP
 from sweep.training.optimizers import Adam
+from sweep.training.recipe import Recipe
 from tests.support.plain_losses import CASES
 from tests.support.problems import made_up
 from tests.support.settings import setting_of

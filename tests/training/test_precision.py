@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from sweep.data.problem import Problem
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.modules import MLP, Factory, build
 from sweep.training.optimizers import Adam
 from sweep.training.precision import Precision, rounded
+from sweep.training.recipe import Recipe
 from tests.support.problems import made_up
 from tests.support.settings import setting_of
 

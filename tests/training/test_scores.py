@@ -13,9 +13,10 @@ from torch import Tensor
 
 from sweep.data.problem import Problem
 from sweep.spec.tasks import TASKS
-from sweep.training.lanes import Lanes, Recipe
+from sweep.training.lanes import Lanes
 from sweep.training.modules import MLP
 from sweep.training.optimizers import Adam
+from sweep.training.recipe import Recipe
 from sweep.training.scores import Explained, Hits, levels, score_of
 from tests.support.plain_losses import CASES
 from tests.support.settings import setting_of
