@@ -19,6 +19,8 @@ from sweep.service.serve_config import LOOPBACK, Limits
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 PROBES = ("/healthz", "/readyz")  # asked by address, in clusters
+LINGER_S = 5.0  # an answer waits for the rest of a body, which is thrown away
+SILENCE_S = 1.0  # of it: without a byte
 UPLOADS = re.compile(r"/v1/data/[^/]*")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -54,6 +56,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = False
+        body = Body(scope, receive, self._limits)
 
         async def hardened(message: Message) -> None:
             nonlocal started
@@ -64,12 +67,16 @@ class Guard:
                     headers.setdefault(name, value)
                 if not scope["path"].startswith("/static/"):  # which is no secret
                     headers.setdefault("Cache-Control", "no-store")
+            is_end = message["type"] == "http.response.body" and not message.get("more_body")
+            if is_end and body.is_under_way:
+                await send({**message, "more_body": True})
+                await body.discard()
+                message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         try:
             self._check(scope)
-            bounded = Body(scope, receive, self._limits).receive
-            await self._app(scope, bounded, hardened)
+            await self._app(scope, body.receive, hardened)
         except Problem as problem:
             if not started:
                 await problem.response()(scope, receive, hardened)
@@ -105,7 +112,9 @@ class Body:
         self._patience_s = limits.upload_s if upload else limits.body_s
         self._ends = float("inf")  # not before it is read: until then others are to blame
         self._receive, self._size, self._whole = receive, 0, False
-        self._announced = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        self._announced = headers.get("content-length", "")
+        self._chunked, self._asks_first = "transfer-encoding" in headers, "expect" in headers
 
     async def receive(self) -> Message:
         """Return the next part; after the last one, wait for the end of the connection."""
@@ -125,6 +134,28 @@ class Body:
             raise self._too_large()
         self._whole = not message.get("more_body", False)
         return message
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a part of it may still arrive that nothing has read."""
+        has_body = self._chunked or self._announced not in ("", "0")
+        return has_body and not self._whole and not (self._asks_first and not self._size)
+
+    async def discard(self) -> None:
+        """Read on for a while and keep nothing.
+
+        A connection that is closed on bytes not read is reset, and its client may lose the answer
+        that it was sent.
+        """
+        ends = time.monotonic() + LINGER_S
+        while (left := ends - time.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(min(left, SILENCE_S)):
+                    message = await self._receive()
+            except TimeoutError:
+                return
+            if not message.get("more_body", False):
+                return
 
     def _too_large(self) -> Problem:
         line = f"body: must be at most {self._most} bytes, got more. Send less"

@@ -41,6 +41,47 @@ def test_a_body_without_a_length_is_read_no_further_than_it_may_go(server: Serve
     assert answer.startswith(b"HTTP/1.1 413")
 
 
+@pytest.mark.parametrize(
+    ("path", "line", "status"),
+    [
+        ("/v1/studies", "Content-Type: application/yaml", 413),  # longer than it may be
+        ("/v1/studies", "Content-Type: image/png", 415),
+        ("/v1/studies", "Origin: https://evil.example", 403),
+        ("/v1/nowhere", "Content-Type: application/yaml", 404),
+        ("/v1/data/x.csv", "Host: evil.example", 421),
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False], ids=["length", "chunked"])
+def test_a_refusal_is_heard_by_a_client_that_is_still_sending(
+    server: Served, path: str, line: str, status: int, whole: bool
+) -> None:
+    # Without a pause a client that sends on is reset, often before it has read the answer.
+    method = "PUT" if "data" in path else "POST"
+    sent = 40 * 0x10000
+    how = f"Content-Length: {sent}" if whole else "Transfer-Encoding: chunked"
+    begin = head(server, method, path, line, how, "Connection: close")
+    if "Host" in line:
+        begin = begin.replace(f"Host: 127.0.0.1:{server.port}\r\n".encode(), b"")
+    part = b"x" * 0x10000 if whole else b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    end = b"" if whole else b"0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(begin)
+        for _ in range(40):
+            connection.sendall(part)
+            time.sleep(0.002)
+        connection.sendall(end)
+        got = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert got.startswith(f"HTTP/1.1 {status}".encode())
+
+
+def test_a_client_that_asks_first_is_refused_before_it_sends(server: Served) -> None:
+    lines = ("Content-Type: application/yaml", f"Content-Length: {LARGE}", "Expect: 100-continue")
+    began = time.monotonic()
+    answer = exchange(server, head(server, "POST", "/v1/studies", *lines))
+    assert answer.startswith(b"HTTP/1.1 413") and b"100 Continue" not in answer
+    assert time.monotonic() - began < 1
+
+
 def test_a_slow_body_is_given_up(tmp_path: Path) -> None:
     with served(tmp_path, limits={"body_s": 0.5}) as server:
         lines = ("Content-Type: application/yaml", "Content-Length: 100")
