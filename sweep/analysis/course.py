@@ -26,6 +26,19 @@ MOST = 64  # strengths; of more, neighbours are averaged
 SETTLED = 1.5  # a smaller factor, between half way and the end, is none to mind
 
 
+class Best(NamedTuple):
+    """The best strength after an epoch, and how sure that is.
+
+    Attributes:
+        at: the strength.
+        alike: the ends of those that do as well (95 %, paired); None where no smooth curve fits,
+            or with fewer than 3 folds.
+    """
+
+    at: float
+    alike: tuple[float, float] | None
+
+
 class Drift(NamedTuple):
     """How the best strength changes from half way to the end of training.
 
@@ -33,13 +46,21 @@ class Drift(NamedTuple):
         epoch, last: half way, and the end.
         before, after: the best strength then.
         told: what may be claimed (95 %): that it `moves`, or that it has `settled`.
+        reach: what to multiply the factor between both with, or divide it by, to hold the true
+            one; it moves, where 1 is not held. None where one of both lies at an end of the range.
     """
 
     epoch: int
     last: int
-    before: float
-    after: float
+    before: Best
+    after: Best
     told: Literal["moves", "settled"] | None
+    reach: float | None
+
+    @property
+    def factor(self) -> float:
+        """The larger of both strengths over the smaller, 1 or more."""
+        return max(self.after.at / self.before.at, self.before.at / self.after.at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +118,15 @@ class Course:
         ]
         return Model.of(points, self.failed, self.folds)
 
-    def best(self, place: int) -> float:
+    def best(self, place: int) -> Best:
         """Return the best strength after an epoch: the model's minimum, else the best trial's."""
         model = self.model(place)
         if model and not model.doubt:
-            return model.minimum
-        return float(self.strengths[self.mean[:, place].argmin()])
+            return self._best(model)
+        return Best(float(self.strengths[self.mean[:, place].argmin()]), None)
+
+    def _best(self, model: Model) -> Best:
+        return Best(model.minimum, model.alike() if self.folds[0] >= MIN_FOLDS else None)
 
     @cached_property
     def drift(self) -> Drift | None:
@@ -119,20 +143,21 @@ class Course:
         before, after = (self.model(half), self.model(-1)) if half >= 0 else (None, None)
         if not before or not after or before.doubt or after.doubt or self.folds[0] < MIN_FOLDS:
             return None
-        return Drift(
-            self.epochs[half], self.epochs[-1], before.minimum, after.minimum,
-            self._told(before, after),
-        )  # fmt: skip
+        both = self._best(before), self._best(after)
+        return Drift(self.epochs[half], self.epochs[-1], *both, *self._told(before, after))
 
-    def _told(self, before: Model, after: Model) -> Literal["moves", "settled"] | None:
+    def _told(
+        self, before: Model, after: Model
+    ) -> tuple[Literal["moves", "settled"] | None, float | None]:
         if _at_edge(before) or _at_edge(after):
-            return None
+            return None, None
         size = abs(np.log10(after.minimum / before.minimum))
         error = jackknife(_without(after) - _without(before), self.folds[1])
         df = degrees(*self.folds)
+        reach = t_quantile(0.99, df) * error
         if size + t_quantile(0.975, df) * error <= np.log10(SETTLED):
-            return "settled"
-        return "moves" if size > t_quantile(0.99, df) * error else None
+            return "settled", 10**reach
+        return "moves" if size > reach else None, 10**reach
 
 
 def _at_edge(model: Model) -> bool:

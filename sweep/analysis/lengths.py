@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sweep.analysis.course import SETTLED, Best, Drift
 from sweep.analysis.gain import Gain
 from sweep.analysis.selection import Finished
 from sweep.search.by_epoch import FoldCurves
@@ -21,7 +22,7 @@ def remarks(finished: Finished) -> list[str]:
     drift = finished.course.drift if finished.course else None
     said = claims(finished)
     if drift and drift.told is None:
-        said.insert(0, f"{_both(finished)}: it is not shown to move, nor to have settled")
+        said.insert(0, f"{_both(finished, drift)}: it is not shown to move, nor to have settled")
     if not _sooner(finished):
         said.append("No earlier end of training is shown to do better")
     return said
@@ -63,19 +64,32 @@ def _drift(finished: Finished) -> str | None:
     if not drift or not drift.told:
         return None
     if drift.told == "settled":
-        return f"{_both(finished)}: it has settled"
-    factor = max(drift.after / drift.before, drift.before / drift.after)
+        return (
+            f"{_both(finished, drift)}: it has settled (95 %), as these are less than a factor of"
+            f" {SETTLED:.2g} apart"
+        )
+    assert drift.reach
+    low, high = drift.factor / drift.reach, drift.factor * drift.reach
     return (
-        f"{_both(finished)}: it still moves with training (95 %), by a factor of {factor:.2g}."
-        " So it is the best for this many epochs alone"
+        f"{_both(finished, drift)}: it still moves with training, by a factor of"
+        f" {drift.factor:.2g} ({low:.2g} to {high:.2g}, 95 %). So it is the best for this many"
+        " epochs alone"
     )
 
 
-def _both(finished: Finished) -> str:
-    assert finished.course and finished.course.drift
-    epoch, last, before, after, _ = finished.course.drift
-    name = finished.spec.strength
-    return f"The best {name} is {before:.2g} after {epoch} epochs and {after:.2g} after {last}"
+def _both(finished: Finished, drift: Drift) -> str:
+    return (
+        f"The best {finished.spec.strength} is {_around(drift.before)} after {drift.epoch} epochs"
+        f" and {_around(drift.after)} after {drift.last}"
+    )
+
+
+def _around(best: Best) -> str:
+    """Write a strength with the ends of those that do as well, where they are known."""
+    if not best.alike:
+        return f"{best.at:.2g}"
+    low, high = best.alike
+    return f"{best.at:.2g} ({low:.2g} to {high:.2g} do as well)"
 
 
 def _sooner(finished: Finished) -> str | None:

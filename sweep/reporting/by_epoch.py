@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sweep.analysis.course import Course
+from sweep.analysis.course import Best, Course
 from sweep.reporting.overlays import AXES, sign
 from sweep.reporting.plotly import Figure, Trace, axis, compose, log_axis, series
 from sweep.reporting.points import View
@@ -31,17 +31,39 @@ def training_length(view: View) -> Figure | None:
     name = f"best {sign(view.spec)} of each epoch"
     hover = f"best {sign(view.spec)} after %{{x}} epochs: %{{y:.3g}}"
     halo = series(
-        name, epochs, best, HALO, mode="lines", showlegend=False, hoverinfo="skip",
-        line={"color": HALO, "width": 5},
+        name, epochs, [each.at for each in best], HALO, mode="lines", showlegend=False,
+        hoverinfo="skip", line={"color": HALO, "width": 5},
     )  # fmt: skip
     line = series(
-        name, epochs, best, LINE, mode="lines", hover=hover, line={"color": LINE, "width": 2.5}
-    )
+        name, epochs, [each.at for each in best], LINE, mode="lines", hover=hover,
+        text=[_around(each) for each in best], line={"color": LINE, "width": 2.5},
+    )  # fmt: skip
+    lines = [*_ends(epochs, best), halo, line, _least(view, course)]
     return compose(
-        {"data": [_map(view, course, places), halo, line, _least(view, course)]},
+        {"data": [_map(view, course, places), *lines]},
         xaxis=axis("epoch", showgrid=False),
         yaxis=log_axis(f"{AXES[view.spec.strength]} (log scale)", course.strengths.tolist()),
     )
+
+
+def _around(best: Best) -> str:
+    if not best.alike:
+        return "how sure that is, is not known"
+    low, high = best.alike
+    return f"{low:.3g} to {high:.3g} do as well (95 %)"
+
+
+def _ends(epochs: list[int], best: list[Best]) -> list[Trace]:
+    """Draw the ends of the strengths that do as well as the best one, where they are known."""
+    dotted = {"color": LINE, "width": 1.5, "dash": "dot"}
+    return [
+        series(
+            "as good as the best (95 %)", epochs,
+            [each.alike[end] if each.alike else None for each in best], LINE, mode="lines",
+            hoverinfo="skip", showlegend=not end, line=dotted,
+        )
+        for end in (0, 1)
+    ]  # fmt: skip
 
 
 def _map(view: View, course: Course, places: Places) -> Trace:

@@ -45,8 +45,10 @@ LOOK = {
     "learning_curves": "A curve that rises again has begun to overfit. A curve that still falls at"
     " the end would gain from more epochs.",
     "training_length": "Dark is a low loss. The line is the strength that would be best if"
-    " training ended there. Where it still moves at the end, the best strength is that of so many"
-    " epochs alone. A least loss before the end is overfitting that no strength has stopped.",
+    " training ended there. All between the dotted lines do as well within the noise of the folds"
+    " (95 %, paired): where these are far apart, the line tells little. If it still moves at the"
+    " end, the best strength is that of so many epochs alone. A least loss before the end is"
+    " overfitting that no strength has stopped.",
 }
 HILL = {
     "validation_curve": "Look for the hill. To its left the network fits noise; to its right the"

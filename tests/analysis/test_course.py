@@ -26,13 +26,24 @@ def test_the_best_strength_of_an_epoch_is_the_minimum_there() -> None:
     found = course(losses_of(falling))
     for epoch in (15, 30, 60):
         truth = float(falling(np.array(epoch / EPOCHS)))
-        assert np.log10(found.best(found.epochs.index(epoch))) == pytest.approx(truth, abs=0.08)
+        assert np.log10(found.best(found.epochs.index(epoch)).at) == pytest.approx(truth, abs=0.08)
+
+
+def test_a_flat_valley_leaves_the_best_strength_of_an_epoch_open() -> None:
+    """Folds that tilt the curve each their way tell nothing of a shallow minimum."""
+    tilts = 0.1 * np.linspace(-1, 1, 8) * (X[:, None, None] + 3)
+    sharp, flat = losses_of(steady), 1 + (losses_of(steady) - 1) * 0.1 + tilts
+    ends = [course(losses).best(14).alike for losses in (sharp, flat)]
+    assert ends[0] and ends[1]
+    assert ends[0][1] / ends[0][0] < 3 and ends[1][1] / ends[1][0] > 30
+    assert all(low < 1e-3 < high for low, high in (ends[0], ends[1]))
 
 
 def test_a_strength_that_goes_on_changing_moves() -> None:
     drift = course(losses_of(falling)).drift
     assert drift and drift.told == "moves" and (drift.epoch, drift.last) == (30, 60)
-    assert drift.before / drift.after == pytest.approx(10**0.75, rel=0.2)
+    assert drift.reach and 1 < drift.reach < drift.factor
+    assert drift.before.at / drift.after.at == pytest.approx(10**0.75, rel=0.2)
 
 
 def test_a_strength_that_stays_has_settled() -> None:
@@ -59,14 +70,16 @@ def test_a_best_strength_at_an_end_of_the_range_has_not_settled() -> None:
 def test_few_folds_tell_nothing(n_folds: int) -> None:
     found = course(losses_of(falling, n_folds=2), (n_folds, 1))
     assert found.drift is None
-    assert found.best(59) > 0  # but the line is drawn
+    assert found.best(59).at > 0  # but the line is drawn
+    assert found.best(59).alike is None
 
 
 def test_where_no_curve_fits_nothing_is_told() -> None:
     flat = losses_of(steady) * 0 + np.random.default_rng(0).normal(1, 0.1, (13, 1, 8))
     found = course(flat)
     assert found.drift is None
-    assert found.best(59) == pytest.approx(10 ** X[flat[:, 59].mean(1).argmin()])
+    assert found.best(59).alike is None
+    assert found.best(59).at == pytest.approx(10 ** X[flat[:, 59].mean(1).argmin()])
 
 
 def test_two_partitions_count_as_folds_that_share_rows() -> None:
@@ -78,7 +91,7 @@ def test_many_strengths_are_averaged_with_their_neighbours() -> None:
     x = np.linspace(-5, -1, 500)
     found = course(losses_of(falling, x=x), x=x)
     assert len(found.strengths) == MOST and found.losses.shape == (MOST, EPOCHS, 8)
-    assert np.log10(found.best(59)) == pytest.approx(-3.5, abs=0.08)
+    assert np.log10(found.best(59).at) == pytest.approx(-3.5, abs=0.08)
 
 
 def test_trials_without_curves_or_of_another_length_are_left_out() -> None:

@@ -35,13 +35,18 @@ def test_a_strength_that_moves_is_said_with_both_epochs() -> None:
     moving = study(losses_of(lambda at: -2 - 1.5 * at))
     (said,) = claims(moving)
     assert said.startswith("The best alpha is 0.00")
-    assert " after 30 epochs and 0.00" in said and "it still moves with training" in said
+    assert " do as well) after 30 epochs and 0.00" in said
     assert f" {said}." in verdict(moving)
+    drift = moving.course.drift if moving.course else None
+    assert drift and drift.reach
+    low, high = (f"{drift.factor * by:.2g}" for by in (1 / drift.reach, drift.reach))
+    assert f"it still moves with training, by a factor of {drift.factor:.2g}" in said
+    assert f" ({low} to {high}, 95 %)" in said and float(low) > 1
 
 
 def test_a_strength_that_stays_is_said_to_have_settled() -> None:
     (said,) = claims(study(losses_of(lambda at: np.full_like(at, -3.0))))
-    assert said.endswith(" after 60: it has settled")
+    assert " after 60: it has settled (95 %), as these are less than a factor of 1.5 " in said
 
 
 @pytest.mark.parametrize(

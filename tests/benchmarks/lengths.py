@@ -149,7 +149,7 @@ def run_studies(seed: int) -> list[dict[str, Any]]:
         assert course
         return [
             {
-                "seed": seed, "epochs": end, "told": course.best(course.epochs.index(end)),
+                "seed": seed, "epochs": end, "told": course.best(course.epochs.index(end)).at,
                 "trained": Rung.of(done(end, folder).finished, end).strength,
             }
             for end in (*ENDS, EPOCHS)

@@ -2,19 +2,23 @@
 
     python -m tests.benchmarks.nulls           # --studies 400 --with-effect 100; writes nulls.json
 
-Every study draws data of its own (120 rows, 10 features, two classes) and trains 20 strengths and
+Every study draws data of its own (120 rows, 10 features, two classes) and trains its strengths and
 the control on 5 folds, then tests its choice on 5 fresh ones, as `sweep run` does.
 
 * null: strengths of 1e-10 to 1e-8, which do nothing, and a learning rate at which training is
   chaotic: the last bits that a strength changes grow until a trial is as far from the next one as
   from one with other first weights. So whatever is claimed is false.
 * null, design: the same, with the 13 trials of the sampler `design`, whose model chooses.
+* null, design × 2: the same on two partitions.
 * effect: strengths of 1e-4 to 1e-1, a learning rate at which training is quiet: a penalty helps.
 
 | rule | claims a gain, two-sided 95 %, if |
 |---|---|
 | chosen | the t of the paired differences on the folds that chose is beyond t(K − 1) |
 | fresh | the same on fresh folds: what `sweep` says |
+
+Under the null all strengths are as good. So an interval of those that do as well as the best one
+misses where it leaves out a strength that was named beforehand: the middle of the range.
 """
 
 from __future__ import annotations
@@ -35,23 +39,26 @@ import optuna
 import sweep
 from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec
-from sweep.stats import paired_gain, t_quantile
+from sweep.stats import paired_gain
 from tests.benchmarks.machine import HERE, machine
 
 OUTPUT = HERE / "nulls.json"
 ROWS, FEATURES, FOLDS = 120, 10, 5
-# Range of the strength, learning rate, trials, sampler.
+MIDDLE = 1e-9  # of the range under the null
+# Range of the strength, learning rate, trials, sampler, partitions.
 KINDS = {
-    "null": (1e-10, 1e-8, 0.3, 20, "tpe"),
-    "effect": (1e-4, 1e-1, 0.05, 20, "tpe"),
-    "null, design": (1e-10, 1e-8, 0.3, 13, "design"),
+    "null": (1e-10, 1e-8, 0.3, 20, "tpe", 1),
+    "effect": (1e-4, 1e-1, 0.05, 20, "tpe", 1),
+    "null, design": (1e-10, 1e-8, 0.3, 13, "design", 1),
+    "null, design × 2": (1e-10, 1e-8, 0.3, 13, "design", 2),
 }
 METRICS = ("val_loss", "val_error")
+OF_DESIGNS = METRICS[:1]  # no smooth curve fits a rate of errors: the trials decide, as with tpe
 
 
 def study(folder: Path, kind: str, metric: str, seed: int) -> StudySpec:
     """Write data drawn from `seed`, and describe a study of them."""
-    low, high, lr, n_trials, sampler = KINDS[kind]
+    low, high, lr, n_trials, sampler, n_repeats = KINDS[kind]
     rng = np.random.default_rng([seed, 7])
     X = rng.normal(size=(ROWS, FEATURES)).astype(np.float32)
     slope = rng.normal(size=FEATURES) / FEATURES**0.5
@@ -64,25 +71,31 @@ def study(folder: Path, kind: str, metric: str, seed: int) -> StudySpec:
                      "epochs": 40},
         "search": {"n_trials": n_trials, "widenings": 0, "sampler": {"type": sampler},
                    "space": {"alpha": {"low": low, "high": high}}},
-        "objective": {"metric": metric}, "replicates": {"n_folds": FOLDS},
+        "objective": {"metric": metric}, "replicates": {"n_folds": FOLDS, "n_repeats": n_repeats},
     }  # fmt: skip
     return parse_spec(tree, str(folder / "one.yaml"), folder)
 
 
 def claimed(kind: str, metric: str, seed: int) -> dict[str, Any]:
-    """Run a study, and say what each rule claims of its best trial: better, worse or None."""
+    """Run a study, and say what each rule claims of its best trial: better, worse or None.
+
+    And whether its interval leaves out the middle of the range.
+    """
     with tempfile.TemporaryDirectory() as folder:
         finished = sweep.run(study(Path(folder), kind, metric, seed)).finished
     best, base = finished.choose("best"), finished.baseline
+    low, high = finished.interval(best)
+    misses = not low <= MIDDLE <= high
     if base is None:  # the control diverged
-        return {"chosen": None, "fresh": None}
-    by, se = paired_gain(base.replicate_values, best.replicate_values, FOLDS)
-    told = bool(se) and abs(by) > t_quantile(0.975, FOLDS - 1) * se  # type: ignore[operator]
+        return {"chosen": None, "fresh": None, "misses": misses}
+    by, se = paired_gain(base.replicate_values, best.replicate_values, *finished.folds)
+    told = bool(se) and abs(by) > finished.reach * se  # type: ignore[operator]
     gain = finished.gain(best)
     assert gain is None or gain.fresh
     return {
         "chosen": ("better" if by > 0 else "worse") if told else None,
         "fresh": gain.told if gain else None,
+        "misses": misses,
     }
 
 
@@ -90,13 +103,15 @@ def cells(sizes: dict[str, int]) -> Iterator[list[dict[str, Any]]]:
     """Yield the cells that are known, after each of them."""
     found: list[dict[str, Any]] = []
     for kind, n_studies in sizes.items():
-        for metric in METRICS:
+        for metric in OF_DESIGNS if "design" in kind else METRICS:
             told = [claimed(kind, metric, seed) for seed in range(1, n_studies + 1)]
             shares = {
                 f"{rule} {word}": sum(one[rule] == word for one in told) / n_studies
                 for rule in ("chosen", "fresh")
                 for word in ("better", "worse")
             }
+            if kind != "effect":  # where they are not as good
+                shares["interval misses"] = sum(one["misses"] for one in told) / n_studies
             found.append({"kind": kind, "metric": metric, "studies": n_studies, **shares})
             yield found
 
@@ -104,12 +119,12 @@ def cells(sizes: dict[str, int]) -> Iterator[list[dict[str, Any]]]:
 def table(found: list[dict[str, Any]]) -> str:
     """Render the shares as Markdown."""
     head = ("studies of", "metric", "n", "chosen: better", "chosen: worse", "fresh: better",
-            "fresh: worse")  # fmt: skip
+            "fresh: worse", "interval misses")  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for cell in found:
         kind, metric, n, *shares = cell.values()
         told = [kind, metric, str(n), *(f"{share:.1%}" for share in shares)]
-        lines.append("| " + " | ".join(told) + " |")
+        lines.append("| " + " | ".join([*told, *[""] * (len(head) - len(told))]) + " |")
     return "\n".join(lines)
 
 
@@ -123,7 +138,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sizes = dict(zip(KINDS, (args.studies, args.with_effect, args.designs), strict=True))
+    each = args.studies, args.with_effect, args.designs, args.designs
+    sizes = dict(zip(KINDS, each, strict=True))
     kept = json.loads(args.output.read_text())["nulls"] if args.only else []
     kept = [cell for cell in kept if cell["kind"] != args.only]
     for cell in cells({args.only: sizes[args.only]} if args.only else sizes):

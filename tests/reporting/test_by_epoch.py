@@ -33,12 +33,29 @@ def test_the_map_holds_the_losses_at_their_epochs_and_strengths() -> None:
 
 
 def test_the_line_is_the_best_strength_of_each_epoch() -> None:
-    halo, line, least = drawn()["data"][1:]
+    halo, line, least = drawn()["data"][3:]
     assert halo["y"] == line["y"] and not halo["showlegend"]
     truth = -2 - 1.5 * np.array(line["x"]) / 60
     assert np.abs(np.log10(line["y"]) - truth).max() < 0.1
     epoch = 1 + LOSSES.mean(2).argmin() % 60
     assert least["x"] == [epoch] and f"after epoch {epoch}" in least["name"]
+
+
+def test_dotted_lines_hold_the_strengths_that_do_as_well() -> None:
+    low, high, _, line, _ = drawn()["data"][1:]
+    assert low["line"]["dash"] == high["line"]["dash"] == "dot"
+    assert low["showlegend"] and not high["showlegend"]
+    for below, best, above in zip(low["y"], line["y"], high["y"], strict=True):
+        assert below < best < above
+    assert f"{low['y'][-1]:.3g} to {high['y'][-1]:.3g} do as well (95 %)" == line["text"][-1]
+
+
+def test_where_no_curve_fits_the_line_has_no_ends() -> None:
+    few = LOSSES[:, :, :2]
+    data = drawn_figures(study(few), ["training_length"])["training_length"]["data"]
+    low, high, _, line, _ = data[1:]
+    assert {*low["y"], *high["y"]} == {None}
+    assert {*line["text"]} == {"how sure that is, is not known"}
 
 
 def test_with_another_schedule_the_page_says_why_there_is_no_map() -> None:
