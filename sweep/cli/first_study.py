@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -47,20 +48,20 @@ def _lines(guessed: Guess, name: str) -> Iterator[str]:
         yield f"# NOT YET READY: {' '.join(guessed.problem.split())}"
     study = guessed.study(name)
     yield f"study_name: {as_value(name)}"
-    yield _said("seed: 0", "fixes splits, first weights, orders and proposals")
+    yield from _said("seed: 0", "fixes splits, first weights, orders and proposals")
     yield "data:"
     yield from _data(guessed)
-    yield _said(f"model: {_flow(study['model'])}", "as large as that many rows bear")
-    yield _said(f"training: {_flow(study['training'])}", "")
-    yield _said(f"penalty: {_flow(study['penalty'])}", "l1 and elastic make exact zeros")
+    yield from _said(f"model: {_flow(study['model'])}", "as large as that many rows bear")
+    yield from _said(f"training: {_flow(study['training'])}", "")
+    yield from _said(f"penalty: {_flow(study['penalty'])}", "l1 and elastic make exact zeros")
     yield "search:"
     why = "strengths, placed by a model of the curve"
-    yield _said(f"  n_trials: {study['search']['n_trials']}", why)
+    yield from _said(f"  n_trials: {study['search']['n_trials']}", why)
     yield "  space:"
-    yield _said("    alpha: {low: auto, high: auto}", "up to where the network collapses")
+    yield from _said("    alpha: {low: auto, high: auto}", "up to where the network collapses")
     times = prod(study["replicates"].values())
     why = f"each strength is trained {times} times: its value has an error bar"
-    yield _said(f"replicates: {_flow(study['replicates'])}", why)
+    yield from _said(f"replicates: {_flow(study['replicates'])}", why)
 
 
 def _data(guessed: Guess) -> Iterator[str]:
@@ -68,12 +69,17 @@ def _data(guessed: Guess) -> Iterator[str]:
     if guessed.target is not None:
         others = [name for name in guessed.others if name != guessed.target][:_MOST]
         more = f". Others: {', '.join(others)}" if others else ""
-        yield _said(f"  target: {as_key(guessed.target)}", guessed.why_target + more)
+        yield from _said(f"  target: {as_key(guessed.target)}", guessed.why_target + more)
+        if guessed.n_gaps:
+            why = f"true leaves out the {guessed.n_gaps} rows without {guessed.target}"
+            yield from _said("  # drop_missing_target: true", why)
     for entry in guessed.groups:
-        yield _said(f"  {'' if entry.sure else '# '}groups: {as_key(entry.name)}", entry.why)
+        yield from _said(f"  {'' if entry.sure else '# '}groups: {as_key(entry.name)}", entry.why)
     yield from _columns(guessed.columns)
-    yield _said(f"  task: {guessed.task}", guessed.why_task)
-    yield _said("  scale: standard", "numbers get mean 0 and deviation 1, by the training rows")
+    yield from _said(f"  task: {guessed.task}", guessed.why_task)
+    yield from _said(
+        "  scale: standard", "numbers get mean 0 and deviation 1, by the training rows"
+    )
 
 
 def _columns(entries: tuple[Entry, ...]) -> Iterator[str]:
@@ -81,20 +87,20 @@ def _columns(entries: tuple[Entry, ...]) -> Iterator[str]:
     if not entries:
         return
     key = "  columns:" if any(entry.sure for entry in entries) else "  # columns:"
-    yield _said(key, "a # before a name: a proposal")
+    yield from _said(key, "a # before a name: a proposal")
     for entry in sorted(entries, key=lambda entry: not entry.sure):
         mark = "    " if entry.sure else "    # " if key == "  columns:" else "  #   "
-        yield _said(f"{mark}{as_key(entry.name)}: {as_value(entry.value)}", entry.why)
+        yield from _said(f"{mark}{as_key(entry.name)}: {as_value(entry.value)}", entry.why)
 
 
-def _said(line: str, why: str) -> str:
-    """Put a comment beside a line, cut where it would grow too long."""
-    if not why:
-        return line
-    start = f"{line:<{_COLUMN - 2}}  # "
+def _said(line: str, why: str) -> Iterator[str]:
+    """Put a comment beside a line, or above it where it would grow too long."""
     text = " ".join(why.split())
-    room = max(20, _WIDTH - len(start))
-    return start + (text if len(text) <= room else text[: room - 2].rstrip() + " …")
+    start = f"{line:<{_COLUMN - 2}}  # "
+    if text and len(start) + len(text) > _WIDTH:
+        mark = " " * (len(line) - len(line.lstrip())) + "# "
+        yield from textwrap.wrap(text, _WIDTH, initial_indent=mark, subsequent_indent=mark)
+    yield start + text if text and len(start) + len(text) <= _WIDTH else line
 
 
 def as_value(value: Any) -> str:

@@ -13,7 +13,7 @@ from sweep.data.guarded import describe
 from sweep.data.notes import Note, key_for, missing_key
 from sweep.data.numerals import numerals, readings
 from sweep.data.refuse import refuse, refuse_first
-from sweep.data.variants import variants
+from sweep.data.variants import as_shown, variants
 from sweep.runtime import total_memory_bytes
 
 # Arrays of numbers are read without pandas, which takes a while to import.
@@ -211,7 +211,7 @@ def _doubtful(what: str, counts: pd.Series, others: list[str] | None) -> Iterato
         text = "numbers or dates that are not written in one way: all of them are categories"
         yield Note("formats", what, text)
     if alike := variants(counts.index):
-        yield Note("variants", what, f"{' and '.join(map(repr, alike))} are different categories")
+        yield Note("variants", what, f"{as_shown(alike)} are different categories")
 
 
 def _are_plain(texts: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ the guess reads; where it would not, `problem` has the line that says why.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ import numpy as np
 from sweep.data.dataset import load_dataset
 from sweep.data.features import MANY
 from sweep.data.odd_columns import (
+    FEW_NUMBERS,
     GAPS,
     Entry,
     Settled,
@@ -36,8 +37,12 @@ NAMES = (
     "target", "targets", "label", "labels", "y", "outcome", "response", "survived", "diagnosis",
     "churn", "class", "species", "price", "mpg", "quality", "salary", "income",
 )  # fmt: skip  # of targets, the plainest first
-FEW_NUMBERS = 20  # different whole numbers that may still be classes
+LOWEST_COUNT = 10  # numbers that are all above this are hardly counts of events
 _PARTS = re.compile(r"(.*_)?(target|label|outcome)(_.*)?")
+_WHEN = re.compile(r"(.*[^a-z])?(date|time|timestamp|year|month|day)", re.I)
+
+_BINARY = "; binary has one output for both"
+_COUNT = "; if they count events, say count"
 
 Task = Literal["classification", "multilabel", "regression"]
 
@@ -58,6 +63,7 @@ class Guess:
         groups: columns that tell which rows belong together; the study takes one that is sure.
         remarks: sentences on size, balance and the like.
         settings: sections of a study file for this many rows.
+        n_gaps: rows without a target.
         problem: the line that refuses the study as it is; None where it can be run.
     """
 
@@ -73,6 +79,7 @@ class Guess:
     groups: tuple[Entry, ...]
     remarks: tuple[str, ...]
     settings: dict[str, Any]
+    n_gaps: int = 0
     problem: str | None = None
 
     def study(self, name: str) -> dict[str, Any]:
@@ -116,6 +123,10 @@ def guess(source: str, folder: Path, target: str | None = None) -> Guess:
 def _checked(guessed: Guess, folder: Path) -> Guess:
     """Read the rows as the study would; groups that do not fit are only proposed."""
     line = _refusal(guessed, folder)
+    if guessed.n_gaps:
+        said = f"{guessed.n_gaps} of {guessed.n_rows} rows have no {guessed.target}: mend them,"
+        remark = f"{said} or set data.drop_missing_target: true"
+        guessed = replace(guessed, remarks=(remark, *guessed.remarks))
     if line is None or not any(entry.sure for entry in guessed.groups):
         return replace(guessed, problem=line)
     groups = tuple(entry._replace(sure=False) for entry in guessed.groups)
@@ -156,8 +167,8 @@ def _of_table(table: Table, source: str, asked: str | None) -> Guess:
         source, n, len(left), target.name, why, task, why_task,
         tuple(c.name for c in columns if c.name in left and _usable(c)),
         tuple(odd), tuple(groups), 
-        (*_gaps(target, n), *of_counts(counts, task, n, len(left))),
-        settings_for(n, _rarest(counts, task)),
+        tuple(of_counts(counts, task, n, len(left))), settings_for(n, _rarest(counts, task)),
+        n_gaps=round(target.gaps * n),
     )  # fmt: skip
 
 
@@ -199,7 +210,7 @@ def _by_name(usable: list[Settled]) -> tuple[Settled, str] | None:
         known.pop("y", None)  # a length beside others
     name = next((name for name in NAMES if name in known), None)
     name = name or next((name for name in known if _PARTS.fullmatch(name)), None)
-    return None if name is None else (known[name], "columns of this name mostly are")
+    return None if name is None else (known[name], "columns of this name are mostly targets")
 
 
 def _last(chosen: Settled, columns: list[Settled]) -> str:
@@ -213,6 +224,8 @@ def _usable(column: Settled) -> bool:
     n = column.n_different
     if column.values is None or n < 2 or column.gaps > GAPS or column.is_date:
         return False
+    if _WHEN.fullmatch(column.name):
+        return False
     if ID.fullmatch(column.name) and n > FEW_NUMBERS:
         return False
     return column.is_number or n <= min(MANY, len(column.values) / 2)
@@ -222,7 +235,7 @@ def _task(target: Settled) -> tuple[Task, str]:
     assert target.values is not None
     n = target.n_different
     if not target.is_number:
-        return "classification", f"{target.name} has {n} different texts"
+        return "classification", f"{target.name} has {n} different texts{_BINARY * (n == 2)}"
     return _of_numbers(target.values.dropna().to_numpy(dtype=np.float64), target.name)
 
 
@@ -230,10 +243,11 @@ def _of_numbers(values: np.ndarray, name: str) -> tuple[Task, str]:
     different, counts = np.unique(values, return_counts=True)
     whole, n = bool((different % 1 == 0).all()), len(different)
     if n == 2:
-        return "classification", f"{name} has 2 values"
+        return "classification", f"{name} has 2 values{_BINARY}"
     if whole and n <= FEW_NUMBERS and counts.min() > 1 and len(values) >= 5 * n:
         return "classification", f"{name} has {n} whole numbers; if they measure, say regression"
-    return "regression", f"{name} has {n} different numbers"
+    events = whole and bool(0 <= different[0] <= LOWEST_COUNT)
+    return "regression", f"{name} has {n} different numbers{_COUNT * events}"
 
 
 # --- arrays
@@ -273,9 +287,3 @@ def _counts(values: Any) -> dict[str, int]:
 
 def _rarest(counts: dict[str, int], task: Task) -> int | None:
     return min(counts.values()) if task == "classification" and counts else None
-
-
-def _gaps(target: Settled, n: int) -> Iterator[str]:
-    empty = round(target.gaps * n)
-    if empty:
-        yield f"{empty} of {n} rows have no {target.name}: a study needs one in every row"

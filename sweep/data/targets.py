@@ -11,7 +11,7 @@ import numpy as np
 from sweep.data.features import LARGEST, MANY, Features, as_array, take
 from sweep.data.notes import Note, key_for
 from sweep.data.refuse import refuse, refuse_first
-from sweep.data.variants import variants
+from sweep.data.variants import as_shown, variants
 from sweep.spec.tasks import TASKS
 
 # Arrays of numbers are read without pandas, which takes a while to import.
@@ -230,7 +230,7 @@ def _check_alike(column: pd.Series, name: str, where: str) -> None:
         apart = "number them"
         if not where.startswith("python:") and column.name is not None:
             apart = f"keep them apart with {key_for(str(column.name), 'categorical')}"
-        got, hint = " and ".join(map(repr, alike)), f"Make them alike, or {apart}"
+        got, hint = as_shown(alike), f"Make them alike, or {apart}"
         refuse(f"{name} must have texts that differ by more than blanks or case", got, where, hint)
 
 

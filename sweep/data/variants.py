@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -11,3 +12,9 @@ def variants(texts: Iterable[str]) -> list[str]:
     for text in texts:
         by_name.setdefault(" ".join(text.split()).casefold(), set()).add(text)
     return next((sorted(found) for found in by_name.values() if len(found) > 1), [])
+
+
+def as_shown(texts: Iterable[str]) -> str:
+    """Write texts side by side; blanks in a row become marks, as lines have one blank each."""
+    marked = (re.sub(" {2,}", lambda run: "␣" * len(run[0]), text) for text in texts)
+    return " and ".join(map(repr, marked))

@@ -34,13 +34,37 @@ def said(*arguments: str) -> str:
 
 def test_the_file_says_why_and_validates(folder: Path) -> None:
     output = said("new.yaml", "--from", "rows.csv")
-    assert "target: label (columns of this name mostly are)" in output
+    assert "target: label (columns of this name are mostly targets)" in output
     assert output.endswith("next: sweep validate new.yaml, sweep run new.yaml\n")
     text = (folder / "new.yaml").read_text()
     assert "# label has 2 different texts" in text
     assert max(map(len, text.splitlines()[1:])) <= 99
     spec = load_spec("new.yaml")
     assert (spec.study_name, spec.data.source, spec.data.target) == ("rows", "rows.csv", "label")
+    ended = CliRunner().invoke(app, ["validate", "new.yaml"], catch_exceptions=False)
+    assert ended.exit_code == 0
+
+
+def test_a_comment_that_is_too_long_stands_above_its_line(folder: Path) -> None:
+    names = [f"a_column_with_a_name_that_is_long_{i}" for i in range(9)]
+    lines = [",".join([*names, "label"])]
+    lines += [",".join([*(str((i * k) % 7) for k in range(9)), str(i % 2)]) for i in range(60)]
+    (folder / "rows.csv").write_text("\n".join(lines))
+    said("new.yaml", "--from", "rows.csv")
+    text = (folder / "new.yaml").read_text()
+    above = text.partition("\n  target: label\n")[0].splitlines()
+    assert all(line.startswith("  # ") for line in above[-3:])
+    assert names[4] in " ".join(above) and "…" not in text
+    assert max(map(len, text.splitlines()[1:])) <= 99
+
+
+def test_rows_without_a_target_have_a_key_that_waits(folder: Path) -> None:
+    (folder / "rows.csv").write_text(ROWS.replace("dog", "", 3))
+    assert "3 of 80 rows have no label" in said("new.yaml", "--from", "rows.csv")
+    text = (folder / "new.yaml").read_text()
+    waits = "  # drop_missing_target: true "
+    assert waits in text and "NOT YET READY" in text
+    (folder / "new.yaml").write_text(text.replace(waits, waits.replace("# ", "")))
     ended = CliRunner().invoke(app, ["validate", "new.yaml"], catch_exceptions=False)
     assert ended.exit_code == 0
 

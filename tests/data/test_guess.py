@@ -219,6 +219,48 @@ def test_the_task_follows_from_the_target(tmp_path: Path, values: Any, task: str
     assert column(tmp_path, values) == task
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([*range(60)], "; if they count events, say count"),
+        ([*range(-5, 55)], None),
+        ([*range(1900, 1960)], None),
+        ([i / 3 for i in range(60)], None),
+        (["no", "yes"] * 30, "; binary has one output for both"),
+        ([0, 1] * 30, "; binary has one output for both"),
+        (["a", "b", "c"] * 20, None),
+    ],
+)
+def test_tasks_that_it_might_be_too_are_named(
+    tmp_path: Path, values: list[Any], said: str | None
+) -> None:
+    frame = pd.DataFrame({"a": np.random.default_rng(0).random(len(values)), "z": values})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    why = guess("t.csv", tmp_path, "z").why_task
+    assert ";" not in why if said is None else why.endswith(said)
+
+
+def test_a_column_that_tells_the_class_by_its_gaps_is_dropped(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 400)
+    told = np.where(label, rng.integers(1, 9, 400), np.nan)
+    told[:9] = 1  # almost always
+    half = np.where(rng.random(400) < 0.5, np.nan, 3.0 + rng.random(400))
+    frame = pd.DataFrame({"told": told, "half": half, "a": rng.random(400), "label": label})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    found = guess("t.csv", tmp_path)
+    assert [entry.name for entry in found.columns if entry.sure] == ["told"]
+    assert found.columns[0].why.startswith("tells label of 98% of the rows by being empty")
+
+
+@pytest.mark.parametrize("name", ["date", "Year", "sold_month", "time"])
+def test_a_column_of_times_is_no_target(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.random(60), "b": rng.random(60), name: 2000 + rng.random(60)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert guess("t.csv", tmp_path).target == "b"
+
+
 # --- what is no study
 
 

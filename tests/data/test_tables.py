@@ -132,6 +132,9 @@ READ = {
                                  settled(x="categorical")),
     "one name in two ways": Odd(table(["Red", "red ", "blue"] * 8), ["Red", "red ", "blue"],
                                 ("'Red' and 'red ' are different categories",)),
+    "one name with a blank more": Odd(table(["St Ives", "St  Ives", "Hove"] * 8),
+                                      ["St Ives", "St  Ives", "Hove"],
+                                      ("'St␣␣Ives' and 'St Ives' are different categories",)),
     "words for true": Odd(table(["TRUE", "false", "True"] * 8), ["True", "False", "True"]),
     # rows
     "a number of each row": Odd(table([i + 1 for i in ROWS]), [1, 2, 3],
