@@ -57,6 +57,10 @@ def _swapped(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
     if isinstance(module, nn.RNNBase):
         # It would look where the weights lie, to move them together; those of lanes lie nowhere.
         object.__setattr__(module, "flatten_parameters", _nothing)
+    if isinstance(module, nn.TransformerEncoder):
+        # vmap has no nested tensors. Without them padded places are in evaluation what they are in
+        # training; torch alone makes them 0 there.
+        module.use_nested_tensor = False
     for name, child in module._modules.items():
         if child is not None and (new := _swapped(child, done)) is not child:
             setattr(module, name, new)

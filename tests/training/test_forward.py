@@ -6,70 +6,28 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sweep.training import recurrent
 from sweep.training.counters import CounterDropout
 from sweep.training.forward import KEY
-from sweep.training.layout import Layout
 from sweep.training.modules import build
-from sweep.training.vmapped import Stacked, check_model, stack_buffers
+from sweep.training.vmapped import check_model
 from tests.support.cases import few_fast
 from tests.support.layers import DRAWING, LAYERS, WIDTH
 from tests.support.problems import generator, made_up
+from tests.support.side_by_side import gap, plain
 from tests.training.test_lanes import eventful, make_case
 
 N_LANES, N_ROWS = 3, 7
 ROWS = torch.randn(N_LANES, N_ROWS, WIDTH, generator=generator(1), dtype=torch.float64)
-PULL = torch.randn(N_LANES, N_ROWS, 3, generator=generator(2), dtype=torch.float64)
 STILL_IN_EVALUATION = {name for name in DRAWING if name.endswith(("Dropout", "with dropout"))}
 ALL = {**LAYERS, **DRAWING}
-Found = dict[str, Tensor]  # outputs, gradients and buffers by name, (L, …) each
-
-
-def plain(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Make the network as `build` does, but leave it as it is."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return make().double()
-
-
-def alone(make: Callable[[], nn.Module]) -> Found:
-    each = []
-    for lane in range(N_LANES):
-        module = plain(make, lane)
-        out = module(ROWS[lane])
-        names = [name for name, _ in module.named_parameters()]
-        grads = torch.autograd.grad((out * PULL[lane]).sum(), list(module.parameters()))
-        evaluated = module.eval()(ROWS[0]).detach()
-        buffers = dict(module.named_buffers())
-        found = dict(zip(names, grads, strict=True)) | buffers
-        each.append(found | {"trained": out.detach(), "evaluated": evaluated})
-    return {name: torch.stack([found[name] for found in each]) for name in each[0]}
-
-
-def side_by_side(make: Callable[[], nn.Module]) -> Found:
-    lanes = [build(make, seed).double() for seed in range(N_LANES)]
-    layout, buffers = Layout.of(lanes[0]), stack_buffers(lanes)
-    flat = layout.flat(torch.stack([layout.row(module) for module in lanes]))
-    leaves = {name: t.detach().requires_grad_() for name, t in layout.views(flat).items()}
-    stacked = Stacked(lanes[0])
-    out = stacked.train(leaves | buffers, ROWS)
-    grads = torch.autograd.grad((out * PULL).sum(), list(leaves.values()))
-    held = {name: t.detach() for name, t in leaves.items()} | buffers
-    evaluated = stacked.evaluate_shared(held, ROWS[0])
-    found = dict(zip(leaves, grads, strict=True)) | buffers
-    return found | {"trained": out.detach(), "evaluated": evaluated}
-
-
-def gap(make: Callable[[], nn.Module]) -> float:
-    want, got = alone(make), side_by_side(make)
-    return max(float((got[name] - tensor).abs().max()) for name, tensor in want.items())
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_in_lanes_gives_what_torch_gives(name: str) -> None:
-    assert gap(LAYERS[name]) < 1e-9
+    assert gap(LAYERS[name], ROWS) < 1e-9
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -122,4 +80,4 @@ def test_a_planted_fault_is_seen(
     fault: tuple[str, Callable[..., Tensor]], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recurrent, *fault)
-    assert gap(LAYERS[name]) > 1e-6
+    assert gap(LAYERS[name], ROWS) > 1e-6
