@@ -26,6 +26,7 @@ from sweep.result import StudyResult
 from sweep.search.widening import widened
 from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
+from sweep.spec.yaml import read_yaml
 from tests.conftest import made
 from tests.support.studies import parse
 
@@ -270,6 +271,14 @@ def test_all_that_shows_a_study_shows_its_metric(tmp_path: Path, metric: str) ->
     page = sweep.report(result, tmp_path / "iris.html").read_text()
     assert f"validation {words}" in page
     config = result.export(tmp_path / "iris-config.yaml")
+    told = read_yaml(config.read_text())["objective"]
+    if metric == "auc":
+        assert told == {"value": "auc", "direction": "maximize"}
+    else:
+        best = frame.set_index("number").loc[result.best.number]
+        assert told == {"value": "val_loss", "direction": "minimize", "metric": "f1",
+                        "metric_value": best["metric"],
+                        "metric_se": best["metric_se"]}  # fmt: skip
     fitted = sweep.fit(config)
     assert 0.2 < fitted.chosen.estimates[metric].mean <= 1
     assert f"test {words}" in fitted.card_path.read_text()

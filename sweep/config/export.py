@@ -19,7 +19,16 @@ from sweep.files import to_yaml, write_whole
 from sweep.runtime import versions
 from sweep.search.point import Point
 from sweep.spec import actors
-from sweep.spec.attributes import DATA_HASH, ENGINE, FOLDER, PROBLEM, TRANSFER
+from sweep.spec.attributes import (
+    DATA_HASH,
+    ENGINE,
+    FOLDER,
+    METRIC,
+    METRIC_SE,
+    PROBLEM,
+    TRANSFER,
+)
+from sweep.spec.objective import LOSS
 from sweep.spec.study import StudySpec
 from sweep.spec.yaml import check_limits, read_text, read_yaml
 
@@ -69,6 +78,7 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
         "confirmed_value": again.value if again else None,
         "confirmed_se": again.value_se if again else None,
         "confirmed_baseline_value": base.value if base else None,
+        **_objective(spec, choice),
         "penalty": {
             "norm": spec.penalty.norm,
             "formula": formula(spec),
@@ -82,6 +92,18 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
         "spec": spec.model_dump(mode="json"),
         "provenance": _provenance(spec, choice, attrs),
     }
+
+
+def _objective(spec: StudySpec, choice: Point) -> dict[str, Any]:
+    """Say what the values are, where they are not the loss or another metric stands beside it."""
+    objective, attrs = spec.objective, choice.attrs
+    if objective.metric == LOSS:
+        return {}
+    said = {"value": objective.value, "direction": objective.study_direction}
+    if not objective.beside:
+        return {"objective": said}
+    measured = {"metric_value": attrs.get(METRIC), "metric_se": attrs.get(METRIC_SE)}
+    return {"objective": {**said, "metric": objective.beside, **measured}}
 
 
 def _provenance(spec: StudySpec, choice: Point, attrs: dict[str, Any]) -> dict[str, Any]:
