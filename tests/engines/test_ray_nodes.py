@@ -130,7 +130,7 @@ def test_an_actor_that_falls_silent_is_given_up(
 ) -> None:
     nodes.add(), nodes.add()
     study = Study(tmp_path / "study")
-    run = study.start(ray, actors=2, silence_s=8, max_lost=100)
+    run = study.start(ray, actors=2, silence_s=20, max_lost=100)
     run.until(lambda: study.n_ended and len(ray.actors()) == 2)
     with held(ray) as (silent, other):
         _send([other], signal.SIGCONT)
@@ -144,7 +144,7 @@ def test_a_run_whose_actors_are_all_gone_ends_and_goes_on_later(
 ) -> None:
     first = nodes.add()
     study = Study(tmp_path / "study")
-    run = study.start(ray, start_timeout_s=20)
+    run = study.start(ray, start_timeout_s=40)
     run.until(lambda: study.n_ended)
     _send([first, *ray.actors()], signal.SIGKILL)
     assert_one_line(run.outcome(), "engine", "resume")
