@@ -1,6 +1,6 @@
 """Requests made from the OpenAPI document: none fails the service, each answer is as it says.
 
-Ten thousand of them: SWEEP_CASES=240 pytest -m slow tests/service/test_openapi_cases.py
+Ten thousand of them: SWEEP_CASES=250 pytest -m slow tests/service/test_openapi_cases.py
 """
 
 from __future__ import annotations
