@@ -24,7 +24,7 @@ from sweep.data.features import Features, as_features, form, take
 from sweep.data.folds import draw_share, strata
 from sweep.data.guarded import guarded
 from sweep.data.notes import Note, lines
-from sweep.data.places import latest, read_folds, read_parts, read_time
+from sweep.data.places import latest, read_places
 from sweep.data.refuse import refuse
 from sweep.data.remarks import remarks
 from sweep.data.sources import NAMED, is_table, read_source
@@ -127,9 +127,15 @@ def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = Fal
             weight, weight_test = weight[search], weight[test]
     lost = np.setdiff1d(labels, strata(y, rows.classes))
     if len(lost):
+        name, key = rows.classes[lost[0]], "split" if data.split else "test"
+        if rows.is_test is not None:
+            raise UsageError(
+                f"data.{key}: must have no class that other rows lack, got {name!r}"
+                f" ({data.where}). Drop it, or add rows of it"
+            )
         raise UsageError(
             f"data.test_fraction: must leave rows of every class, got {data.test_fraction:g}, "
-            f"which leaves none of {rows.classes[lost[0]]!r} ({data.source}). Lower it"
+            f"which leaves none of {name!r} ({data.where}). Lower it"
         )
     return Dataset(
         X, y, groups, X_test, y_test, data.task, rows.classes, content_hash, rows.group_names,
@@ -222,10 +228,10 @@ def read_rows(data: DataSpec, folder: Path) -> Rows:
 
 
 def _read(data: DataSpec, folder: Path) -> Rows:
-    raw, where = read_source(data, folder), data.source
+    raw, where = read_source(data, folder), data.where
     notes: list[Note] = [*raw.get("notes", ())]
     X = as_features(raw["X"], "X", where, notes)
-    if data.drop_missing_target and where not in NAMED and not is_table(where):
+    if data.drop_missing_target and where not in NAMED and not is_table(data.source):
         X, raw = with_targets(X, raw, notes)
     y = as_targets(raw["y"], "y", data.task, where, _NO_TARGET)
     _same_length("X and y", X, y.values, where)
@@ -238,18 +244,8 @@ def _read(data: DataSpec, folder: Path) -> Rows:
         notes += remarks(X, encode(y), groups, test, data)
     return Rows(
         X, encode(y), groups, X_test, y_test, classes, group_names, lines(notes),
-        *_places(raw, where), weight, weight_test, y.names,
+        *read_places(raw, where), weight, weight_test, y.names,
     )  # fmt: skip
-
-
-def _places(
-    raw: dict[str, Any], where: str
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """Read where rows belong: order, folds, and which are test rows."""
-    order = read_time(raw["time"], where) if "time" in raw else None
-    if "split" in raw:
-        return order, *read_parts(raw["split"], where)
-    return order, read_folds(raw["fold"], where) if "fold" in raw else None, None
 
 
 def _content_hash(rows: Rows) -> str:

@@ -89,4 +89,4 @@ def _own(spec: StudySpec, dataset: Dataset) -> Pools:
 
 
 def _key(spec: StudySpec) -> str:
-    return "data.fold" if spec.data.fold is not None else "data.split"
+    return f"data.{spec.data.given_by}"

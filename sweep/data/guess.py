@@ -25,10 +25,11 @@ from sweep.data.odd_columns import (
     odd_columns,
     settled_columns,
 )
+from sweep.data.parts import Table
 from sweep.data.remarks import ID
 from sweep.data.replicates import split_rows
 from sweep.data.sizes import of_counts, settings_for
-from sweep.data.sources import Table, is_table, read_source, read_table
+from sweep.data.sources import is_table, read_source, read_table
 from sweep.errors import UsageError, did_you_mean
 from sweep.spec.data import DataSpec
 from sweep.spec.files import parse_spec

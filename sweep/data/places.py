@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sweep.data.parts import places
 from sweep.errors import UsageError
 
 # pandas takes a while to import: only what reads columns does.
@@ -24,6 +26,22 @@ def latest(order: np.ndarray, fraction: float) -> np.ndarray:
         return np.arange(0)
     first = np.sort(order)[-min(max(1, round(fraction * len(order))), len(order) - 1)]
     return np.flatnonzero(order > first if first == order.min() else order >= first)
+
+
+def read_places(
+    raw: Mapping[str, Any], where: str
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Read where rows belong: order, folds, and which are test rows, (N,) each; None: not said.
+
+    Raises:
+        UsageError: in one line, as below.
+    """
+    order = read_time(raw["time"], where) if "time" in raw else None
+    if "part" in raw:
+        return order, *places(raw["part"])
+    if "split" in raw:
+        return order, *read_parts(raw["split"], where)
+    return order, read_folds(raw["fold"], where) if "fold" in raw else None, None
 
 
 def read_folds(values: Any, where: str) -> np.ndarray:

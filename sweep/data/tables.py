@@ -14,7 +14,9 @@ import numpy as np
 from sweep.data.cells import MARKS
 from sweep.data.columns import Read, read_feature, read_labels, read_number
 from sweep.data.notes import Note, key_for
+from sweep.data.parts import PART, Table
 from sweep.data.refuse import refuse
+from sweep.errors import UsageError, did_you_mean
 from sweep.spec.columns import ColumnSpec
 from sweep.spec.data import DataSpec
 from sweep.spec.tasks import TASKS
@@ -24,6 +26,81 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Reader = Callable[["pd.Series", ColumnSpec, str], Read]
+
+
+def of_table(table: Table, data: DataSpec) -> dict[str, Any]:
+    """Settle what each column of a table is, and which rows are read.
+
+    Returns:
+        What `read_source` returns of it.
+
+    Raises:
+        UsageError: in one line, naming the column and the key that settles it.
+    """
+    frame, notes, in_texts = table
+    targets = [_named(frame, "target", name, data.where) for name in data.targets or (None,)]
+    groups = data.groups and _named(frame, "groups", data.groups, data.where)
+    weight = data.weight and _named(frame, "weight", data.weight, data.where)
+    for key, name, others in (("groups", groups, targets), ("weight", weight, [*targets, groups])):
+        if name is not None and name in others:
+            what = "groups" if name == groups and key == "weight" else "target"
+            raise UsageError(
+                f"data.{key}: must be another column than the {what}, got {name!r} "
+                f"({data.where}). Name the column of the {key}, or null"
+            )
+    _check_columns(frame, data)
+    own = _own_columns(frame, data, (*targets, groups, weight))
+    if data.drop_missing_target:
+        for target in targets:
+            rows, dropped = with_target(frame[target], data, in_texts)
+            frame, notes = frame.iloc[rows].reset_index(drop=True), [*notes, *dropped]
+    rest = frame.drop(columns=list(own.values()))
+    found = settled(rest, data, targets, groups, notes, in_texts)
+    return found | {key: frame[name] for key, name in own.items()}
+
+
+def _own_columns(
+    frame: pd.DataFrame, data: DataSpec, taken: tuple[str | None, ...]
+) -> dict[str, str]:
+    """Return the columns that say where rows belong, by key: they are no features."""
+    given = {"fold": data.fold, "split": data.split, "time": data.time}
+    own = {key: _named(frame, key, name, data.where) for key, name in given.items() if name}
+    if PART in frame:
+        own["part"] = PART
+    for key, name in own.items():
+        if name in taken or [*own.values()].count(name) > 1:
+            raise UsageError(
+                f"data.{key}: must be a column of its own, got {name!r}, which is named twice"
+                f" ({data.where}). Name another"
+            )
+    return own
+
+
+def _check_columns(frame: pd.DataFrame, data: DataSpec) -> None:
+    """Refuse keys for columns that are not there, and to drop one that is needed."""
+    for name, spec in (data.columns or {}).items():
+        if name not in frame:
+            hint = did_you_mean(name, frame.columns)
+            raise UsageError(
+                f"data.columns: must name columns, got {name!r} ({data.where}). {hint}"
+            )
+        uses = dict.fromkeys(data.targets, "targets")
+        uses |= {data.groups or "": "groups", data.weight or "": "weights"}
+        if spec.kind == "drop" and name in uses:
+            raise UsageError(
+                f"data.columns.{name}: must not be dropped, got drop for the column of"
+                f" {uses[name]} ({data.where}). Remove it"
+            )
+
+
+def _named(frame: pd.DataFrame, key: str, name: str | None, where: str) -> str:
+    if name is None or name not in frame:
+        got = "null" if name is None else repr(name)
+        raise UsageError(
+            f"data.{key}: must name a column, got {got} ({where}). "
+            f"{did_you_mean(name or '', frame.columns)}"
+        )
+    return name
 
 
 def settled(
@@ -52,7 +129,7 @@ def settled(
 
     def column(name: str, reader: Reader) -> pd.Series:
         spec = specs.get(name, ColumnSpec())
-        columns[name] = read_column(frame[name], spec, data.source, reader, in_texts)
+        columns[name] = read_column(frame[name], spec, data.where, reader, in_texts)
         return columns[name].values
 
     features = {
@@ -71,7 +148,7 @@ def settled(
         found["groups"] = column(groups, read_labels)
     if data.weight is not None:
         found["weight"] = column(data.weight, _numbers)
-    _check_decimals(columns, data.source)
+    _check_decimals(columns, data.where)
     return {
         **found,
         "notes": [*notes, *(note for read in columns.values() for note in read.notes)],
@@ -95,7 +172,7 @@ def with_target(
     rows = np.flatnonzero(~missing)
     n = len(column) - len(rows)
     if not len(rows):
-        refuse(f"column {column.name!r} must have values", "none", data.source, "Name another")
+        refuse(f"column {column.name!r} must have values", "none", data.where, "Name another")
     text = f"{n} of {len(column)} rows have no target and are left out"
     return rows, [Note("dropped", f"column {column.name!r}", text)] if n else []
 

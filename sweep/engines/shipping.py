@@ -95,9 +95,9 @@ def _needed(spec: StudySpec) -> list[Path]:
             found += [path.relative_to(spec.folder) for path in sorted(folder.glob("*.py"))]
         if (spec.folder / base).is_dir():
             found.append(base)
-    table = Path(spec.data.source)
-    if table.suffix in TABLES and not table.is_absolute() and (spec.folder / table).is_file():
-        found.append(table)
+    for table in map(Path, spec.data.files.values()):
+        if table.suffix in TABLES and not table.is_absolute() and (spec.folder / table).is_file():
+            found.append(table)
     return found
 
 

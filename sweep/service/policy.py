@@ -28,6 +28,7 @@ from sweep.spec.yaml import Limits, YamlError, check_limits, read_yaml
 MOST_BYTES = 256 * 1024
 TEXT = Limits(size=MOST_BYTES, values=2_000, depth=8, plain=True)
 WHERE = "the study as sent"
+_NOT_OPEN = ("is not open to studies from the network, got one", "Remove it")
 
 Role = Literal["submit", "admin"]
 Format = Literal["yaml", "json"]
@@ -54,6 +55,9 @@ SOURCES = frozenset({  # rows, functions
 MACHINE = frozenset({
     "storage", "device", "engine",
     "training.workers", "training.width", "training.compile", "training.cuda_graph",
+})  # fmt: skip
+CLOSED = frozenset({  # further files, and what is read of them
+    "data.validation", "data.test",
 })  # fmt: skip
 LISTED = frozenset(
     f"{section}.{key}".lstrip(".") for section, keys in PLAIN.items() for key in keys.split()
@@ -142,7 +146,7 @@ def check_study(
     unlisted = _check_keys(tree, policy)
     spec = parse_spec(tree, WHERE, Path("."))
     for key in unlisted:  # which study files have: they refuse a key that they have not
-        raise ForbiddenError(key, "is not open to studies from the network, got one", "Remove it")
+        raise ForbiddenError(key, *_NOT_OPEN)
     _check_size(spec, size, sized)
     if spec.search.timeout_s is None:
         tree["search"] = {**tree.get("search", {}), "timeout_s": size.timeout_s}
@@ -224,6 +228,8 @@ def _check_keys(tree: dict[str, Any], policy: Policy, section: str = "") -> list
         key = f"{section}.{name}".lstrip(".")
         if key in MACHINE:
             raise ForbiddenError(key, "is set by the service, got one in the study", "Remove it")
+        if key in CLOSED:
+            raise ForbiddenError(key, *_NOT_OPEN)
         if key in SOURCES:
             _check_source(key, value, policy)
         elif key in PLAIN and isinstance(value, dict):

@@ -22,6 +22,7 @@ _INSTEAD = {
     "data.source": "Upload the rows as a file",
     "model.source": "Use the model of kind mlp",
     "objective.metric": "Use one that has a name",
+    "training.loss": "Use one that has a name",
 }
 _FUNCTION = re.compile(r"python:([A-Za-z]\w*):([A-Za-z]\w*)", re.ASCII)
 

@@ -26,6 +26,16 @@ class DataSpec(Section):
         " (X, y) or a dict with X, y and optionally groups, weight, X_test, y_test,"
         " weight_test. A file or module is looked for beside the study file first.",
     )
+    validation: str | None = Field(
+        None,
+        description="FILE.csv or FILE.parquet of the rows to validate on, with the columns of"
+        " `source`, whose rows are then trained on: one split. Only with a table (CSV, Parquet).",
+    )
+    test: str | None = Field(
+        None,
+        description="FILE.csv or FILE.parquet of the test rows, with the columns of `source`, of"
+        " which none is then held out. Only with a table (CSV, Parquet).",
+    )
     target: str | Targets | None = Field(
         None,
         description="Column to predict; or a list of columns, for a task of several targets. Only"
@@ -140,6 +150,26 @@ class DataSpec(Section):
         if len(set(names)) < len(names):
             raise ValueError("target: must be different columns, got one twice. Remove it")
         return self
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The source, and the files of validation and test rows that it may have, by key."""
+        named = {"source": self.source, "validation": self.validation, "test": self.test}
+        return {key: file for key, file in named.items() if file is not None}
+
+    @property
+    def where(self) -> str:
+        """The files in words, as messages name them: rows are counted through all of them."""
+        return ", ".join(self.files.values())
+
+    @property
+    def given_by(self) -> Literal["fold", "split", "validation"] | None:
+        """The key that gives the folds; None: they are drawn, or windows of time."""
+        if self.fold is not None:
+            return "fold"
+        if self.split is not None:
+            return "split"
+        return None if self.validation is None else "validation"
 
     @property
     def targets(self) -> tuple[str, ...]:

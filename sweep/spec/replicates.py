@@ -19,8 +19,9 @@ class ReplicatesSpec(Section):
         None,
         description="How rows come into folds. kfold: drawn. stratified: drawn, by class. group:"
         " in whole groups. time: windows of the later half, each validated by a training on rows"
-        " before it; test rows are the last. own: by data.fold or data.split. null: own where"
-        " these are given, group where there are groups, stratified for classes, else kfold.",
+        " before it; test rows are the last. own: by data.fold, data.split or data.validation."
+        " null: own where these are given, group where there are groups, stratified for classes,"
+        " else kfold.",
     )
     n_folds: Count = Field(
         8,

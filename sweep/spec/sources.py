@@ -19,4 +19,5 @@ def sources_of(spec: StudySpec) -> dict[str, str]:
         "training.loss": spec.training.loss,
     }
     functions = {key: name for key, name in named.items() if name.startswith(OWN)}
-    return {"data.source": spec.data.source, **functions}
+    files = {f"data.{key}": file for key, file in spec.data.files.items()}
+    return {**files, **functions}

@@ -9,8 +9,9 @@ from sweep.spec.tasks import TASKS
 
 def splits_problem(data: DataSpec, replicates: ReplicatesSpec) -> str | None:
     """Say in one line what does not go together, if anything."""
-    scheme = replicates.scheme
-    column = "fold" if data.fold is not None else "split" if data.split is not None else None
+    scheme, column = replicates.scheme, data.given_by
+    if problem := _files_problem(data):
+        return problem
     if data.fold is not None and data.split is not None:
         return f"data.split: must be null with data.fold, got {data.split!r}. Remove one of them"
     if column and scheme not in (None, "own"):
@@ -19,8 +20,8 @@ def splits_problem(data: DataSpec, replicates: ReplicatesSpec) -> str | None:
         )
     if scheme == "own" and not column:
         return (
-            "replicates.scheme: own must have data.fold or data.split, got neither. Name the"
-            " column of a table that tells each row's fold, or its part"
+            "replicates.scheme: own must have data.fold, data.split or data.validation, got none."
+            " Name the column of a table that tells each row's fold, or its part"
         )
     if data.time is not None and scheme != "time":
         return (
@@ -38,9 +39,9 @@ def splits_problem(data: DataSpec, replicates: ReplicatesSpec) -> str | None:
         )
     if scheme == "stratified" and not TASKS[data.task].has_classes:
         return f"replicates.scheme: stratified takes classes, got task {data.task}. Use kfold"
-    if data.split is not None and replicates.n_folds != 1:
+    if column in ("split", "validation") and replicates.n_folds != 1:
         return (
-            f"replicates.n_folds: must be 1 with data.split, which is one split, got"
+            f"replicates.n_folds: must be 1 with data.{column}, which is one split, got"
             f" {replicates.n_folds}. Set it to 1: there is then no standard error over folds"
         )
     if (column or scheme == "time") and replicates.n_repeats != 1:
@@ -49,6 +50,27 @@ def splits_problem(data: DataSpec, replicates: ReplicatesSpec) -> str | None:
             f"replicates.n_repeats: must be 1 with {what}, whose folds cannot be drawn anew, got"
             f" {replicates.n_repeats}. Set it to 1"
         )
+    return None
+
+
+def _files_problem(data: DataSpec) -> str | None:
+    """Say in one line what does not go with files of validation and test rows, if anything."""
+    for key, file in [*data.files.items()][1:]:
+        if not _is_table(data.source):
+            return (
+                f"data.{key}: only a source that is a .csv or .parquet table has such a file, got"
+                f" {file!r} with {data.source}. Remove it"
+            )
+        if not _is_table(file):
+            return f"data.{key}: must be a .csv or .parquet table, got {file!r}. Name one"
+        column = "fold" if data.fold is not None else "split" if data.split is not None else None
+        if column is not None:
+            return (
+                f"data.{key}: must be null with data.{column}, whose column says where rows"
+                f" belong, got {file!r}. Remove one of them"
+            )
+        if [*data.files.values()].count(file) > 1:
+            return f"data.{key}: must be a file of its own, got {file!r} twice. Name another"
     return None
 
 

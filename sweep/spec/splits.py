@@ -20,7 +20,7 @@ Scheme = Literal["kfold", "stratified", "group", "time", "own"]
 
 def scheme_of(spec: StudySpec) -> Scheme | None:
     """Return how folds are made; None: as the rows say, by groups, classes or neither."""
-    own = spec.data.fold is not None or spec.data.split is not None
+    own = spec.data.given_by is not None
     return "own" if own else spec.replicates.scheme
 
 

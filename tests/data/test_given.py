@@ -166,7 +166,7 @@ CSV = {"source": "t.csv", "target": "y"}
         ({"data": {**CSV, "fold": "a", "split": "b"}}, "data.split: must be null with data.fold"),
         ({"data": {**CSV, "fold": "a"}, "replicates": {"scheme": "kfold"}},
          "replicates.scheme: must be own with data.fold, got kfold"),
-        ({"replicates": {"scheme": "own"}}, "replicates.scheme: own must have data.fold or"),
+        ({"replicates": {"scheme": "own"}}, "replicates.scheme: own must have data.fold, "),
         ({"data": {**CSV, "time": "a"}}, "data.time: only replicates.scheme time has it"),
         ({"data": CSV, "replicates": {"scheme": "group"}},
          "replicates.scheme: group must have data.groups"),

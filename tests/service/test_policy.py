@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 
 from sweep.errors import LONGEST, SweepError, UsageError
 from sweep.service.policy import (
+    CLOSED,
     MACHINE,
     MOST_BYTES,
     PLAIN,
@@ -97,6 +99,14 @@ def test_json_is_read_as_yaml_is(policy: Policy) -> None:
 # --- what study files may and the network may not
 
 
+@pytest.mark.parametrize("key", sorted(CLOSED))
+@pytest.mark.parametrize("value", ["rows.csv", "../rows.csv", "/etc/passwd", "null"])
+def test_further_files_are_refused(policy: Policy, key: str, value: str) -> None:
+    name = key.removeprefix("data.")
+    with pytest.raises(ForbiddenError, match=f"{re.escape(key)}: is not open to studies"):
+        sent(policy, f"study_name: x\ndata: {{source: rows.csv, {name}: {value}}}")
+
+
 @pytest.mark.parametrize("key", sorted(MACHINE))
 @pytest.mark.parametrize("value", ["auto", "null", "{kind: ray}", "sqlite:////etc/x.db", "1"])
 def test_what_belongs_to_the_machine_is_refused_by_its_key(
@@ -139,9 +149,10 @@ def test_a_source_that_leads_elsewhere_is_refused(policy: Policy, source: str) -
 
 def test_without_modules_no_function_is_called(policy: Policy) -> None:
     closed = Policy(policy.folders)
-    for section in ("data", "model"):
+    for key in sorted(SOURCES):
+        section, _, name = key.partition(".")
         with pytest.raises(ForbiddenError, match="must not be a function here"):
-            sent(closed, f"study_name: x\n{section}: {{source: 'python:mine:rows'}}")
+            sent(closed, f"study_name: x\n{section}: {{{name}: 'python:mine:rows'}}")
 
 
 def test_a_misspelt_file_or_function_is_told_the_right_one(policy: Policy) -> None:
@@ -172,7 +183,7 @@ def parts(annotation: Any) -> Iterator[type]:
 
 def decided(key: str) -> bool:
     section, _, name = key.rpartition(".")
-    if key in MACHINE | SOURCES or key in PLAIN or name in PLAIN.get(section, "").split():
+    if key in MACHINE | SOURCES | CLOSED or key in PLAIN or name in PLAIN.get(section, "").split():
         return True
     return bool(section) and section not in PLAIN and decided(section)
 
@@ -194,7 +205,7 @@ def test_what_names_a_function_or_a_file_is_a_source() -> None:
                     yield from described(part, f"{prefix}{name}.")
 
     calling = {key for key, text in described(StudySpec) if "python:" in text or "FILE." in text}
-    assert calling == SOURCES
+    assert calling == SOURCES | CLOSED
 
 
 def test_a_key_that_nobody_has_decided_on_is_refused(
