@@ -4,13 +4,15 @@
 
 * studies: the best strength after 15, 20 and 30 epochs, as the curves of a study of 60 tell it,
   beside that of studies of so many epochs, really run (digits, 13 trials of the design each).
+  Cost: how much more, on the curve of the study really run, the strength told has than the least,
+  in standard errors of that study.
 * claims: simulated studies of 13 strengths, read by what `sweep` reads real ones with. How often
   "fewer epochs do better" is claimed: on the folds that chose, and as `sweep` does, on fresh ones.
   With effect 0 every claim is false, and 2.5 % are allowed. Effect 1 is t(K − 1, 0.975) of the
   difference's own standard error.
 * drifts: how often "it still moves" and "it has settled" are claimed of a best strength that moves
   by a factor in the second half of training. "Moves" is false for a factor of 1, "settled" for one
-  of 1.5 or more: 5 % are allowed.
+  of 1.5 or more: 5 % are allowed. And how often the printed ends hold the true factor.
 
 | noise | what it is |
 |---|---|
@@ -33,8 +35,8 @@ import numpy as np
 
 import sweep
 from sweep.analysis import lengths
-from sweep.analysis.course import Course
-from sweep.analysis.ladder import Rung
+from sweep.analysis.course import Best, Course, Drift
+from sweep.analysis.selection import Finished
 from sweep.search.by_epoch import stored
 from sweep.search.earlier import earlier
 from sweep.search.point import Point
@@ -45,7 +47,7 @@ from tests.benchmarks.machine import HERE, STUDY, machine
 from tests.support.designs import finished
 
 OUTPUT = HERE / "lengths.json"
-ENDS, SEEDS, EPOCHS = (15, 20, 30), 5, 60
+ENDS, SEEDS, EPOCHS = (15, 20, 30), 10, 60
 X = np.linspace(-5, -1, 13)  # log10 of the strengths
 AT = np.arange(3, EPOCHS + 1, 3) / EPOCHS  # of training, where a simulated study measures
 NOISES, FOLDS, EFFECTS = ("own", "own, valley", "shared"), (4, 8), (0.0, 1.0, 2.0)
@@ -97,8 +99,8 @@ def claimed(rng: np.random.Generator, kind: str, n_folds: int, effect: float) ->
     return found is not None, bool(tested and tested[1].told == "better")
 
 
-def drifted(rng: np.random.Generator, depth: float, n_folds: int, factor: float) -> str | None:
-    """Simulate the two curves of half way and the end; return what is told of them.
+def drifted(rng: np.random.Generator, depth: float, n_folds: int, factor: float) -> Drift | None:
+    """Simulate the two curves of half way and the end; return what is made of them.
 
     Folds have best strengths of their own, in part the same at both times.
     """
@@ -107,8 +109,14 @@ def drifted(rng: np.random.Generator, depth: float, n_folds: int, factor: float)
     level = rng.normal(0, 0.05, n_folds) + rng.normal(0, 0.02, (2, n_folds))
     losses = 1 + depth * (X[:, None, None] - own) ** 2 + level
     losses = losses + rng.normal(0, 0.01, losses.shape)
-    drift = Course(10**X, (30, 60), losses, (), (n_folds, 1)).drift
-    return drift.told if drift else None
+    return Course(10**X, (30, 60), losses, (), (n_folds, 1)).drift
+
+
+def holds(drift: Drift | None, factor: float) -> bool | None:
+    """Say whether the ends that are printed hold the true factor; None where there are none."""
+    if not drift or not drift.reach:
+        return None
+    return bool(abs(np.log(drift.after.at / drift.before.at / factor)) <= np.log(drift.reach))
 
 
 def simulate_claims() -> list[dict[str, Any]]:
@@ -128,8 +136,13 @@ def simulate_drifts() -> list[dict[str, Any]]:
     for factor, (shape, depth), n_folds in itertools.product(FACTORS, SHAPES.items(), FOLDS):
         if depth or factor == 1:
             rng = np.random.default_rng([n_folds, int(1000 * depth), int(10 * factor)])
-            told = [drifted(rng, depth, n_folds, factor) for _ in range(N_DRIFTS)]
-            shares = {word: told.count(word) / N_DRIFTS for word in ("moves", "settled")}
+            drifts = [drifted(rng, depth, n_folds, factor) for _ in range(N_DRIFTS)]
+            told = [drift.told if drift else None for drift in drifts]
+            shares: dict[str, float | None] = {
+                word: told.count(word) / N_DRIFTS for word in ("moves", "settled")
+            }
+            known = [held for d in drifts if (held := holds(d, factor)) is not None]
+            shares["holds"] = sum(known) / len(known) if known else None
             found.append({"factor": factor, "curve": shape, "folds": n_folds, **shares})
     return found
 
@@ -148,30 +161,67 @@ def run_studies(seed: int) -> list[dict[str, Any]]:
         course = done(EPOCHS, folder).finished.course
         assert course
         return [
-            {
-                "seed": seed, "epochs": end, "told": course.best(course.epochs.index(end)).at,
-                "trained": Rung.of(done(end, folder).finished, end).strength,
-            }
-            for end in (*ENDS, EPOCHS)
-        ]  # fmt: skip
+            {"seed": seed, "epochs": end}
+            | compared(course.best(course.epochs.index(end)), done(end, folder).finished)
+            for end in ENDS
+        ]
+
+
+def compared(told: Best, study: Finished) -> dict[str, Any]:
+    """Put what is told of an epoch beside a study that ended there."""
+    course, model, se = study.course, study.model, study.choose("best").value_se
+    assert course and model and se
+    trained = course.best(-1)
+    over = np.interp(np.log10(told.at), model.at, model.value) - model.value.min()
+    return {
+        "told": told.at, "told_alike": told.alike, "trained": trained.at,
+        "trained_alike": trained.alike, "cost": float(over / se),
+    }  # fmt: skip
+
+
+def inside(row: dict[str, Any]) -> bool | None:
+    """Say whether the study really run has the strength told among those that do as well.
+
+    None where no smooth curve fits that study.
+    """
+    ends = row["trained_alike"]
+    return None if not ends else bool(ends[0] <= row["told"] <= ends[1])
 
 
 def studies_table(result: dict[str, Any]) -> str:
     """Render the best strengths that one study told, beside those of studies really run."""
     lines = [
         "| epochs | studies | best strength told: median | of studies really run: median |"
-        " factor between the two: median / most | within 1.5 |",
-        "|---|---|---|---|---|---|",
+        " factor between the two: median / most | within 1.5 |"
+        " high / low of the interval told: median | in the interval of the study really run |"
+        " cost in SE: median / most |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for end in (*ENDS, EPOCHS):
+    for end in ENDS:
         rows = [row for row in result["studies"] if row["epochs"] == end]
         told, trained = (np.array([row[key] for row in rows]) for key in ("told", "trained"))
         off = np.exp(np.abs(np.log(told / trained)))
         lines.append(
             f"| {end} | {len(rows)} | {np.median(told):.2g} | {np.median(trained):.2g} |"
-            f" {np.median(off):.2f} / {off.max():.2f} | {(off <= 1.5).sum()} |"
+            f" {np.median(off):.2f} / {off.max():.2f} | {(off <= 1.5).sum()} | {_width(rows)} |"
+            f" {_shared(rows)} | {_costs(rows)} |"
         )
     return "\n".join(lines)
+
+
+def _width(rows: list[dict[str, Any]]) -> str:
+    known = [row["told_alike"][1] / row["told_alike"][0] for row in rows if row["told_alike"]]
+    return f"{np.median(known):.2g}" if known else ""
+
+
+def _shared(rows: list[dict[str, Any]]) -> str:
+    known = [told for row in rows if (told := inside(row)) is not None]
+    return f"{sum(known)} of {len(known)}"
+
+
+def _costs(rows: list[dict[str, Any]]) -> str:
+    costs = [row["cost"] for row in rows]
+    return f"{np.median(costs):.2f} / {max(costs):.2f}"
 
 
 def claims_table(result: dict[str, Any]) -> str:
@@ -184,8 +234,9 @@ def claims_table(result: dict[str, Any]) -> str:
 
 def drifts_table(result: dict[str, Any]) -> str:
     """Render how often a best strength is said to move, and to have settled."""
-    head = ("factor", "curve", "folds", "moves", "settled")
-    rows = [[c["factor"], c["curve"], c["folds"], f"{c['moves']:.1%}", f"{c['settled']:.1%}"]
+    head = ("factor", "curve", "folds", "moves", "settled", "ends hold the factor")
+    rows = [[c["factor"], c["curve"], c["folds"], f"{c['moves']:.1%}", f"{c['settled']:.1%}",
+             "" if c.get("holds") is None else f"{c['holds']:.1%}"]
             for c in result["drifts"]]  # fmt: skip
     return rows_of(head, rows)
 

@@ -325,6 +325,9 @@ def _regrets(rows: Rows) -> str:
         trainings = str(PROGRAMS[program].trainings) if key == "best" else ""
         within = share([row[key] <= 1 for row in found])
         lines.append([told, trainings, *cells, within, _against_plain(found, told, key)])
+        if program in FIRST[1:] and key == "best":
+            apart = [_against_plain(some, told, key) for some in by_task]
+            lines.append([f"{told}, less TPE's, ± SE", "", *apart, "", "", ""])
     head = [
         "regret in SE: mean / 90 %",
         "trainings",

@@ -31,6 +31,7 @@ from tests.benchmarks import (
     growth,
     lengths,
     nulls,
+    partition,
     pruners,
     regret,
     repeats,
@@ -51,6 +52,7 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
     "results", "floor", "growth", "widths", "storage", "engines", "service", "regret", "pruners",
     "claims", "nulls", "repeats", "curves", "worth", "transfer", "lengths", "defaults",
+    "partition",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -177,6 +179,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "service": lambda: service.table(_figures("service")),
     "regret": lambda: _regret(0),
     "intervals": lambda: _regret(1),
+    "regret by partition": lambda: partition.table(_figures("partition")),
     "default jobs": lambda: defaults.table(_figures("defaults"), _figures("regret")),
     "pruning": lambda: pruners.table(_figures("pruners")),
     "claims": _claims,
