@@ -43,7 +43,7 @@ def _study(page: Page, origin: str, text: str) -> None:
     page.wait("document.activeElement.id == 'new-text'")
     page.type(text)
     page.click("#draft button.first")
-    page.wait("document.querySelector('#state')?.textContent == 'done'", 180)
+    page.wait("document.querySelector('#state')?.textContent == 'done'", 300)
 
 
 def _patients(folder: Path) -> Path:
@@ -67,10 +67,10 @@ def _walk(page: Page, origin: str, folder: Path, table: Path) -> None:
     page.has("A first study for patients.csv")
     shoot("guess")
     page.click("#draft button.first")
-    page.wait("document.querySelectorAll('#curve .point').length >= 10", 180)
+    page.wait("document.querySelectorAll('#curve .point').length >= 4", 300)
     page.wait("document.querySelector('#learning polyline')")
     shoot("watch")
-    page.wait("document.querySelector('#state').textContent == 'done'", 180)
+    page.wait("document.querySelector('#state').textContent == 'done'", 300)
     page.ask("document.querySelector('#tiles').scrollIntoView()")
     shoot("config")
 
