@@ -236,7 +236,7 @@ def drifts_table(result: dict[str, Any]) -> str:
     """Render how often a best strength is said to move, and to have settled."""
     head = ("factor", "curve", "folds", "moves", "settled", "ends hold the factor")
     rows = [[c["factor"], c["curve"], c["folds"], f"{c['moves']:.1%}", f"{c['settled']:.1%}",
-             "" if c.get("holds") is None else f"{c['holds']:.1%}"]
+             "" if c["holds"] is None else f"{c['holds']:.1%}"]
             for c in result["drifts"]]  # fmt: skip
     return rows_of(head, rows)
 
