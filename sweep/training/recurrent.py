@@ -87,28 +87,36 @@ def _rnn_step(act: Callable[[Tensor], Tensor], x: Tensor, states: States, w: Wei
 # --- all steps of each kind
 
 
+def _joined(inputs: Tensor, bias: Tensor, state: Tensor) -> Tensor:
+    """Lay the weights of inputs, a 1 and the state beside each other."""
+    return torch.cat([inputs, bias[:, None], state], 1)
+
+
 def _lstm_steps(x: Tensor, states: States, w: Weights) -> tuple[Tensor, States]:
-    order = [_reordered(t) for t in (w.inputs, w.input_bias + w.state_bias, w.state)]
-    h, c = states
-    hs, cs, _ = run(Lstm, _linear(x, *order[:2])[None], order[2][None], h[None], c[None])
-    return hs[0], (hs[0, -1], cs[0, -1])
-
-
-def _reordered(of_gates: Tensor) -> Tensor:
-    i, f, g, o = of_gates.chunk(4)
-    return torch.cat([g, i, f, o])
+    weight = _joined(w.inputs, w.input_bias + w.state_bias, w.state)
+    hs, c, *_ = run(Lstm, x[None], weight[None], *(state[None] for state in states))
+    outs = hs[:, 0]
+    return outs, (outs[-1], c[0, 0])
 
 
 def _gru_steps(x: Tensor, states: States, w: Weights) -> tuple[Tensor, States]:
-    gates = _linear(x, w.inputs, w.input_bias)
-    hs, _, _ = run(Gru, gates[None], w.state[None], w.state_bias[None], states[0][None])
-    return hs[0], (hs[0, -1],)
+    """Give the inputs and the state rows of their own in the third gate."""
+    parts = [part.chunk(3) for part in (w.inputs, w.input_bias, w.state_bias, w.state)]
+    of_x, of_1, of_1_too, of_h = parts
+    both = [_joined(of_x[i], of_1[i] + of_1_too[i], of_h[i]) for i in range(2)]
+    by_inputs = _joined(of_x[2], of_1[2], torch.zeros_like(of_h[2]))
+    by_state = _joined(torch.zeros_like(of_x[2]), of_1_too[2], of_h[2])
+    weight = torch.cat([*both, by_inputs, by_state])
+    hs, *_ = run(Gru, x[None], weight[None], states[0][None])
+    outs = hs[:, 0]
+    return outs, (outs[-1],)
 
 
 def _rnn_steps(relu: bool, x: Tensor, states: States, w: Weights) -> tuple[Tensor, States]:
-    gates = _linear(x, w.inputs, w.input_bias + w.state_bias)
-    hs = run(Rnn, gates[None], w.state[None], states[0][None], relu)
-    return hs[0], (hs[0, -1],)
+    weight = _joined(w.inputs, w.input_bias + w.state_bias, w.state)
+    hs, *_ = run(Rnn, x[None], weight[None], states[0][None], relu)
+    outs = hs[:, 0]
+    return outs, (outs[-1],)
 
 
 LSTM = Kind(_lstm_step, _lstm_steps)
