@@ -109,15 +109,23 @@ def _how_measured(fit: Fit) -> str:
     return text
 
 
+_TEXTS = {
+    False: "1 where it `is` the one named, else 0 (`is: null`: a text that no training row had,"
+    " always 0).",
+    True: "1 + its place in `codes`, 0 where it is not there (null: no training row had it).",
+}
+
+
 def _preprocessing(fit: Fit, network: Network) -> str:
     about, source = network.about, fit.spec.data.source
     given = f"Rows come as `{source}` gives them{arriving(source)}."
     plain = " Nothing is scaled."
     if "features" in about:
+        coded = any("codes" in feature for feature in about["features"])
         done = (
             " Every entry of `features` in the header makes one input from one column: empty cells"
-            " become `fill`, then a number becomes (x − `mean`) / `scale`, and a text 1 where it"
-            " `is` the one named, else 0 (`is: null`: a text that no training row had, always 0)."
+            f" become `fill`, then a number becomes (x − `mean`) / `scale`, and a text"
+            f" {_TEXTS[coded]}"
         )
         if source.lower().endswith(".csv"):
             done += (

@@ -153,10 +153,13 @@ class Chosen:
         if self.all_numbers:
             return "StandardScaler()" if self.is_scaled else ""
         steps = ['SimpleImputer(strategy="median")', *(["StandardScaler()"] * self.is_scaled)]
-        texts = (
-            'make_pipeline(SimpleImputer(strategy="most_frequent"),'
-            ' OneHotEncoder(handle_unknown="ignore", sparse_output=False))'
+        one_hot = 'OneHotEncoder(handle_unknown="ignore", sparse_output=False)'
+        codes = (
+            'OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),'
+            " FunctionTransformer(lambda codes: codes + 1)"
         )
+        encoder = codes if self.spec.data.categorical else one_hot
+        texts = f'make_pipeline(SimpleImputer(strategy="most_frequent"), {encoder})'
         numbers = '["number", "bool"]'
         return (
             "make_column_transformer("

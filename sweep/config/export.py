@@ -85,6 +85,7 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
             "penalised": about["penalised"],
             "exempt": about["exempt"],
         },
+        **_categories(about),
         "equivalents": equivalents(chosen),
         "equivalents_hold_for": hold_for(chosen),
         "elsewhere": elsewhere(chosen),
@@ -92,6 +93,12 @@ def make_config(study: optuna.Study, selection: Selection | None = None) -> dict
         "spec": spec.model_dump(mode="json"),
         "provenance": _provenance(spec, choice, attrs),
     }
+
+
+def _categories(about: dict[str, Any]) -> dict[str, Any]:
+    """Return the texts of embedded columns, of which the first has code 1 and others 0."""
+    found = about.get("refit", {}).get("categories")
+    return {"categories": found} if found else {}
 
 
 def _objective(spec: StudySpec, choice: Point) -> dict[str, Any]:

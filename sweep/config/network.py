@@ -101,6 +101,8 @@ def snippet(network: Network, file_name: str) -> str:
     """Return Python that loads the file and has `inputs(rows)`, `model` and `predict(rows)`."""
     about = network.about
     kind = "table" if "features" in about else "array" if "mean" in about else "plain"
+    if any("codes" in feature for feature in about.get("features", ())):
+        kind = "coded"
     return _SNIPPET.format(
         name=file_name, code=network.code, reading=network.reading, inputs=_INPUTS[kind],
         what=TASKS[about["task"]].answers, answer=_answer(about),
@@ -158,11 +160,11 @@ _TABLE = '''\
 def column(cells, feature):
     """One input of the network, from a column of the table."""
     empty = cells.isna() | cells.astype(str).str.strip().eq("")
-    if "is" not in feature:
+    if "mean" in feature:
         numbers = cells.astype(object).where(~empty, feature["fill"]).to_numpy(np.float64)
         return (numbers - feature["mean"]) / feature["scale"]
     texts = [feature["fill"] if none else str(cell) for cell, none in zip(cells, empty)]
-    return np.array([text is not None and text == feature["is"] for text in texts])
+{coded}
 
 
 def inputs(table):
@@ -170,8 +172,15 @@ def inputs(table):
     columns = [column(table[feature["column"]], feature) for feature in about["features"]]
     return torch.as_tensor(np.stack(columns, 1).astype(np.float32))'''
 
+_ONE_HOT = """\
+    return np.array([text is not None and text == feature["is"] for text in texts])"""
+_CODES = """\
+    codes = {text: 1 + place for place, text in enumerate(feature["codes"])}
+    return np.array([0 if text is None else codes.get(text, 0) for text in texts])"""
+
 _INPUTS = {
     "plain": _ARRAY.format(scaled=""),
     "array": _ARRAY.format(scaled='\n    x = (x - about["mean"]) / about["scale"]'),
-    "table": _TABLE,
+    "table": _TABLE.format(coded=_ONE_HOT),
+    "coded": _TABLE.format(coded=_CODES),
 }

@@ -23,6 +23,7 @@ from sweep.data.preprocessing import (
     is_complete,
     preprocessor,
     target_scale,
+    texts_of,
 )
 from sweep.data.problem import Block, Problem, joined, scaled
 from sweep.data.weights import RowWeights, class_weights, weighed
@@ -58,7 +59,8 @@ def about_refit(spec: StudySpec, dataset: Dataset) -> dict[str, Any]:
         target over those of the first seed, in its own units, None for classes and where there
         are several; `all_numbers`:
         whether each cell of the features is a number, so that scaling is all that is done;
-        `flat`: whether a row is a vector, not an image, say.
+        `flat`: whether a row is a vector, not an image, say. And where texts are embedded,
+        `categories`: the texts of each column, of which the first has code 1.
     """
     rows = training_rows(spec, dataset, 1)[0]
     single = not dataset.classes and dataset.y.ndim == 1
@@ -68,6 +70,7 @@ def about_refit(spec: StudySpec, dataset: Dataset) -> dict[str, Any]:
         "target_deviation": deviation,
         "all_numbers": is_complete(dataset.X),
         "flat": dataset.X.ndim == 2,
+        **({"categories": texts_of(dataset.X)} if spec.data.categorical else {}),
     }
 
 
@@ -85,7 +88,7 @@ def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Probl
     weights = RowWeights.of(spec, dataset, noisy)
     by_class = class_weights(spec, dataset)
     test = weighed(dataset.weight_test, by_class, dataset.y_test)
-    blocks = [_block(spec.data.scale, dataset, noisy, weights, test, rows) for rows in draws]
+    blocks = [_block(spec, dataset, noisy, weights, test, rows) for rows in draws]
     n, size = len(draws[0]), len(draws[0]) + len(dataset.y_test)
     starts = size * (np.arange(n_seeds) % len(draws))[:, None]
     return joined(
@@ -97,12 +100,12 @@ def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Probl
 
 
 def _block(
-    scale: str, dataset: Dataset, noisy: np.ndarray, weights: RowWeights,
+    spec: StudySpec, dataset: Dataset, noisy: np.ndarray, weights: RowWeights,
     of_test: np.ndarray | None, rows: np.ndarray,
 ) -> Block:  # fmt: skip
     """Preprocess the rows of one draw, then the test rows: n + T."""
-    fit = take(dataset.X, rows)
-    transform = preprocessor(scale, dataset.X, fit)
+    fit, scale = take(dataset.X, rows), spec.data.scale
+    transform = preprocessor(scale, dataset.X, fit, embed=spec.data.categorical == "embed")
     X = np.concatenate([transform(fit), transform(dataset.X_test)])
     y, y_clean = (np.concatenate([part[rows], dataset.y_test]) for part in (noisy, dataset.y))
     of_rows = (
@@ -120,21 +123,23 @@ def describe_preprocessing(spec: StudySpec, dataset: Dataset, rows: np.ndarray) 
             `{}`: they are taken as they are;
             `mean`, `scale`: numbers (F,), in the order of a flattened row: (x - mean) / scale;
             `features`: one entry for each input of the network, of a table's `column`. Empty
-            cells become `fill`; then (x - mean) / scale, or 1 where the cell `is` a text, else 0.
+            cells become `fill`; then (x - mean) / scale, or 1 where the cell `is` a text, else 0,
+            or 1 + the place of the text in `codes`, 0 where it is not there.
         And `target: {mean, scale}`, where outputs times scale plus mean are in the user's units:
         numbers, or of several targets a list each.
     """
-    scale, fit = spec.data.scale, take(dataset.X, rows)
-    found = _features(scale, dataset.X, fit)
+    fit, scale = take(dataset.X, rows), spec.data.scale
+    found = _features(spec, dataset.X, fit)
     if TASKS[dataset.task].is_scaled:
         mean, deviation = target_scale(scale, dataset.y[rows])
         found["target"] = {"mean": mean.tolist(), "scale": deviation.tolist()}
     return found
 
 
-def _features(scale: str, search: Features, fit: Features) -> dict[str, Any]:
+def _features(spec: StudySpec, search: Features, fit: Features) -> dict[str, Any]:
+    scale = spec.data.scale
     if not isinstance(search, np.ndarray):
-        table = fit_table(scale, search, fit)
+        table = fit_table(scale, search, fit, embed=spec.data.categorical == "embed")
         return {"features": [*_numbers(table), *_categories(table)]}
     if scale == "none":
         return {}
@@ -165,13 +170,22 @@ def _numbers(table: FittedTable) -> list[dict[str, Any]]:
 
 
 def _categories(table: FittedTable) -> list[dict[str, Any]]:
-    """List an entry a category; it `is` null where no training row had it: always 0."""
+    """List an entry a category; it `is` null where no training row had it: always 0.
+
+    Embedded, an entry a column; null stands in `codes` for what no training row had.
+    """
     if not table.categories:
         return []
     imputer = table.transformer.named_transformers_["texts"].steps[0][1]
     seen, found = iter(table.seen[len(table.numbers) :]), []
+    places = iter(table.codes)
     for (name, texts), code in zip(table.categories.items(), imputer.statistics_, strict=True):
         fill = texts[int(code) - 1] if code >= 1 else None
+        if table.codes:
+            known = zip(texts, next(places)[1:], strict=False)
+            codes = [text if code else None for text, code in known]
+            found.append({"column": name, "fill": fill, "codes": codes})
+            continue
         found += [
             {"column": name, "fill": fill, "is": text if next(seen) else None}
             for text in texts or [""]

@@ -23,24 +23,28 @@ if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
 
 
-def preprocessor(scale: str, search: Features, fit: Features) -> Callable[[Features], np.ndarray]:
+def preprocessor(
+    scale: str, search: Features, fit: Features, *, embed: bool = False
+) -> Callable[[Features], np.ndarray]:
     """Fit the preprocessing of features.
 
     Numbers: missing cells become the median of `fit`, and are standardised by it where scale
     is `standard` (constant columns ÷ 1). Texts: missing cells become the most frequent text of
     `fit`, then one column a category, never scaled; a category that `fit` lacks is all zeros.
+    Embedded, a column of texts stays one: of codes, see `FittedTable`.
 
     Args:
         scale: `standard` or `none`.
         search: (N, *features) all search rows. Only a table's categories are read from them,
             so that the width is the same whatever `fit` holds.
         fit: the rows to learn from: a replicate's training rows.
+        embed: whether categories become codes.
 
     Returns:
         A function of rows (B, *features) that returns them as (B, *features) float32.
     """
     if not isinstance(search, np.ndarray):
-        return _table_preprocessor(scale, search, fit)
+        return _table_preprocessor(fit_table(scale, search, fit, embed=embed))
     if scale == "none":
         return as_float32
     from sklearn.preprocessing import StandardScaler
@@ -76,7 +80,7 @@ def fits_all(scale: str, X: Features) -> bool:
 
 def is_complete(X: Features) -> bool:
     """Say whether each cell of X (N, *features) is a number: none is missing, none a text."""
-    return isinstance(X, np.ndarray) or not (_texts(X) or X.isna().to_numpy().any())
+    return isinstance(X, np.ndarray) or not (texts_of(X) or X.isna().to_numpy().any())
 
 
 def as_float32(X: Features) -> np.ndarray:
@@ -95,50 +99,74 @@ class FittedTable(NamedTuple):
     """What a table's preprocessing has learnt; the columns of numbers come first.
 
     Attributes:
-        transformer: two pipelines: `numbers` (imputer, scaler), `texts` (imputer, one-hot).
+        transformer: two pipelines: `numbers` (imputer, scaler), `texts` (imputer, then one-hot
+            unless embedded).
         numbers: names of the columns of numbers.
         categories: name of each column of texts, and its texts in order.
         seen: (columns out,) 0 where a category is in none of the rows learnt from, else 1.
+        codes: where texts are embedded, for each column of them (1 + categories,): the code of
+            each place, counted from 1; 0 where no row learnt from has it. Else ().
     """
 
     transformer: ColumnTransformer
     numbers: list[str]
     categories: dict[str, list[str]]
     seen: np.ndarray
+    codes: tuple[np.ndarray, ...] = ()
 
 
-def fit_table(scale: str, search: pd.DataFrame, fit: Features) -> FittedTable:
+def category_sizes(X: Features) -> tuple[int, ...]:
+    """Return how many codes each column of texts has when embedded: 0 is of unknown ones."""
+    return tuple(1 + len(texts) for texts in texts_of(X).values())
+
+
+def fit_table(
+    scale: str, search: pd.DataFrame, fit: Features, *, embed: bool = False
+) -> FittedTable:
     """Fit the preprocessing of a table; arguments as of `preprocessor`."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    categories = _texts(search)
+    categories = texts_of(search)
     names = [str(name) for name in search if name not in categories]
-    codes = [np.arange(1.0, 1 + max(1, len(texts))) for texts in categories.values()]
+    numbered = [np.arange(1.0, 1 + max(1, len(texts))) for texts in categories.values()]
     numbers = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True),
         StandardScaler() if scale == "standard" else "passthrough",
     )
     texts = make_pipeline(
         SimpleImputer(strategy="most_frequent", keep_empty_features=True),
-        OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False),
+        "passthrough"
+        if embed
+        else OneHotEncoder(categories=numbered, handle_unknown="ignore", sparse_output=False),
     )
     transformer = ColumnTransformer(
         [("numbers", numbers, names), ("texts", texts, list(categories))]
     )
     fitted = transformer.fit_transform(_coded(fit, categories))
     seen, part = np.ones(fitted.shape[1]), transformer.output_indices_["texts"]
+    if embed:
+        codes = [
+            np.where(np.isin(places, fitted[:, column]), places, 0.0)
+            for column, places in zip(
+                range(fitted.shape[1])[part], [np.append(0, n) for n in numbered], strict=True
+            )
+        ]
+        return FittedTable(transformer, names, categories, seen, tuple(codes))
     seen[part] = fitted[:, part].any(0)
     return FittedTable(transformer, names, categories, seen)
 
 
-def _table_preprocessor(
-    scale: str, search: pd.DataFrame, fit: Features
-) -> Callable[[Features], np.ndarray]:
-    transformer, _, categories, seen = fit_table(scale, search, fit)
-    return lambda rows: as_float32(transformer.transform(_coded(rows, categories)) * seen)
+def _table_preprocessor(table: FittedTable) -> Callable[[Features], np.ndarray]:
+    def transform(rows: Features) -> np.ndarray:
+        values = table.transformer.transform(_coded(rows, table.categories))
+        for place, codes in enumerate(table.codes, len(table.numbers)):
+            values[:, place] = codes[values[:, place].astype(int)]
+        return as_float32(values if table.codes else values * table.seen)
+
+    return transform
 
 
 def _coded(table: Features, categories: dict[str, list[str]]) -> pd.DataFrame:
@@ -152,8 +180,10 @@ def _coded(table: Features, categories: dict[str, list[str]]) -> pd.DataFrame:
     return coded
 
 
-def _texts(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Name the categories of each column of texts, in order."""
+def texts_of(table: Features) -> dict[str, list[str]]:
+    """Name the categories of each column of texts, in order; an array has no such column."""
+    if isinstance(table, np.ndarray):
+        return {}
     from pandas.api.types import is_numeric_dtype
 
     columns = {name: column for name, column in table.items() if not is_numeric_dtype(column)}

@@ -21,7 +21,13 @@ from torch import Tensor
 
 from sweep.data.dataset import Dataset, noisy_labels
 from sweep.data.features import take
-from sweep.data.preprocessing import as_float32, fits_all, preprocessor, target_scale
+from sweep.data.preprocessing import (
+    as_float32,
+    category_sizes,
+    fits_all,
+    preprocessor,
+    target_scale,
+)
 from sweep.data.replicates import Split, split_rows
 from sweep.data.user_code import OwnFunction, load_function
 from sweep.data.weights import UNWEIGHTED, RowWeights
@@ -57,6 +63,8 @@ class Problem:
             or None: all the same.
         loss: how the loss is made.
         own_loss: the function that it is, where it is the user's own.
+        categories: how many codes each of the last columns of X has, where categories are
+            embedded; else ().
     """
 
     X: Tensor
@@ -75,6 +83,7 @@ class Problem:
     weight_clean: Tensor | None = None
     loss: LossSetting = AUTO
     own_loss: OwnFunction | None = None
+    categories: tuple[int, ...] = ()
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Problem:
         """Copy to a device; what is float gets `dtype`, indices and classes stay int64."""
@@ -112,7 +121,7 @@ def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Probl
         blocks = [Block(as_float32(dataset.X), noisy, dataset.y, units[0], *weights)]
         places = splits
     else:
-        blocks = [_block(scale, dataset, noisy, weights, *split) for split in splits]
+        blocks = [_block(spec, dataset, noisy, weights, *split) for split in splits]
         places, units = _places(splits), [block.units for block in blocks]
     trains, vals = zip(*places, strict=True)
     sizes = np.array([len(val) for val in vals])
@@ -168,6 +177,7 @@ def joined(
         task=dataset.task,
         n_outputs=spec.data.outputs or dataset.n_outputs,
         feature_shape=X.shape[1:],
+        categories=category_sizes(dataset.X) if spec.data.categorical else (),
     )
 
 
@@ -181,10 +191,11 @@ def _own_loss(spec: StudySpec, setting: LossSetting) -> OwnFunction | None:
 
 
 def _block(
-    scale: str, dataset: Dataset, noisy: np.ndarray, weights: RowWeights, train: np.ndarray,
+    spec: StudySpec, dataset: Dataset, noisy: np.ndarray, weights: RowWeights, train: np.ndarray,
     val: np.ndarray,
 ) -> Block:  # fmt: skip
-    transform = preprocessor(scale, dataset.X, take(dataset.X, train))
+    scale, embed = spec.data.scale, spec.data.categorical == "embed"
+    transform = preprocessor(scale, dataset.X, take(dataset.X, train), embed=embed)
     rows = np.concatenate([train, val])
     X = transform(take(dataset.X, rows))
     return scaled(scale, dataset, train, X, noisy[rows], dataset.y[rows], weights.part(rows))

@@ -10,7 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,6 +62,21 @@ class OwnFunction:
             lambda got: f"{line}, got {got} ({self.source}). Mend it",
         )
         return tuple(signature.parameters) if signature else ()
+
+    def knowing(self, **known: Any) -> OwnFunction:
+        """Return it with some arguments that are always given, by name.
+
+        Raises:
+            UsageError: it does not take them.
+        """
+        for name in known:
+            if name not in self.parameters:
+                got = f"({', '.join(self.parameters)})"
+                raise UsageError(
+                    f"{self.key}: the function must take `{name}` too, got {got} ({self.source})."
+                    f" Add {name} to what it takes"
+                )
+        return replace(self, function=functools.partial(self.function, **known))
 
     def taken(self, **given: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments to call it with: all by position, or those whose names it has.

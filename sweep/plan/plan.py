@@ -305,10 +305,16 @@ def make_factory(spec: StudySpec, problem: Problem) -> Factory:
         (n_features,) = problem.feature_shape
         return lambda: MLP(n_features, model.hidden, problem.n_outputs, model.activation)
     shape = problem.feature_shape
+    if spec.data.categorical and not problem.categories:
+        raise UsageError(
+            f"data.categorical: embed must have columns of texts, got none ({spec.data.where})."
+            " Name some in data.columns: {NAME: categorical}, or remove it"
+        )
     return OwnFactory(
         load_function(model.source, spec.folder, "model.source"),
         shape[0] if len(shape) == 1 else tuple(shape),
         problem.n_outputs,
         rows=problem.X[problem.train[0, :4]].cpu(),
         output=model.output,
+        categories=problem.categories,
     )

@@ -37,7 +37,8 @@ Format = Literal["yaml", "json"]
 # of the machine. What stands below such a key is its own.
 PLAIN: Mapping[str, str] = {
     "": "study_name seed selection",
-    "data": "target groups fold split time weight drop_missing_target columns task quantile"
+    "data": "target groups fold split time weight drop_missing_target columns categorical task"
+    " quantile"
     " outputs class_weight scale train_rows label_noise test_fraction",
     "model": "kind hidden activation output",
     "training": "optimizer lr batch_size epochs schedule clip_norm augment precision fused"

@@ -76,6 +76,13 @@ class DataSpec(Section):
         description="What columns are, where their cells leave a doubt: name to drop, categorical,"
         " number, day-first, month-first, or keys. Only with a table (CSV, Parquet).",
     )
+    categorical: Literal["embed"] | None = Field(
+        None,
+        description="What categories become. null: a feature of 0 or 1 each. embed: columns of"
+        " codes behind the numbers, 1 for the first category, 0 for one that no training row has;"
+        " for nn.Embedding in a network of your own, whose function takes `categories` too: how"
+        " many codes each of these columns has.",
+    )
     task: TaskName = Field(
         "classification",
         description="What is predicted. classification: a class (loss: cross-entropy). binary: one"

@@ -47,7 +47,10 @@ class MlpSpec(Section):
 
 
 class OwnModelSpec(Section):
-    """A factory of the user's own: f(n_features, n_outputs) -> nn.Module."""
+    """A factory of the user's own: f(n_features, n_outputs) -> nn.Module.
+
+    With `data.categorical: embed` it takes `categories` too.
+    """
 
     source: str = Field(
         pattern=r"^python:[\w.]+:\w+$",

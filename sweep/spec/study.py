@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 from sweep.errors import have_it
 from sweep.spec.base import Section
 from sweep.spec.data import DataSpec
+from sweep.spec.embed_rules import embed_problem
 from sweep.spec.engine import EngineSpec
 from sweep.spec.loss_rules import loss_problem
 from sweep.spec.objective import ObjectiveSpec
@@ -238,8 +239,9 @@ def _1se_needs_folds(spec: StudySpec) -> str | None:
     return None
 
 
-def _splits_go_together(spec: StudySpec) -> str | None:
-    return splits_problem(spec.data, spec.replicates)
+def _data_go_together(spec: StudySpec) -> str | None:
+    embedded = embed_problem(spec.data, spec.model, spec.training)
+    return splits_problem(spec.data, spec.replicates) or embedded
 
 
 def _loss_is_of_task(spec: StudySpec) -> str | None:
@@ -280,7 +282,7 @@ _RULES = (
     _nesterov_needs_momentum,
     _1se_needs_folds,
     _metric_is_of_task,
-    _splits_go_together,
+    _data_go_together,
     _loss_is_of_task,
 )
 

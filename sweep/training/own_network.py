@@ -31,6 +31,7 @@ class OwnFactory:
         n_outputs: C.
         rows: a few rows (B, *features) on the CPU, by which lazy layers learn their shapes.
         output: what forward() calls its outputs, where it returns a dict.
+        categories: how many codes each of the last features has, where some are categories.
     """
 
     function: OwnFunction
@@ -38,11 +39,18 @@ class OwnFactory:
     n_outputs: int
     rows: Tensor
     output: str | None = None
+    categories: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a function that would take codes for numbers."""
+        if self.categories:
+            self.function.knowing(categories=self.categories)
 
     @property
     def arguments(self) -> str:
         """What the function is called with, as Python."""
-        args, named = self.function.taken(**self._given)
+        args, named = self._function.taken(**self._given)
+        named |= {"categories": self.categories} if self.categories else {}
         return ", ".join([*map(repr, args), *(f"{name}={v!r}" for name, v in named.items())])
 
     def __call__(self) -> nn.Module:
@@ -61,7 +69,7 @@ class OwnFactory:
     def _made(self, most_bytes: int) -> nn.Module:
         with _Allocations(most_bytes) as allocations:
             try:
-                module = self.function(**self._given)
+                module = self._function(**self._given)
                 return guarded(
                     lambda: self._usable(module), lambda got: self._line("readable", got)
                 )
@@ -75,7 +83,7 @@ class OwnFactory:
         allocations = _Allocations(total_memory_bytes() // COPIES)
         try:
             with torch.random.fork_rng(devices=[]), torch.device("meta"), allocations:
-                self.function(**self._given)
+                self._function(**self._given)
         except _LargeError:
             raise self._too_large(allocations.size_bytes) from None
         except UsageError:
@@ -90,6 +98,11 @@ class OwnFactory:
     def where(self) -> str:
         """Say in messages whose network it is."""
         return f" ({self.function.source})"
+
+    @property
+    def _function(self) -> OwnFunction:
+        known = {"categories": self.categories} if self.categories else {}
+        return self.function.knowing(**known)
 
     @property
     def _given(self) -> dict[str, Any]:

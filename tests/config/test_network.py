@@ -61,6 +61,17 @@ class One(nn.Linear):
     def forward(self, x):
         return super().forward(x)[:, 0]
 
+class Embedded(nn.Module):
+    """Numbers, and codes of categories behind them."""
+    def __init__(self, n_features, n_outputs, categories):
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(n, 2) for n in categories)
+        self.last = nn.Linear(n_features + len(categories), n_outputs)
+    def forward(self, x):
+        numbers, codes = x[:, :-len(self.tables)], x[:, -len(self.tables):].long()
+        parts = [table(codes[:, i]) for i, table in enumerate(self.tables)]
+        return self.last(torch.cat([numbers, *parts], 1))
+
 class Images(nn.Module):
     def __init__(self, shape, n_outputs):
         super().__init__()
@@ -89,6 +100,10 @@ CASES: dict[str, dict[str, Any]] = {
     "unscaled table": {"data": {**TABLE, "scale": "none"}, "training": {"lr": 1e-3, "epochs": 3}},
     "buffers": {"data": {**IRIS, "label_noise": 0.1}, "model": {"source": "python:own:Net"}},
     "images": {"data": IMAGES, "model": {"source": "python:own:Images"}},
+    "embedded": {
+        "data": {"source": "pets.csv", "target": "kind", "categorical": "embed"},
+        "model": {"source": "python:own:Embedded"},
+    },
     "tuple": {"data": IRIS, "model": {"source": "python:own:Several"}},
     "dict": {"data": IRIS, "model": {"source": "python:own:Named", "output": "logits"}},
     "one output": {
@@ -108,6 +123,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     draw = np.random.default_rng(0)
     X = draw.normal(size=(50, 1, 5, 5)) * 3 + 1
     np.savez(tmp_path / "images.npz", X=X, y=(X.mean((1, 2, 3)) > 1) * 1)
+    colours = draw.choice(["red", "blue", "", "grey"], 60, p=[0.4, 0.4, 0.1, 0.1])
+    colours[:2] = "rare", "NA"  # hardly in the training rows; a name
+    pets = {"size": draw.normal(size=60).round(2), "colour": colours, "home": ["in", "out"] * 30}
+    kinds = np.where(colours == "red", "cat", "dog")
+    pd.DataFrame({**pets, "kind": kinds}).to_csv(tmp_path / "pets.csv", index=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
