@@ -34,6 +34,7 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 CASES = {"post /validate": 0.1}  # share of the cases: each starts a process
+TOO_SLOW = 504  # /validate gives up after a while, on a busy machine too: the document says so
 STREAMS = "get /studies/{name}/events"
 N_SLOW = int(os.environ.get("SWEEP_CASES", "8"))
 HOW_MANY = [1, pytest.param(N_SLOW, marks=pytest.mark.slow)]  # of each route, valid and not
@@ -80,7 +81,7 @@ class Sender:
             case.path_parameters["name"] = "one"
         answer = case.call(base_url=self.url, session=self.session, timeout=60)
         self.answers[answer.status_code] += 1
-        if answer.status_code >= 500:
+        if answer.status_code >= 500 and answer.status_code != TOO_SLOW:
             self.failures.append(f"{name}: {answer.status_code} {case.as_curl_command()}")
         try:
             case.validate_response(answer, checks=CHECKS)
