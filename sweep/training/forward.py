@@ -21,13 +21,16 @@ from sweep.training.counters import Draws
 from sweep.training.drawing import DRAWING
 from sweep.training.outputs import read_outputs
 from sweep.training.packed import PACKING
+from sweep.training.pooling import POOLING
 from sweep.training.recurrent import CELLS, RECURRENT
 from sweep.training.written_out import WRITTEN_OUT
 
 KEY = "_sweep_draws"  # the buffer of a network that holds the key of its draws
 
 # Of torch's functions what stands in for them: those that draw take the lane's `Draws` first.
-FUNCTIONS: Mapping[Any, Callable[..., Any]] = {**WRITTEN_OUT, **PACKING, **CELLS}
+FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
+    **WRITTEN_OUT, **PACKING, **CELLS, **POOLING,
+}  # fmt: skip
 FUNCTIONS_THAT_DRAW: Mapping[Any, Callable[..., Any]] = {**DRAWING, **RECURRENT, **ATTENTION}
 
 
