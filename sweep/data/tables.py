@@ -7,12 +7,14 @@ its columns; only what the study file says of one changes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sweep.data.cells import MARKS
 from sweep.data.columns import Read, read_feature, read_labels, read_number
+from sweep.data.images import read_images
 from sweep.data.notes import Note, key_for
 from sweep.data.parts import PART, Table
 from sweep.data.refuse import refuse
@@ -28,8 +30,13 @@ if TYPE_CHECKING:
 Reader = Callable[["pd.Series", ColumnSpec, str], Read]
 
 
-def of_table(table: Table, data: DataSpec) -> dict[str, Any]:
+def of_table(table: Table, data: DataSpec, folder: Path) -> dict[str, Any]:
     """Settle what each column of a table is, and which rows are read.
+
+    Args:
+        table: as it is in its files.
+        data: the study's data section.
+        folder: of the table, where paths in it start.
 
     Returns:
         What `read_source` returns of it.
@@ -55,15 +62,29 @@ def of_table(table: Table, data: DataSpec) -> dict[str, Any]:
             rows, dropped = with_target(frame[target], data, in_texts)
             frame, notes = frame.iloc[rows].reset_index(drop=True), [*notes, *dropped]
     rest = frame.drop(columns=list(own.values()))
+    if data.images is not None:
+        named = [name for name in (*targets, groups, weight) if name is not None]
+        rest, notes = rest[named], [*notes, *_left_out(rest, data.images, named)]
     found = settled(rest, data, targets, groups, notes, in_texts)
-    return found | {key: frame[name] for key, name in own.items()}
+    if data.images is not None:
+        found["X"] = read_images(frame[data.images], folder, data.where)
+    return found | {key: frame[name] for key, name in own.items() if key != "images"}
+
+
+def _left_out(frame: pd.DataFrame, images: str, named: Sequence[str]) -> list[Note]:
+    """Say which columns are no features, where images are all of them."""
+    others = [repr(name) for name in map(str, frame) if name not in (images, *named)]
+    text = f"the features are the images of column {images!r}; left out: {', '.join(others[:9])}"
+    return [Note("images", "", text)] if others else []
 
 
 def _own_columns(
     frame: pd.DataFrame, data: DataSpec, taken: tuple[str | None, ...]
 ) -> dict[str, str]:
     """Return the columns that say where rows belong, by key: they are no features."""
-    given = {"fold": data.fold, "split": data.split, "time": data.time}
+    given = {
+        "fold": data.fold, "split": data.split, "time": data.time, "images": data.images,
+    }  # fmt: skip
     own = {key: _named(frame, key, name, data.where) for key, name in given.items() if name}
     if PART in frame:
         own["part"] = PART

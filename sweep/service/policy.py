@@ -58,7 +58,7 @@ MACHINE = frozenset({
     "training.workers", "training.width", "training.compile", "training.cuda_graph",
 })  # fmt: skip
 CLOSED = frozenset({  # further files, and what is read of them
-    "data.validation", "data.test",
+    "data.validation", "data.test", "data.images",
 })  # fmt: skip
 LISTED = frozenset(
     f"{section}.{key}".lstrip(".") for section, keys in PLAIN.items() for key in keys.split()

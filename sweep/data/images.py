@@ -1,0 +1,121 @@
+"""Images that a table lists: files read by Pillow into arrays.
+
+| symbol | meaning |
+|---|---|
+| N | rows of the table |
+| C, H, W | channels (1 or 3), height and width of an image |
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from sweep.data.guarded import describe
+from sweep.errors import UsageError
+from sweep.runtime import total_memory_bytes
+
+# Pillow is an extra, and pandas takes a while to import: only what reads images has them.
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+GREY = ("1", "L", "LA", "I;16", "I", "F")  # modes of one channel; all others become three
+_LARGEST = {"I;16": 65535.0}  # value of a mode but 255
+
+
+def read_images(cells: pd.Series, folder: Path, where: str) -> np.ndarray:
+    """Read the images that a column names.
+
+    Args:
+        cells: (N,) paths; or keys `bytes` or `path`, as Hugging Face has them.
+        folder: where relative paths start.
+        where: the table.
+
+    Returns:
+        (N, C, H, W) float32 in 0..1; one channel where all are grey, else red, green and blue.
+        Transparency is left out.
+
+    Raises:
+        UsageError: in one line, when one cannot be read or has another size than the first.
+    """
+    _check_pillow(where)
+    names = [_name(cell, row, where) for row, cell in enumerate(cells)]
+    first, grey = None, True
+    for row, cell in enumerate(cells):
+        with _opened(cell, folder, names[row], row, where) as image:
+            first = first or image.size
+            if image.size != first:
+                sizes = f"{image.width} x {image.height} in {names[row]}"
+                _refuse(f"must all be {first[0]} x {first[1]} as {names[0]} is", sizes, where,
+                        "Resize them")  # fmt: skip
+            grey = grey and image.mode in GREY
+    assert first is not None  # a table has rows
+    shape = (len(names), 1 if grey else 3, first[1], first[0])
+    if 4 * np.prod(shape, dtype=np.float64) > total_memory_bytes():
+        _refuse("must fit in memory", f"shape {shape}", where, "Make them smaller")
+    found = np.empty(shape, dtype=np.float32)
+    for row, cell in enumerate(cells):
+        with _opened(cell, folder, names[row], row, where) as image:
+            found[row] = _pixels(image, grey)
+    return found
+
+
+def _pixels(image: Image, grey: bool) -> np.ndarray:
+    """Return an image as (C, H, W) in 0..1."""
+    largest = _LARGEST.get(image.mode) if grey else None
+    if largest is None:
+        image, largest = image.convert("L" if grey else "RGB"), 255.0
+    values = np.asarray(image, dtype=np.float32) / largest
+    return values[None] if grey else np.moveaxis(values, 2, 0)
+
+
+def _name(cell: Any, row: int, where: str) -> str:
+    path = cell.get("path") if isinstance(cell, dict) else cell
+    if isinstance(path, str) and path.strip():
+        return path.strip()
+    if isinstance(cell, dict) and cell.get("bytes"):
+        return f"row {row}"
+    _refuse("must name an image in every row", f"none in row {row}", where, "Mend or drop it")
+
+
+@contextmanager
+def _opened(cell: Any, folder: Path, name: str, row: int, where: str) -> Iterator[Image]:
+    from PIL import Image
+
+    inside = cell.get("bytes") if isinstance(cell, dict) else None
+    try:
+        with Image.open(io.BytesIO(inside) if inside else folder / name) as image:
+            image.load()
+            yield image
+    except UsageError:
+        raise
+    except FileNotFoundError:
+        _refuse(
+            "must name files that exist", f"{name} in row {row}", where,
+            "Relative paths start at the table",
+        )  # fmt: skip
+    except Exception as error:  # Pillow and its codecs raise all kinds
+        _refuse(
+            "must name images that Pillow reads", f"{describe(error)} in row {row}", where,
+            "Mend or drop it",
+        )  # fmt: skip
+
+
+def _check_pillow(where: str) -> None:
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError:
+        _refuse(
+            "must have the package pillow", "none installed", where,
+            "Run pip install 'alpha-sweep[images]'",
+        )  # fmt: skip
+
+
+def _refuse(rule: str, got: str, where: str, hint: str) -> NoReturn:
+    raise UsageError(f"data.images: {rule}, got {got} ({where}). {hint}")
