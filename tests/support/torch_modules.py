@@ -1,4 +1,7 @@
-"""The inputs on which torch tests its own modules, each as a small network of rows.
+"""The inputs on which torch tests its own modules, each as a small network of rows, in lanes.
+
+`python -m tests.support.torch_modules` looks at all and prints what came of each, as JSON. It is
+for a process of its own: torch's tests change switches of the whole process when imported.
 
 They come from `torch.testing._internal.common_modules.module_db`, which needs `expecttest`. Left
 out are losses, whole numbers as inputs, empty batches, and inputs without a batch unless they are
@@ -7,6 +10,7 @@ sequences, which are taken for one row.
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +23,11 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.testing._internal.common_modules import ModuleInfo, module_db
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+from sweep.errors import UsageError
+from sweep.training.vmapped import check_model
+from tests.support.problems import generator
+from tests.support.side_by_side import gap
 
 MODULES = {info.name: info for info in module_db if "Loss" not in info.name}
 MASKS = ("attn_mask", "src_mask", "tgt_mask", "memory_mask", "mask")
@@ -141,3 +150,25 @@ def draws(layer: nn.Module) -> bool:
     drawing = (_DropoutNd, nn.RReLU, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d)
     parts = list(layer.modules())
     return any(isinstance(part, drawing) or getattr(part, "dropout", None) for part in parts)
+
+
+def outcome(sample: Sample) -> dict[str, Any]:
+    """Say by how much a sample in lanes differs from itself alone, or why it is refused."""
+    rows = torch.rand(3, 5, sample.width, generator=generator(1), dtype=torch.float64)
+    try:
+        check_model(sample.make, rows[0, :4].float(), 3, fused=True)
+    except UsageError as error:
+        return {"refused": str(error)}
+    return {"gap": gap(sample.make, rows, in_training=not sample.draws)}
+
+
+def main() -> None:
+    """Print what came of each, by module."""
+    warnings.simplefilter("ignore")  # that a way of torch's is slow
+    found = {name: {one.name: outcome(one) for one in samples(info)}
+             for name, info in MODULES.items()}  # fmt: skip
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
