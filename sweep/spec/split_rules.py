@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from sweep.spec.data import DataSpec
 from sweep.spec.replicates import ReplicatesSpec
 from sweep.spec.tasks import TASKS
@@ -75,4 +77,4 @@ def _files_problem(data: DataSpec) -> str | None:
 
 
 def _is_table(source: str) -> bool:
-    return ":" not in source and source.lower().endswith((".csv", ".parquet"))
+    return ":" not in source and PurePath(source).suffix.lower() in (".csv", ".parquet", "")

@@ -192,7 +192,8 @@ def test_a_planted_leak_of_all_rows_statistics_is_seen(
     make: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "sweep.data.problem.preprocessor", lambda scale, X, fit: preprocessor(scale, X, X)
+        "sweep.data.problem.preprocessor",
+        lambda scale, X, fit, embed: preprocessor(scale, X, X, embed=embed),
     )
     assert leaks(make, study())
 

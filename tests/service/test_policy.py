@@ -126,7 +126,7 @@ SOURCES_REFUSED = [
     "..%2Fsecret.csv", "．．／secret.csv", "rows․csv", "rows.ｃｓｖ", "-", "rows.CSV", "",
     "file:///etc/passwd.csv", "http://127.0.0.1/x.csv", "sqlite:///x.csv", "s3:x.csv",
     "link.csv", "folder.csv", "pipe.csv", "gone.csv", "rows.pkl", "rows.csv.gz",
-    "a" * 300 + ".csv",
+    "a" * 300 + ".csv", "folder", "folder/",
     "sklearn:../../x", "sklearn:", "sklearn:iris\\n", "SKLEARN:iris", "mlxtend:/x",
     "python:os:getcwd", "python:subprocess:run", "python:mine:getcwd", "python:mine:rows2",
     "python:mine:subprocess", "python:mine:_private", "python:mine:__builtins__",
