@@ -142,8 +142,7 @@ def _plan(config: dict[str, Any], path: Path, device: str | None) -> tuple[Plan,
             f" ({path}). Set it to 0.2, say, then search and export anew"
         )
     problem, shape = make_refit_problem(spec, plan.dataset, N_SEEDS), plan.problem.feature_shape
-    problem = replace(problem, X=problem.X.reshape(-1, *shape), feature_shape=shape)
-    problem = problem.to(plan.problem.X.device, plan.problem.X.dtype)
+    problem = problem.shaped(shape).to(plan.problem.X.device, plan.problem.X.dtype)
     recipe = replace(plan.recipe, seed=refit_seed(spec.seed))
     return replace(plan, problem=problem, recipe=recipe), params
 
@@ -171,7 +170,7 @@ def _spec(config: dict[str, Any], path: Path, device: str | None) -> StudySpec:
     folders = [*([own / named] if named else []), path.parent, own.parent, Path(".")]
     # The first that holds the most of them: a module may be installed instead.
     folder = max(folders, key=lambda folder: sum(_is_file(folder / file) for file in files))
-    if files[0].suffix in (".csv", ".parquet", ".npz") and not _is_file(folder / files[0]):
+    if files[0].suffix in (".csv", ".parquet", ".npz", ".npy") and not _is_file(folder / files[0]):
         places = ", ".join(dict.fromkeys(str(place.resolve()) for place in folders))
         raise UsageError(
             f"data.source: must lie in the study's folder, got no {files[0]} in {places} ({path})."

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from sweep.data.features import Features, as_features, form, take
+from sweep.data.features import Features, as_features, blocks, form, take
+from sweep.data.file_rows import FileRows
 from sweep.data.folds import draw_share, strata
 from sweep.data.guarded import guarded
 from sweep.data.notes import Note, lines
@@ -251,13 +252,15 @@ def _read(data: DataSpec, folder: Path) -> Rows:
 def _content_hash(rows: Rows) -> str:
     digest = hashlib.sha256(json.dumps(rows.classes).encode())
     for part in (rows.X, rows.y, rows.groups, rows.X_test, rows.y_test):
-        if part is not None and not isinstance(part, np.ndarray):
+        if part is not None and not isinstance(part, np.ndarray | FileRows):
             import pandas as pd
 
             digest.update(json.dumps(list(part.columns)).encode())
             part = pd.util.hash_pandas_object(part, index=False).to_numpy()
         if part is not None:
-            digest.update(f"{part.dtype.str}{part.shape}".encode() + part.tobytes())
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
+            for _, block in blocks(part):
+                digest.update(np.ascontiguousarray(block).data)
         digest.update(b";")
     for place in (rows.order, rows.folds, rows.is_test):
         if place is not None:
@@ -299,7 +302,8 @@ def _test_rows(
     if form(X_test) != form(X):
         got = f"{form(X_test)} against {form(X)}"
         refuse("X_test must have the features of X", got, where, "Make them alike")
-    if not isinstance(X, np.ndarray):
+    if not isinstance(X, np.ndarray | FileRows):
+        assert not isinstance(X_test, np.ndarray | FileRows)
         X_test = X_test[list(X.columns)]
     return X_test, encode(y_test)
 

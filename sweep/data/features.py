@@ -1,4 +1,7 @@
-"""Features: an array of finite numbers, or a table whose columns are numbers or texts."""
+"""Features: an array of finite numbers, or a table whose columns are numbers or texts.
+
+An array may lie in a file, of which rows are read when they are wanted.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from sweep.data.dates import orders
+from sweep.data.file_rows import FileRows, block_rows
 from sweep.data.guarded import describe
 from sweep.data.notes import Note, key_for, missing_key
 from sweep.data.numerals import numerals, readings
 from sweep.data.refuse import refuse, refuse_first
 from sweep.data.variants import as_shown, variants
+from sweep.errors import UsageError
 from sweep.runtime import total_memory_bytes
 
 # Arrays of numbers are read without pandas, which takes a while to import.
 if TYPE_CHECKING:
     import pandas as pd
 
-Features: TypeAlias = "np.ndarray | pd.DataFrame"
+Features: TypeAlias = "np.ndarray | FileRows | pd.DataFrame"
 
 LARGEST = 1e30  # far inside float32, so that what training makes of it can stay finite
 MANY = 50  # more different values than this are hardly the names of classes
@@ -33,19 +38,24 @@ def as_features(values: Any, name: str, where: str, notes: list[Note] | None = N
     """Turn what a source calls features into an array or a table that keeps the rules.
 
     Args:
-        values: (N, *features) a data frame, or anything that makes an array.
+        values: (N, *features) a data frame, rows of a file, or anything that makes an array.
         name: what messages call them.
         where: the source.
         notes: what is said of columns of texts is added here, and those that are hardly
             categories are refused. None: nothing is said, as of rows to test on.
 
     Returns:
-        A finite float32 or float64 array; or a table of float64 columns (NaN is a missing cell)
-        and object columns of texts (None is a missing cell).
+        A finite float32 or float64 array, rows of a file that are; or a table of float64 columns
+        (NaN is a missing cell) and object columns of texts (None is a missing cell).
 
     Raises:
         UsageError: in one line, naming the column and row at fault.
     """
+    if isinstance(values, FileRows):
+        _check_shape(values, name, where)
+        for start, block in values.blocks():
+            _check_numbers(block, name, where, start)
+        return values
     if isinstance(values, np.ndarray):
         return _array(values, name, where)
     import pandas as pd
@@ -63,15 +73,39 @@ def as_features(values: Any, name: str, where: str, notes: list[Note] | None = N
 
 
 def take(X: Features, rows: np.ndarray) -> Features:
-    """Return the rows (n,) of an array or a table, in that order."""
+    """Return the rows (n,) of an array or a table, in that order; of a file they stay there."""
+    if isinstance(X, FileRows):
+        return X.part(rows)
     return X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].reset_index(drop=True)
 
 
 def form(X: Features) -> Any:
     """Return what two features have in common where a network takes both: shape, or columns."""
-    if isinstance(X, np.ndarray):
+    if isinstance(X, np.ndarray | FileRows):
         return X.shape[1:]
     return {name: "number" if kind == np.float64 else "text" for name, kind in X.dtypes.items()}
+
+
+def blocks(X: np.ndarray | FileRows) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the rows of an array in order, as the place of the first and some rows (B, …)."""
+    if isinstance(X, FileRows):
+        yield from X.blocks()
+        return
+    size = block_rows(X.shape)
+    for start in range(0, len(X), size):
+        yield start, X[start : start + size]
+
+
+def as_float32(X: Features) -> np.ndarray:
+    """Copy X as float32; a number beyond its range is refused."""
+    with np.errstate(over="ignore"):
+        values = np.asarray(X).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise UsageError(
+            f"data.scale: must keep features within float32, got {np.abs(np.asarray(X)).max():g} "
+            "in a row unlike the training rows. Drop that feature, or use scale: none"
+        )
+    return values
 
 
 def as_array(values: Any, name: str, where: str) -> np.ndarray:
@@ -98,9 +132,7 @@ def _of_tensor(values: Any) -> Any:
 
 def _array(values: Any, name: str, where: str) -> np.ndarray:
     array = as_array(values, name, where)
-    if array.ndim < 2 or 0 in array.shape:
-        hint = "Give it the shape (rows, features)"
-        refuse(f"{name} must have rows and features", f"shape {array.shape}", where, hint)
+    _check_shape(array, name, where)
     if array.dtype.kind not in "biuf":
         numbers = [
             isinstance(value, int | float | np.integer | np.floating | None)
@@ -108,9 +140,20 @@ def _array(values: Any, name: str, where: str) -> np.ndarray:
         ]
         refuse_first(~np.reshape(numbers, array.shape), array, f"{name} must be numbers", where)
     array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
-    rule = f"{name} must be finite and below 1e30"
-    refuse_first(~(np.abs(array) < LARGEST), array, rule, where)
+    _check_numbers(array, name, where)
     return array
+
+
+def _check_shape(array: np.ndarray | FileRows, name: str, where: str) -> None:
+    if array.ndim < 2 or 0 in array.shape:
+        hint = "Give it the shape (rows, features)"
+        refuse(f"{name} must have rows and features", f"shape {array.shape}", where, hint)
+
+
+def _check_numbers(array: np.ndarray, name: str, where: str, first: int = 0) -> None:
+    """Refuse numbers that training cannot take; `first` is the row that the array begins with."""
+    wrong = ~(np.abs(array) < LARGEST)
+    refuse_first(wrong, array, f"{name} must be finite and below 1e30", where, first=first)
 
 
 def _cells(column: pd.Series, where: str, notes: list[Note] | None) -> pd.Series:

@@ -10,22 +10,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sweep.data.dataset import Dataset, noisy_labels
 from sweep.data.features import Features, take
+from sweep.data.file_rows import FileRows
 from sweep.data.folds import draw_rows, strata
 from sweep.data.preprocessing import (
     FittedTable,
+    Transform,
+    fit_scalers,
     fit_table,
     is_complete,
-    preprocessor,
+    preprocessors,
     target_scale,
     texts_of,
 )
 from sweep.data.problem import Block, Problem, joined, scaled
+from sweep.data.streamed import Scaled
 from sweep.data.weights import RowWeights, class_weights, weighed
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
@@ -88,7 +93,12 @@ def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Probl
     weights = RowWeights.of(spec, dataset, noisy)
     by_class = class_weights(spec, dataset)
     test = weighed(dataset.weight_test, by_class, dataset.y_test)
-    blocks = [_block(spec, dataset, noisy, weights, test, rows) for rows in draws]
+    embed = spec.data.categorical == "embed"
+    transforms = preprocessors(spec.data.scale, dataset.X, draws, embed=embed)
+    blocks = [
+        _block(transform, spec.data.scale, dataset, noisy, weights, test, rows)
+        for transform, rows in zip(transforms, draws, strict=True)
+    ]
     n, size = len(draws[0]), len(draws[0]) + len(dataset.y_test)
     starts = size * (np.arange(n_seeds) % len(draws))[:, None]
     return joined(
@@ -100,19 +110,26 @@ def make_refit_problem(spec: StudySpec, dataset: Dataset, n_seeds: int) -> Probl
 
 
 def _block(
-    spec: StudySpec, dataset: Dataset, noisy: np.ndarray, weights: RowWeights,
+    transform: Transform, scale: str, dataset: Dataset, noisy: np.ndarray, weights: RowWeights,
     of_test: np.ndarray | None, rows: np.ndarray,
 ) -> Block:  # fmt: skip
     """Preprocess the rows of one draw, then the test rows: n + T."""
-    fit, scale = take(dataset.X, rows), spec.data.scale
-    transform = preprocessor(scale, dataset.X, fit, embed=spec.data.categorical == "embed")
-    X = np.concatenate([transform(fit), transform(dataset.X_test)])
+    X = _behind(transform(take(dataset.X, rows)), transform(dataset.X_test))
     y, y_clean = (np.concatenate([part[rows], dataset.y_test]) for part in (noisy, dataset.y))
     of_rows = (
         None if part is None or of_test is None else np.concatenate([part, of_test])
         for part in weights.part(rows)
     )
     return scaled(scale, dataset, rows, X, y, y_clean, RowWeights(*of_rows))
+
+
+def _behind(rows: np.ndarray | Scaled, test: np.ndarray | Scaled) -> np.ndarray | Scaled:
+    """Put the test rows behind others that are preprocessed alike."""
+    if isinstance(rows, Scaled) and isinstance(test, Scaled):
+        of_file = np.concatenate([rows.rows.rows, test.rows.rows])
+        return rows._replace(rows=replace(rows.rows, rows=of_file))
+    assert not isinstance(rows, Scaled) and not isinstance(test, Scaled)
+    return np.concatenate([rows, test])
 
 
 def describe_preprocessing(spec: StudySpec, dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
@@ -128,24 +145,23 @@ def describe_preprocessing(spec: StudySpec, dataset: Dataset, rows: np.ndarray) 
         And `target: {mean, scale}`, where outputs times scale plus mean are in the user's units:
         numbers, or of several targets a list each.
     """
-    fit, scale = take(dataset.X, rows), spec.data.scale
-    found = _features(spec, dataset.X, fit)
+    scale = spec.data.scale
+    found = _features(spec, dataset.X, rows)
     if TASKS[dataset.task].is_scaled:
         mean, deviation = target_scale(scale, dataset.y[rows])
         found["target"] = {"mean": mean.tolist(), "scale": deviation.tolist()}
     return found
 
 
-def _features(spec: StudySpec, search: Features, fit: Features) -> dict[str, Any]:
+def _features(spec: StudySpec, search: Features, rows: np.ndarray) -> dict[str, Any]:
     scale = spec.data.scale
-    if not isinstance(search, np.ndarray):
-        table = fit_table(scale, search, fit, embed=spec.data.categorical == "embed")
+    if not isinstance(search, np.ndarray | FileRows):
+        fit, embed = take(search, rows), spec.data.categorical == "embed"
+        table = fit_table(scale, search, fit, embed=embed)
         return {"features": [*_numbers(table), *_categories(table)]}
     if scale == "none":
         return {}
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(np.asarray(fit, dtype=np.float64).reshape(len(fit), -1))
+    (scaler,) = fit_scalers(search, [rows])
     return {"mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
 
 

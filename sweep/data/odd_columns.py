@@ -154,7 +154,7 @@ def _read(table: Table, name: str, value: Mapping[str, Any], where: str) -> Sett
     read = read_column(table.frame[name], spec, where, read_feature, table.in_texts)
     notes = [*read.notes]
     features = as_features(pd.DataFrame({name: read.values}), name, where, notes)
-    assert not isinstance(features, np.ndarray)  # a table stays one
+    assert isinstance(features, pd.DataFrame)  # a table stays one
     return Settled(name, features[name], None, tuple(notes))
 
 

@@ -9,23 +9,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from sweep.data.features import Features
-from sweep.errors import UsageError
+from sweep.data.features import Features, as_float32, blocks, take
+from sweep.data.file_rows import FileRows
+from sweep.data.streamed import Scaled
 
 # scikit-learn and pandas take most of a second to import: only functions that need them do.
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import StandardScaler
+
+Transform: TypeAlias = Callable[[Features], "np.ndarray | Scaled"]
 
 
-def preprocessor(
-    scale: str, search: Features, fit: Features, *, embed: bool = False
-) -> Callable[[Features], np.ndarray]:
+def preprocessors(
+    scale: str, search: Features, fits: Sequence[np.ndarray], *, embed: bool = False
+) -> list[Transform]:
+    """Fit the preprocessing of features by several sets of rows, in one pass over them.
+
+    Args:
+        scale, search, embed: as of `preprocessor`.
+        fits: which of the rows of `search` to learn from, (n,) each, in order.
+
+    Returns:
+        For each a function of rows (B, *features) that returns them as (B, *features) float32, or
+        rows of a file with what is to be done to them as they are read.
+    """
+    if not isinstance(search, np.ndarray | FileRows):
+        return [
+            _table_preprocessor(fit_table(scale, search, take(search, rows), embed=embed))
+            for rows in fits
+        ]
+    if scale == "none":
+        return [unscaled for _ in fits]
+    return [partial(_scaled, scaler) for scaler in fit_scalers(search, fits)]
+
+
+def preprocessor(scale: str, search: Features, fit: Features, *, embed: bool = False) -> Transform:
     """Fit the preprocessing of features.
 
     Numbers: missing cells become the median of `fit`, and are standardised by it where scale
@@ -41,16 +67,43 @@ def preprocessor(
         embed: whether categories become codes.
 
     Returns:
-        A function of rows (B, *features) that returns them as (B, *features) float32.
+        As one of `preprocessors`.
     """
-    if not isinstance(search, np.ndarray):
-        return _table_preprocessor(fit_table(scale, search, fit, embed=embed))
-    if scale == "none":
-        return as_float32
+    if isinstance(search, np.ndarray | FileRows):
+        return preprocessors(scale, fit, [np.arange(len(fit))])[0]
+    return _table_preprocessor(fit_table(scale, search, fit, embed=embed))
+
+
+def fit_scalers(X: np.ndarray | FileRows, fits: Sequence[np.ndarray]) -> list[StandardScaler]:
+    """Measure mean and deviation of each feature over several sets of rows, in one pass.
+
+    Blocks of rows are combined as Chan, Golub and LeVeque do it, which scikit-learn has. Their
+    size follows from X's shape alone: rows in memory and in a file come to the same bits.
+
+    Args:
+        X: (N, *features).
+        fits: (n,) rows each, in order.
+    """
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(_flat(fit))
-    return lambda rows: as_float32(scaler.transform(_flat(rows)).reshape(rows.shape))
+    scalers = [StandardScaler() for _ in fits]
+    for start, block in blocks(X):
+        for scaler, rows in zip(scalers, fits, strict=True):
+            first, end = np.searchsorted(rows, (start, start + len(block)))
+            if first < end:
+                scaler.partial_fit(_flat(block[rows[first:end] - start]))
+    return scalers
+
+
+def unscaled(rows: Features) -> np.ndarray | Scaled:
+    """Take rows as they are, as float32."""
+    return Scaled(rows) if isinstance(rows, FileRows) else as_float32(rows)
+
+
+def _scaled(scaler: StandardScaler, rows: Features) -> np.ndarray | Scaled:
+    if isinstance(rows, FileRows):
+        return Scaled(rows, scaler.mean_, scaler.scale_)
+    return as_float32(scaler.transform(_flat(rows)).reshape(rows.shape))
 
 
 def target_scale(scale: str, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,19 +133,7 @@ def fits_all(scale: str, X: Features) -> bool:
 
 def is_complete(X: Features) -> bool:
     """Say whether each cell of X (N, *features) is a number: none is missing, none a text."""
-    return isinstance(X, np.ndarray) or not (texts_of(X) or X.isna().to_numpy().any())
-
-
-def as_float32(X: Features) -> np.ndarray:
-    """Copy X as float32; a number beyond its range is refused."""
-    with np.errstate(over="ignore"):
-        values = np.asarray(X).astype(np.float32)
-    if not np.isfinite(values).all():
-        raise UsageError(
-            f"data.scale: must keep features within float32, got {np.abs(np.asarray(X)).max():g} "
-            "in a row unlike the training rows. Drop that feature, or use scale: none"
-        )
-    return values
+    return isinstance(X, np.ndarray | FileRows) or not (texts_of(X) or X.isna().to_numpy().any())
 
 
 class FittedTable(NamedTuple):
@@ -159,7 +200,7 @@ def fit_table(
     return FittedTable(transformer, names, categories, seen)
 
 
-def _table_preprocessor(table: FittedTable) -> Callable[[Features], np.ndarray]:
+def _table_preprocessor(table: FittedTable) -> Transform:
     def transform(rows: Features) -> np.ndarray:
         values = table.transformer.transform(_coded(rows, table.categories))
         for place, codes in enumerate(table.codes, len(table.numbers)):
@@ -173,7 +214,8 @@ def _coded(table: Features, categories: dict[str, list[str]]) -> pd.DataFrame:
     """Write each text as its place in the categories, from 1; 0 is none of them, NaN missing."""
     import pandas as pd
 
-    coded = pd.DataFrame(table)
+    assert isinstance(table, pd.DataFrame)
+    coded = table
     for name, names in categories.items():
         place = pd.Index(names).get_indexer(pd.Index(coded[name])) + 1.0
         coded = coded.assign(**{name: np.where(coded[name].isna(), np.nan, place)})
@@ -182,7 +224,7 @@ def _coded(table: Features, categories: dict[str, list[str]]) -> pd.DataFrame:
 
 def texts_of(table: Features) -> dict[str, list[str]]:
     """Name the categories of each column of texts, in order; an array has no such column."""
-    if isinstance(table, np.ndarray):
+    if isinstance(table, np.ndarray | FileRows):
         return {}
     from pandas.api.types import is_numeric_dtype
 

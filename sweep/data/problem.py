@@ -22,13 +22,15 @@ from torch import Tensor
 from sweep.data.dataset import Dataset, noisy_labels
 from sweep.data.features import take
 from sweep.data.preprocessing import (
-    as_float32,
+    Transform,
     category_sizes,
     fits_all,
-    preprocessor,
+    preprocessors,
     target_scale,
+    unscaled,
 )
 from sweep.data.replicates import Split, split_rows
+from sweep.data.streamed import Scaled, Streamed, joined_rows
 from sweep.data.user_code import OwnFunction, load_function
 from sweep.data.weights import UNWEIGHTED, RowWeights
 from sweep.spec.loss_setting import loss_setting
@@ -44,7 +46,8 @@ class Problem:
     Attributes:
         X: (M, *features) float rows. Where preprocessing does not differ between replicates,
             each search row once; else, for each replicate, its n training and its validation
-            rows, transformed by what its training rows say.
+            rows, transformed by what its training rows say. (0, *features) where rows are read
+            from a file: `rows` returns them in either case.
         y: (M,) what training reads: int64 noisy class, or float target; (M, T) of several
             targets.
         y_clean: (M,) or (M, T) what validation reads.
@@ -65,6 +68,7 @@ class Problem:
         own_loss: the function that it is, where it is the user's own.
         categories: how many codes each of the last columns of X has, where categories are
             embedded; else ().
+        streamed: reads rows of X from a file; None: they are in X.
     """
 
     X: Tensor
@@ -84,6 +88,20 @@ class Problem:
     loss: LossSetting = AUTO
     own_loss: OwnFunction | None = None
     categories: tuple[int, ...] = ()
+    streamed: Streamed | None = None
+
+    def rows(self, places: Tensor) -> Tensor:
+        """Return rows of X at places (B,), or (L, B) of lanes: (…, *features)."""
+        if self.streamed is None:  # index_select is the fast way to copy rows
+            found = self.X.index_select(0, places.reshape(-1))
+        else:
+            found = torch.from_numpy(self.streamed.take(places.cpu().numpy())).to(self.X)
+        return found.view(*places.shape, *self.X.shape[1:])
+
+    def shaped(self, feature_shape: tuple[int, ...]) -> Problem:
+        """Return the problem with rows of another shape, of as many numbers."""
+        X = self.X.reshape(len(self.X), *feature_shape)
+        return replace(self, X=X, feature_shape=feature_shape)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Problem:
         """Copy to a device; what is float gets `dtype`, indices and classes stay int64."""
@@ -118,10 +136,15 @@ def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Probl
     if fits_all(scale, dataset.X):
         ones = np.ones(dataset.y.shape[1:])
         units = [(ones, 0 * ones)] * len(splits)
-        blocks = [Block(as_float32(dataset.X), noisy, dataset.y, units[0], *weights)]
+        blocks = [Block(unscaled(dataset.X), noisy, dataset.y, units[0], *weights)]
         places = splits
     else:
-        blocks = [_block(spec, dataset, noisy, weights, *split) for split in splits]
+        fits, embed = [train for train, _ in splits], spec.data.categorical == "embed"
+        transforms = preprocessors(scale, dataset.X, fits, embed=embed)
+        blocks = [
+            _block(transform, scale, dataset, noisy, weights, *split)
+            for transform, split in zip(transforms, splits, strict=True)
+        ]
         places, units = _places(splits), [block.units for block in blocks]
     trains, vals = zip(*places, strict=True)
     sizes = np.array([len(val) for val in vals])
@@ -131,7 +154,7 @@ def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Probl
 class Block(NamedTuple):
     """Rows of `Problem.X` that are preprocessed alike; the scale and the mean of their targets."""
 
-    X: np.ndarray
+    X: np.ndarray | Scaled
     y: np.ndarray
     y_clean: np.ndarray
     units: tuple[np.ndarray, np.ndarray]  # () each, or (T,) of several targets
@@ -139,7 +162,7 @@ class Block(NamedTuple):
     weight_clean: np.ndarray | None = None
 
 
-def scaled(scale: str, dataset: Dataset, rows: np.ndarray, X: np.ndarray, y: np.ndarray,
+def scaled(scale: str, dataset: Dataset, rows: np.ndarray, X: np.ndarray | Scaled, y: np.ndarray,
            y_clean: np.ndarray, weights: RowWeights = UNWEIGHTED) -> Block:  # fmt: skip
     """Make a block whose targets are standardised by those of search rows (n,)."""
     if not TASKS[dataset.task].is_scaled:
@@ -158,7 +181,9 @@ def joined(
     """Make a problem of blocks of rows; `units`: of each replicate; `Problem` says the others."""
     y_scale, y_mean = np.moveaxis(np.array(units, dtype=np.float32), 1, 0).copy()
     kind = np.int64 if dataset.classes else np.float32
-    X = np.concatenate([block.X for block in blocks])
+    found = joined_rows([block.X for block in blocks])
+    streamed = found if isinstance(found, Streamed) else None
+    X = np.empty((0, *found.rows.shape[1:]), np.float32) if isinstance(found, Streamed) else found
     setting = loss_setting(spec)
     return Problem(
         X=torch.from_numpy(X),
@@ -178,6 +203,7 @@ def joined(
         n_outputs=spec.data.outputs or dataset.n_outputs,
         feature_shape=X.shape[1:],
         categories=category_sizes(dataset.X) if spec.data.categorical else (),
+        streamed=streamed,
     )
 
 
@@ -191,11 +217,9 @@ def _own_loss(spec: StudySpec, setting: LossSetting) -> OwnFunction | None:
 
 
 def _block(
-    spec: StudySpec, dataset: Dataset, noisy: np.ndarray, weights: RowWeights, train: np.ndarray,
-    val: np.ndarray,
+    transform: Transform, scale: str, dataset: Dataset, noisy: np.ndarray, weights: RowWeights,
+    train: np.ndarray, val: np.ndarray,
 ) -> Block:  # fmt: skip
-    scale, embed = spec.data.scale, spec.data.categorical == "embed"
-    transform = preprocessor(scale, dataset.X, take(dataset.X, train), embed=embed)
     rows = np.concatenate([train, val])
     X = transform(take(dataset.X, rows))
     return scaled(scale, dataset, train, X, noisy[rows], dataset.y[rows], weights.part(rows))

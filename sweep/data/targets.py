@@ -117,7 +117,8 @@ def with_targets(
     rows = np.flatnonzero(~missing)
     text = f"{missing.sum()} of {len(missing)} rows have no target and are left out"
     notes.append(Note("dropped", "", text))
-    given = [key for key in ("y", "groups", "weight") if raw.get(key) is not None]
+    keys = ("y", "groups", "weight", "fold", "split", "time")
+    given = [key for key in keys if raw.get(key) is not None]
     kept = {key: np.asarray(raw[key])[rows] for key in given}
     return take(X, rows), raw | kept
 

@@ -22,7 +22,7 @@ Parts = list[Any]  # bytes, and arrays of bytes: nothing that the owner would im
 
 # Compiled by Python; or read by Ray, which would leave out what it names.
 NOT_SHIPPED = {"__pycache__", ".git", ".gitignore", ".rayignore"}
-TABLES = (".csv", ".parquet", ".npz")
+TABLES = (".csv", ".parquet", ".npz", ".npy")
 
 
 def packed(value: Any) -> Parts:
@@ -95,7 +95,7 @@ def _needed(spec: StudySpec) -> list[Path]:
             found += [path.relative_to(spec.folder) for path in sorted(folder.glob("*.py"))]
         if (spec.folder / base).is_dir():
             found.append(base)
-    for table in map(Path, spec.data.files.values()):
+    for table in map(Path, (*spec.data.files.values(), *spec.data.beside.values())):
         if table.suffix in TABLES and not table.is_absolute() and (spec.folder / table).is_file():
             found.append(table)
     return found

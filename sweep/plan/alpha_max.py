@@ -27,6 +27,7 @@ from sweep.training.losses import loss_of
 from sweep.training.optimizers import Adam
 
 STARTS, STEPS = 64, 100
+ENTRIES = 1 << 24  # numbers of all rows that are looked at
 ROWS = 1000  # of more, some are climbed on; then on all rows
 BEST, MORE_STEPS = 4, 20  # from the best of the starts, so many steps
 # Of the replicates but the first: those that promise most, from so many starts, so many steps.
@@ -62,18 +63,23 @@ def alpha_max(
 
 def _gradient(problem: Problem, replicate: int) -> tuple[Tensor, Tensor]:
     """Return x (n, F) and r (n, C) of a replicate, in float64."""
-    rows = problem.train[replicate]
-    x = problem.X[rows].flatten(1).double()
-    return x, _null(problem, replicate).pull
+    rows = _some(problem, replicate)
+    return problem.rows(rows).flatten(1).double(), _null(problem, rows).pull
+
+
+def _some(problem: Problem, replicate: int) -> Tensor:
+    """Return the rows (n,) of a replicate, or of more than memory should hold some all over."""
+    rows, n_features = problem.train[replicate], math.prod(problem.feature_shape)
+    return rows[:: -(-len(rows) * max(STARTS, n_features) // ENTRIES)]
 
 
 def _null_loss(problem: Problem, replicate: int) -> float:
     """Return the loss of a replicate at W = 0 with the best bias."""
-    return float(_null(problem, replicate).loss)
+    return float(_null(problem, problem.train[replicate]).loss)
 
 
-def _null(problem: Problem, replicate: int) -> Null:
-    rows, w = problem.train[replicate], problem.weight
+def _null(problem: Problem, rows: Tensor) -> Null:
+    w = problem.weight
     null = loss_of(problem, training=True).null
     assert null is not None
     return null(problem.y[rows], problem.n_outputs, None if w is None else w[rows])

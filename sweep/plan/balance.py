@@ -45,5 +45,5 @@ def balanced(
             if {f"{first}.weight", f"{then}.weight"} <= {*layout.penalised}
             and f"{first}.bias" not in layout.penalised
         ]
-    rows = problem.X[problem.train[0, :ROWS]].to(next(module.parameters()).device)
+    rows = problem.rows(problem.train[0, :ROWS]).to(next(module.parameters()).device)
     return tried(lambda: Probe(module, rows).balanced(layout.penalised)) or []

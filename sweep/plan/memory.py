@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch
 
 from sweep.data.dataset import Dataset
+from sweep.data.file_rows import FileRows
 from sweep.data.preprocessing import fits_all
 from sweep.data.problem import Problem
 from sweep.errors import UsageError
@@ -30,7 +31,10 @@ def check_rows(spec: StudySpec, dataset: Dataset) -> None:
     """
     X = dataset.X
     each = 8  # an index of a row
-    if not fits_all(spec.data.scale, X):  # each replicate has rows of its own
+    if isinstance(X, FileRows):
+        _check_streamed(spec, X)
+        each += 40  # where it lies in the file, its targets, its place in an epoch
+    elif not fits_all(spec.data.scale, X):  # each replicate has rows of its own
         each += 4 * math.prod(X.shape[1:])
     needed = spec.n_replicates * len(X) * each
     if needed > total_memory_bytes():
@@ -38,6 +42,22 @@ def check_rows(spec: StudySpec, dataset: Dataset) -> None:
             f"replicates: must fit the memory, {_gigabytes(total_memory_bytes())}, got"
             f" {spec.n_replicates} replicates of {len(X)} rows: {_gigabytes(needed)}."
             " Use fewer folds, repeats or seeds"
+        )
+
+
+def _check_streamed(spec: StudySpec, X: FileRows) -> None:
+    """Refuse what takes all rows at once, or may not wait for a file."""
+    training, where = spec.training, f"({X.path.name}, {_gigabytes(X.header.size_bytes)})"
+    way_out = "set data.stream: false where they fit the memory"
+    if training.batch_size == "full":
+        raise UsageError(
+            "training.batch_size: must be a number where rows are read from their file, got full"
+            f" {where}. Use 512, say, or {way_out}"
+        )
+    if training.cuda_graph:
+        raise UsageError(
+            "training.cuda_graph: must be false where rows are read from their file, got true"
+            f" {where}. Remove it, or {way_out}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -129,7 +130,7 @@ def make_plan(spec: StudySpec) -> Plan:
     factory = make_factory(spec, problem)
     recipe = make_recipe(spec, device, _row_shape(dataset))
     null = null_model(spec, dataset, problem, recipe.metric)
-    first_rows = problem.X[problem.train[0, :4]].to(device)
+    first_rows = problem.rows(problem.train[0, :4]).to(device)
     check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
     if problem.own_loss:
         y = problem.y[problem.train[0, :4]].to(device)
@@ -276,8 +277,7 @@ def _problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Problem:
     problem = make_problem(spec, dataset, partition)
     if not isinstance(spec.model, MlpSpec):
         return problem
-    X = problem.X.flatten(1)
-    return replace(problem, X=X, feature_shape=tuple(X.shape[1:]))
+    return problem.shaped((math.prod(problem.feature_shape),))
 
 
 def _check_compiler(device: torch.device) -> None:
@@ -314,7 +314,7 @@ def make_factory(spec: StudySpec, problem: Problem) -> Factory:
         load_function(model.source, spec.folder, "model.source"),
         shape[0] if len(shape) == 1 else tuple(shape),
         problem.n_outputs,
-        rows=problem.X[problem.train[0, :4]].cpu(),
+        rows=problem.rows(problem.train[0, :4]).cpu(),
         output=model.output,
         categories=problem.categories,
     )

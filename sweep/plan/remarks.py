@@ -54,7 +54,7 @@ def network_remarks(
         shape = " x ".join(map(str, dataset.X.shape[1:]))
         return (Remark(FLATTENED, (shape,)),) if dataset.X.ndim > 2 else ()
     device = next(module.parameters()).device
-    rows = problem.X[problem.train[0, :ROWS]].to(device)
+    rows = problem.rows(problem.train[0, :ROWS]).to(device)
     probe = tried(lambda: Probe(module, rows))
     free = SCALE_FREE_L1 if spec.penalty.ratio else SCALE_FREE
     named = {

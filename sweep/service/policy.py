@@ -54,12 +54,16 @@ SOURCES = frozenset({  # rows, functions
     "data.source", "model.source", "objective.metric", "training.loss",
 })  # fmt: skip
 MACHINE = frozenset({
-    "storage", "device", "engine",
+    "storage", "device", "engine", "data.stream",
     "training.workers", "training.width", "training.compile", "training.cuda_graph",
 })  # fmt: skip
 CLOSED = frozenset({  # further files, and what is read of them
     "data.validation", "data.test", "data.images",
 })  # fmt: skip
+# These name columns; beside features in a .npy file they would name files.
+COLUMNS = frozenset(
+    f"data.{key}" for key in ("target", "groups", "weight", "fold", "split", "time")
+)
 LISTED = frozenset(
     f"{section}.{key}".lstrip(".") for section, keys in PLAIN.items() for key in keys.split()
 )
@@ -231,6 +235,9 @@ def _check_keys(tree: dict[str, Any], policy: Policy, section: str = "") -> list
             raise ForbiddenError(key, "is set by the service, got one in the study", "Remove it")
         if key in CLOSED:
             raise ForbiddenError(key, *_NOT_OPEN)
+        if key in COLUMNS and isinstance(value, str) and value.strip().lower().endswith(".npy"):
+            raise ForbiddenError(key, f"must not name a file, got {value[:100]!r}",
+                                 "Upload a table, and name its column")  # fmt: skip
         if key in SOURCES:
             _check_source(key, value, policy)
         elif key in PLAIN and isinstance(value, dict):

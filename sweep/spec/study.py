@@ -30,6 +30,7 @@ OPEN_ENDED = ("random", "qmc", "grid")  # samplers that do not learn from result
 _CHANGEABLE = (
     "storage", "device", "engine", "selection", "search.n_trials", "search.timeout_s",
     "training.workers", "training.cuda_graph",  # they belong to the device, which may change
+    "data.stream",
 )  # fmt: skip
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")]

@@ -14,7 +14,7 @@ for the device but the end of `measures`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -29,13 +29,14 @@ from sweep.training.metrics import Metric, Scorer
 from sweep.training.mlp import outputs
 from sweep.training.modules import MLP
 from sweep.training.penalty import histogram, inputs_used, norm, size, sparsity
-from sweep.training.scores import Hits, score_of
+from sweep.training.scores import Explained, Hits, score_of
 from sweep.training.transfer import Fetched
 from sweep.training.vmapped import Stacked
 
 # That are made at once, of the widest layer's output and of what is measured: on a CPU as many as
 # its caches hold, on a GPU as keep it busy.
 ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 25}
+OfRows = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 AT_ONCE = 4  # slots that are evaluated together on a CPU, where their outputs are that large
 
 
@@ -87,11 +88,13 @@ class Evaluation:
             replicates: those at the places of each slot, (G,) or fewer.
         """
         rows, sizes = self._of_places(replicates, self._problem.val, self._problem.val_size)
-        return self._val_losses(self._outputs(tensors, rows), rows, sizes)
+        (losses,) = self._by_parts(tensors, rows, lambda *part: (self._val_losses(*part),))
+        return self._mean(losses, sizes)
 
     def predictions(self, tensors: Tensors, replicates: range) -> Tensor:
         """Return every lane's outputs on its place's validation rows, (L, m, C)."""
-        return self._outputs(tensors, *self._of_places(replicates, self._problem.val)).mT
+        (rows,) = self._of_places(replicates, self._problem.val)
+        return self._outputs(tensors, rows).mT
 
     def measures(
         self, tensors: Tensors, weights: Tensor, inputs: Tensor, l1_ratio: Tensor,
@@ -109,16 +112,16 @@ class Evaluation:
         problem = self._problem
         places = self._of_places(replicates, problem.val, problem.val_size, problem.train)
         rows, sizes, trained = places
-        out, target = self._outputs(tensors, rows), problem.y_clean[rows]
-        loss = self._val_losses(out, rows, sizes)
-        score = self._scores(out, target, sizes, loss, replicates)
-        metric = self._metrics(out, target, sizes, replicates, wanted)
-        out = self._outputs(tensors, trained)
-        w = None if problem.weight is None else problem.weight[trained]
-        of_training = (
-            self._mean_losses(self._trained, out, problem.y[trained], w, None),
-            self._val_losses(out, trained, None),
+        of_rows = self._by_parts(
+            tensors, rows, lambda *part: (self._val_losses(*part), *self._row_scores(*part))
         )
+        loss = self._mean(of_rows[0], sizes)
+        score = self._scores(of_rows[1:], sizes, loss, replicates)
+        metric = self._metrics(tensors, rows, sizes, replicates, wanted)
+        of_trained = self._by_parts(
+            tensors, trained, lambda *part: (self._train_losses(*part), self._val_losses(*part))
+        )
+        of_training = [self._mean(losses, None) for losses in of_trained]
         (began,) = self._of_places(replicates, self._initial_sizes)
         of_weights = (
             norm(weights, l1_ratio), self._layer_norms(weights), sparsity(weights),
@@ -132,11 +135,12 @@ class Evaluation:
         return Measures(losses, scores, metric, *others)
 
     def _metrics(
-        self, out: Tensor, target: Tensor, sizes: Tensor, replicates: range, wanted: Sequence[int]
+        self, held: Tensors, rows: Tensor, sizes: Tensor, replicates: range, wanted: Sequence[int]
     ) -> Array | None:
         """Return the objective's metric, (L,); None where loss or score tell it."""
         if not isinstance(self._metric, Scorer):
             return None
+        out, target = self._outputs(held, rows), self._problem.y_clean[rows]
         units = self._of_places(replicates, self._problem.y_scale, self._problem.y_mean)
         places, used = self._n_places, range(len(replicates))
         lanes = [slot * places + place for slot in wanted for place in used]
@@ -146,23 +150,46 @@ class Evaluation:
         """Return ‖W‖₂² of each penalised tensor, (L, T), of all weights (L, W)."""
         return torch.stack([sums(w.square()) for w in weights.split(self._sizes, 1)], 1)
 
+    def _row_scores(self, out: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return what scores are averaged from, of outputs (L, C, b) for rows (G, b) of X.
+
+        What of each row is right, (L, b); or the losses of each target, (L, T, b); nothing where
+        there is no score, or the loss tells it.
+        """
+        score, target = self._score, self._per_lane(self._problem.y_clean[rows], len(out))
+        if isinstance(score, Hits):
+            return (score.rows(out, target),)
+        if score is None or self._loss_scores:
+            return ()
+        return (score.parts(out.mT, target).mT,)
+
+    @property
+    def _loss_scores(self) -> bool:
+        """Whether the score follows from the loss."""
+        single = self._levels is not None and self._levels.ndim == 1
+        return (
+            single
+            and isinstance(self._score, Explained)
+            and (self._score.is_loss_of(self._problem))
+        )
+
     def _scores(
-        self, out: Tensor, target: Tensor, sizes: Tensor, loss: Tensor, replicates: range
+        self, of_rows: Sequence[Tensor], sizes: Tensor, loss: Tensor, replicates: range
     ) -> Tensor:
-        """Return the task's score, (L,); NaN where there is none."""
+        """Return the task's score, (L,), of `_row_scores`; NaN where there is none."""
         if self._score is None:
             return torch.full_like(loss, math.nan)
-        target, sizes = self._per_lane(target, len(out)), self._per_lane(sizes, len(out))
         if isinstance(self._score, Hits):
-            return masked_mean(self._score.rows(out, target), sizes)
+            return self._mean(of_rows[0], sizes)
         assert self._levels is not None
         (level,) = self._of_places(replicates, self._levels)
-        level = self._per_lane(level, len(out))
-        if level.ndim == 1 and self._score.is_loss_of(self._problem):
+        level = self._per_lane(level, len(loss))
+        if self._loss_scores:
             return 1 - loss / level
-        parts = self._score.parts(out.mT, target).mT
-        means = masked_mean(parts.flatten(0, 1), sizes.repeat_interleave(parts.shape[1]))
-        return (1 - means.view(parts.shape[:2]) / level.view(len(out), -1)).nanmean(1)
+        (parts,) = of_rows
+        sizes = self._per_lane(sizes, len(loss)).repeat_interleave(parts.shape[1])
+        means = masked_mean(parts.flatten(0, 1), sizes)
+        return (1 - means.view(parts.shape[:2]) / level.view(len(loss), -1)).nanmean(1)
 
     def _of_places(self, replicates: range, *tensors: Tensor) -> list[Tensor]:
         """Take what belongs to the replicate at each place: (R, …) to (G, …)."""
@@ -180,17 +207,32 @@ class Evaluation:
 
         Lanes at the same place hold the same replicate and share its rows.
         """
+        (found,) = self._by_parts(held, rows, lambda out, part: (out,))
+        return found
+
+    def _by_parts(self, held: Tensors, rows: Tensor, measure: OfRows) -> list[Tensor]:
+        """Evaluate every lane on its place's rows (G, m), some at a time.
+
+        Args:
+            held: what the networks hold, by name, (L, …) each.
+            rows: of X.
+            measure: of outputs (L, C, b) and their rows (G, b) what is wanted, (L, …, b) each.
+
+        Returns:
+            That of all rows, (L, …, m) each.
+        """
         shape = -1, self._n_places
         tensors = {name: tensor.unflatten(0, shape) for name, tensor in held.items()}
         slots = len(next(iter(tensors.values())))
-        outs = []
+        found = []
         for part in rows.split(self._rows_at_once, 1):
-            x = gather(self._problem.X, part)
+            x = self._problem.rows(part)
             n_slots = max(1, self._entries // (part.numel() * self._widest))
             firsts = range(0, slots, n_slots)
             of = [{n: t[first : first + n_slots] for n, t in tensors.items()} for first in firsts]
-            outs.append(_joined([self._evaluate(some, x) for some in of], 0))
-        return _joined(outs, 3).flatten(0, 1)
+            out = _joined([self._evaluate(some, x) for some in of], 0).flatten(0, 1)
+            found.append(measure(out, part))
+        return [_joined(parts, -1) for parts in zip(*found, strict=True)]
 
     def _evaluate(self, tensors: Tensors, x: Tensor) -> Tensor:
         """Map each place's rows (G, m, *features) by tensors (S, G, …) to outputs (S, G, C, m)."""
@@ -204,20 +246,26 @@ class Evaluation:
         pairs = zip(of, x, strict=True)
         return torch.stack([self._stacked.evaluate_shared(*pair) for pair in pairs], 1).mT
 
-    def _val_losses(self, out: Tensor, rows: Tensor, sizes: Tensor | None) -> Tensor:
-        """Average the loss that validation reads over rows (G, m): (L,)."""
+    def _val_losses(self, out: Tensor, rows: Tensor) -> Tensor:
+        """Return the loss that validation reads of rows (G, b): (L, b)."""
         problem = self._problem
-        w = None if problem.weight_clean is None else problem.weight_clean[rows]
-        return self._mean_losses(self._loss, out, problem.y_clean[rows], w, sizes)
+        return self._losses(self._loss, out, rows, problem.y_clean, problem.weight_clean)
 
-    def _mean_losses(
-        self, loss: Loss, out: Tensor, target: Tensor, w: Tensor | None, sizes: Tensor | None
+    def _train_losses(self, out: Tensor, rows: Tensor) -> Tensor:
+        """Return the loss that training reads of rows (G, b): (L, b)."""
+        return self._losses(self._trained, out, rows, self._problem.y, self._problem.weight)
+
+    def _losses(
+        self, loss: Loss, out: Tensor, rows: Tensor, y: Tensor, w: Tensor | None
     ) -> Tensor:
-        """Average the data loss of outputs (L, C, m) over targets (G, m), each by w: (L,)."""
+        """Return the data loss of outputs (L, C, b) for rows (G, b) of X, weighed: (L, b)."""
         lanes = len(out)
-        losses = loss.rows(out.mT, self._per_lane(target, lanes))
-        losses = weighted(losses, None if w is None else self._per_lane(w, lanes))
-        return masked_mean(losses, None if sizes is None else self._per_lane(sizes, lanes))
+        losses = loss.rows(out.mT, self._per_lane(y[rows], lanes))
+        return weighted(losses, None if w is None else self._per_lane(w[rows], lanes))
+
+    def _mean(self, values: Tensor, sizes: Tensor | None) -> Tensor:
+        """Average (L, m) over the rows of each place, (G,) of them, or over all: (L,)."""
+        return masked_mean(values, None if sizes is None else self._per_lane(sizes, len(values)))
 
 
 def masked_mean(values: Tensor, sizes: Tensor | None) -> Tensor:

@@ -18,7 +18,7 @@ tensors alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -82,9 +82,9 @@ class Lanes:
             for name, t in stack_buffers(modules).items()
         }
         self._keys = draws.keys(problem, recipe.seed, "dropout")
-        self._orders = None
+        self._orders: draws.Orders | None = None
         if recipe.batch_size:
-            self._orders = draws.orders(problem, recipe.seed, recipe.epochs)
+            self._orders = draws.Orders.of(problem, recipe.seed, recipe.epochs)
         n_rows = problem.train.shape[1]
         self._n_batch = recipe.batch_size or n_rows
         steps = -(-n_rows // self._n_batch)
@@ -207,11 +207,11 @@ class Lanes:
     def _train_epoch(self) -> None:
         epoch = self._epoch.clamp(max=self.recipe.epochs - 1)  # idle lanes run past the end
         if self._orders is None:
-            rows = self.problem.train[self._replicate]
+            batches: Iterable[Tensor] = [self.problem.train[self._replicate]]
         else:
-            rows = self._orders[self._replicate, epoch]
+            batches = self._orders.batches(self._replicate, epoch, self._n_batch)
         factors = self._factors[epoch]
-        for number, batch in enumerate(rows.split(self._n_batch, dim=1)):
+        for number, batch in enumerate(batches):
             if number < factors.shape[1]:
                 self._columns["lr"].copy_(self._lr * factors[:, number, None])
             self._step(batch)
@@ -222,7 +222,7 @@ class Lanes:
         for name, layer in self._draw_keys:
             keys = draw_key(self._keys[self._replicate], self._t[:, 0], layer)
             self._buffers[name].copy_(keys)
-        x, y = gather(self.problem.X, rows), gather(self.problem.y, rows)
+        x, y = self.problem.rows(rows), gather(self.problem.y, rows)
         w = None if self.problem.weight is None else gather(self.problem.weight, rows)
         if self._augmenter:
             key = draw_key(self._augment_keys[self._replicate], self._t[:, 0], 0)

@@ -84,7 +84,7 @@ def test_codes_are_places_among_the_texts_that_training_rows_have(
     search = pd.DataFrame({"x": np.arange(len(texts)) * 1.0, "t": pd.Series(texts, dtype=object)})
     fit = search[:n_fit]
     rows = pd.concat([search, pd.DataFrame({"x": [0.0], "t": ["elsewhere"]})], ignore_index=True)
-    codes = preprocessor("none", search, fit, embed=True)(rows)[:, -1]
+    codes = np.asarray(preprocessor("none", search, fit, embed=True)(rows))[:, -1]
     names, known = sorted({*texts} - {None}, key=str), [*fit.t.dropna()]
     usual = min(known, key=lambda text: (-known.count(text), text)) if known else None
     filled = [usual if text is None else text for text in rows.t]

