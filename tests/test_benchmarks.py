@@ -62,6 +62,18 @@ def test_the_engines_are_measured() -> None:
     assert "| 2 | 64 |" in ended.stdout
 
 
+@pytest.mark.slow
+def test_networks_of_ones_own_are_compared(tmp_path: Path) -> None:
+    options = "--turns", "1", "--lanes", "8", "--only", "residual"
+    command = [sys.executable, "-m", "tests.benchmarks.networks", *options]
+    output = tmp_path / "networks.json"
+    ended = subprocess.run([*command, "--output", str(output)], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    (row,) = json.loads(output.read_text())["rows"].values()
+    assert row["floor_ms"] > 0
+    assert row["ratios"]["8"] == pytest.approx(row["ms"]["plain"] / row["ms"]["8"])
+
+
 def test_from_which_length_on_more_hosts_pay_follows_from_the_pairs() -> None:
     rows = [{"seconds": {"workers": [t], "ray": [10 + 1.1 * t]}} for t in (5.0, 20.0, 60.0)]
     cost = engines.overhead(rows)

@@ -143,13 +143,14 @@ def measure(net: Network, turns: int, lanes: Sequence[int]) -> dict[str, Any]:
 
 def table(rows: dict[str, Any]) -> str:
     """Render the figures as Markdown: ms of a training, and how many times as fast that is."""
-    lanes = [*next(iter(rows.values()))["ratios"]]
-    lines = [["network", "plain loop", *(f"{n} lanes" for n in lanes), "bar", "floor"]]
-    lines.append(["---"] * len(lines[0]))
+    lanes = sorted({n for row in rows.values() for n in row["ratios"]}, key=int)
+    head = ["network", "plain loop", *(f"{n} lanes" for n in lanes), "bar", "floor", "n", "load"]
+    lines = [head, ["---"] * len(head)]
     for name, row in rows.items():
-        cells = [f"{row['ms'][n]:.2f} ({row['ratios'][n]:.1f}×)" for n in lanes]
-        ends = f"{row['bar']}×", f"{row['floor_ms']:.2f}"
-        lines.append([name, f"{row['ms']['plain']:.1f}", *cells, *ends])
+        ms, ratios = row["ms"], row["ratios"]
+        cells = [f"{ms[n]:.1f} ({ratios[n]:.1f}×)" if n in ratios else "–" for n in lanes]
+        ends = f"{row['bar']}×", f"{row['floor_ms']:.1f}", str(row["turns"]), f"{row['load']:.0f}"
+        lines.append([name, f"{ms['plain']:.1f}", *cells, *ends])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -168,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if any(part in name for part in args.only):
             result["rows"][name] = row = measure(net, args.turns, args.lanes)
             args.output.write_text(json.dumps(result, indent=1) + "\n")
-            print(table({name: row}).splitlines()[-1], f"load {row['load']:.1f}", flush=True)
+            print(table({name: row}).splitlines()[-1], flush=True)
 
 
 if __name__ == "__main__":

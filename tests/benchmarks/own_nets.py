@@ -108,8 +108,8 @@ NETWORKS = {
     "transformer, 16 tokens": Network((16, 8), lambda: Transformer(16, 8), 2.5),
     "CNN, 8 × 8": Network((1, 8, 8), lambda: small_cnn(False), 2),
     "CNN, 8 × 8, BatchNorm": Network((1, 8, 8), lambda: small_cnn(True), 2),
-    "CNN, 28 × 28": Network((1, 28, 28), lambda: cnn(False), 2),
-    "CNN, 28 × 28, BatchNorm": Network((1, 28, 28), lambda: cnn(True), 2),
+    "CNN, 28 × 28": Network((1, 28, 28), lambda: cnn(False), 2, 2),
+    "CNN, 28 × 28, BatchNorm": Network((1, 28, 28), lambda: cnn(True), 2, 2),
     "CNN, 64 in line": Network((1, 64), cnn_1d, 2),
     "residual MLP, LayerNorm": Network((64,), residual_mlp, 6),
 }

@@ -30,6 +30,7 @@ from tests.benchmarks import (
     floor,
     growth,
     lengths,
+    networks,
     nulls,
     partition,
     pruners,
@@ -52,6 +53,7 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
     "results", "floor", "growth", "widths", "storage", "engines", "service", "regret", "pruners",
     "claims", "nulls", "repeats", "curves", "worth", "transfer", "lengths", "defaults",
+    "networks",
     "partition",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -197,6 +199,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "routes": _routes,
     "serve keys": _serve_keys,
     "transfer": lambda: transfer.table(_figures("transfer")),
+    "own networks": lambda: networks.table(_figures("networks")["rows"]),
     "worth": lambda: worth.table(_figures("worth")),
 }
 
