@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -81,7 +82,7 @@ def write_new(path: Path, text: str) -> None:
 
 
 def to_yaml(tree: Mapping[str, Any], compact: bool = False) -> str:
-    """Write plain data as YAML 1.2, keys in their own order.
+    """Write plain data as YAML 1.2, keys in their own order, so that YAML 1.1 reads the same.
 
     Args:
         tree: of numbers, texts, lists and dicts.
@@ -93,5 +94,26 @@ def to_yaml(tree: Mapping[str, Any], compact: bool = False) -> str:
     yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None if compact else False
     yaml.sort_base_mapping_type_on_output = False
+    yaml.representer.add_representer(str, _text)
+    yaml.representer.add_representer(float, _number)
     yaml.dump(tree, stream)
     return stream.getvalue()
+
+
+def _text(representer: Any, value: str) -> Any:
+    """Quote what some version of YAML takes for another thing than a text: no, 12:30."""
+    from ruamel.yaml.resolver import implicit_resolvers
+
+    is_other = any(expression.match(value) for _, _, expression, _ in implicit_resolvers)
+    style = "'" if is_other else None
+    return representer.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _number(representer: Any, value: float) -> Any:
+    """Give 1e-05 a point: without one YAML 1.1, and so PyYAML, reads a text."""
+    text = repr(value)
+    if not math.isfinite(value):
+        return representer.represent_float(value)
+    digits, e, power = text.partition("e")
+    point = "" if "." in digits else ".0"
+    return representer.represent_scalar("tag:yaml.org,2002:float", f"{digits}{point}{e}{power}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -79,7 +81,36 @@ def test_yaml_reads_back_the_same_in_the_same_order(tree: dict[str, object]) -> 
     assert back == tree and list(back) == list(tree)
 
 
+TRAPS = [
+    *(
+        "no",
+        "Yes",
+        "off",
+        "y",
+        "12:30",
+        "010",
+        "1_000",
+        "0b1",
+        "2020-01-01",
+        "~",
+        "=",
+        "<<",
+        "1e5",
+    ),
+    *("1.0e+5", ".5", ".inf", "0x1F", "null", "", "- a", "a: b", "#", "é"),
+]
+TEXTS = st.sampled_from(TRAPS)
+
+
+@given(tree=st.dictionaries(TEXTS, st.floats(allow_nan=False) | TEXTS | st.lists(TEXTS)))
+@example(tree={"alpha": 1e-05})
+def test_a_reader_of_older_yaml_reads_the_same(tree: dict[str, object]) -> None:
+    pyyaml: Any = import_module("yaml")
+    assert pyyaml.safe_load(to_yaml(tree)) == tree
+    assert pyyaml.safe_load(to_yaml(tree, compact=True)) == tree
+
+
 def test_compact_yaml_has_what_is_innermost_in_one_line() -> None:
-    tree = {"b": {"x": 1, "y": [2]}, "a": {"z": 3}}
-    assert to_yaml(tree, compact=True) == "b:\n  x: 1\n  y: [2]\na: {z: 3}\n"
-    assert to_yaml(tree) == "b:\n  x: 1\n  y:\n  - 2\na:\n  z: 3\n"
+    tree = {"b": {"x": 1, "w": [2]}, "a": {"z": 3}}
+    assert to_yaml(tree, compact=True) == "b:\n  x: 1\n  w: [2]\na: {z: 3}\n"
+    assert to_yaml(tree) == "b:\n  x: 1\n  w:\n  - 2\na:\n  z: 3\n"
