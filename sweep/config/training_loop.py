@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from sweep.config.attached import Attached
 from sweep.config.export import read_config, read_params
@@ -166,6 +167,12 @@ class Config:
 
     def _split(self, model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         _check_module(model)
+        for name, parameter in model.named_parameters():
+            if is_lazy(parameter):
+                raise UsageError(
+                    "config: must be given a model that has all its sizes, got"
+                    f" {name} without one. Run the model once on a row first"
+                )
         chosen = all_weights(model, self.spec.penalty)
         weights = [p for p in chosen if p.requires_grad]
         if not weights:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-GREY = ("1", "L", "LA", "I;16", "I", "F")  # modes of one channel; all others become three
-_LARGEST = {"I;16": 65535.0}  # value of a mode but 255
+GREY = ("1", "L", "LA", "I;16")  # modes of one channel
+COLOUR = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")  # they become three
+DEEP, DEEPEST = "I;16", 65535.0  # the mode whose largest value is not 255
 
 
 def read_images(cells: pd.Series, folder: Path, where: str) -> np.ndarray:
@@ -54,8 +55,12 @@ def read_images(cells: pd.Series, folder: Path, where: str) -> np.ndarray:
                 sizes = f"{image.width} x {image.height} in {names[row]}"
                 _refuse(f"must all be {first[0]} x {first[1]} as {names[0]} is", sizes, where,
                         "Resize them")  # fmt: skip
+            if image.mode not in GREY + COLOUR:
+                _refuse("must have 8 bits a channel, or 16 where all is grey",
+                        f"mode {image.mode} in {names[row]}", where, "Save it as PNG")  # fmt: skip
             grey = grey and image.mode in GREY
-    assert first is not None  # a table has rows
+    if first is None:
+        _refuse("must have rows", "none", where, "Add some")
     shape = (len(names), 1 if grey else 3, first[1], first[0])
     if 4 * np.prod(shape, dtype=np.float64) > total_memory_bytes():
         _refuse("must fit in memory", f"shape {shape}", where, "Make them smaller")
@@ -68,10 +73,10 @@ def read_images(cells: pd.Series, folder: Path, where: str) -> np.ndarray:
 
 def _pixels(image: Image, grey: bool) -> np.ndarray:
     """Return an image as (C, H, W) in 0..1."""
-    largest = _LARGEST.get(image.mode) if grey else None
-    if largest is None:
-        image, largest = image.convert("L" if grey else "RGB"), 255.0
-    values = np.asarray(image, dtype=np.float32) / largest
+    if image.mode == DEEP:
+        values = np.asarray(image, dtype=np.float32)[None] / DEEPEST
+        return values if grey else np.repeat(values, 3, axis=0)
+    values = np.asarray(image.convert("L" if grey else "RGB"), dtype=np.float32) / 255.0
     return values[None] if grey else np.moveaxis(values, 2, 0)
 
 

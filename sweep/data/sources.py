@@ -101,10 +101,20 @@ def _read_tables(data: DataSpec, folder: Path) -> Table:
     target, tables = next(iter(data.targets), None), {}
     for key, file in data.files.items():
         try:
-            tables[key] = read_table(file, folder, target)
+            read = read_table(file, folder, target)
+            tables[key] = read if key == "source" else _from(read, data, (folder / file).parent)
         except UsageError as error:
             raise UsageError(str(error).replace("data.source:", f"data.{key}:", 1)) from error
     return stacked(tables, data.files, target) if len(tables) > 1 else tables["source"]
+
+
+def _from(table: Table, data: DataSpec, folder: Path) -> Table:
+    """Have the images of a table beside the source start at its own folder."""
+    if data.images not in table.frame:
+        return table
+    whole = folder.resolve()
+    names = table.frame[data.images].map(lambda cell: str(whole / cell) if cell else cell)
+    return table._replace(frame=table.frame.assign(**{str(data.images): names}))
 
 
 def arriving(source: str) -> str:

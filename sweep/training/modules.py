@@ -13,9 +13,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
-from sweep.errors import UsageError
 from sweep.training.forward import ready_for_lanes
 from sweep.training.swaps import swapped
 
@@ -72,9 +70,6 @@ def build(factory: Factory, seed: int) -> nn.Module:
     """Make one network whose initial weights follow from `seed` alone, ready for a lane.
 
     A factory of the user's own says by `output` what forward() calls the outputs.
-
-    Raises:
-        UsageError: a lazy layer has no size yet.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -82,15 +77,4 @@ def build(factory: Factory, seed: int) -> nn.Module:
     if isinstance(module, MLP):
         return module
     output, where = getattr(factory, "output", None), getattr(factory, "where", "")
-    _check_sizes(module, where)
     return ready_for_lanes(module, output, where)
-
-
-def _check_sizes(module: nn.Module, where: str) -> None:
-    for name, part in module.named_modules():
-        if any(is_lazy(tensor) for tensor in part._parameters.values()):
-            got = f"{type(part).__name__} {name}".rstrip()
-            raise UsageError(
-                f"model: must have all sizes when it is made, got {got}{where}."
-                " Give the size, or run it once on a row where it is made"
-            )

@@ -480,3 +480,13 @@ def test_misuse_names_the_next_step(
 def test_what_is_no_model_is_refused(call: Callable[[Config, nn.Module], object]) -> None:
     with pytest.raises(UsageError, match=r"^config: must be given a torch\.nn\.Module as the"):
         call(config(TRAININGS[0]), network())
+
+
+def test_a_layer_without_a_size_is_refused_before_it_goes_unpenalised() -> None:
+    made = config({"optimizer": "adam"})
+    model = nn.Sequential(nn.Linear(4, 3), nn.LazyLinear(2))
+    for use in (made.param_groups, made.penalty):
+        with pytest.raises(UsageError, match=r"all its sizes, got 1\.weight without one\. Run"):
+            use(model)
+    model(torch.zeros(1, 4))
+    assert len(made.param_groups(model)[0]["params"]) == 2

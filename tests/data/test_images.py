@@ -197,3 +197,35 @@ def test_a_network_of_ones_own_learns_from_images(folder: Path) -> None:
     mlp = {**tree, "model": {"hidden": [4]}, "study_name": "mlp"}
     assert sweep.run(parse_spec(mlp, "x.yaml", folder)).best.attrs["val_accuracy"] > 0.8
     assert load_dataset(spec.data, folder, 0).content_hash
+
+
+def test_a_file_of_test_rows_has_its_images_beside_itself(folder: Path) -> None:
+    listed(folder, pictures())
+    other = folder / "other"
+    (other / "small").mkdir(parents=True)
+    Image.fromarray(np.full((5, 6), 255, dtype=np.uint8)).save(other / "small" / "0.png")
+    pd.DataFrame({"file": ["small/0.png"], "label": ["cat"]}).to_csv(other / "t.csv", index=False)
+    rows = read(folder, test="other/t.csv")
+    assert rows.is_test is not None
+    assert np.asarray(rows.X)[rows.is_test].min() == 1.0
+
+
+def test_a_table_without_rows_has_no_images(folder: Path) -> None:
+    (folder / "data" / "t.csv").write_text("file,label\n")
+    with pytest.raises(UsageError, match=r"^data\.images: must have rows, got none"):
+        read(folder)
+
+
+@pytest.mark.parametrize("kind", ["int32", "float32"])
+def test_pixels_of_another_depth_are_refused(folder: Path, kind: str) -> None:
+    deep = Image.fromarray(np.arange(30, dtype=kind).reshape(5, 6))
+    listed(folder, [deep, deep], suffix="tif")
+    with pytest.raises(UsageError, match=r"8 bits a channel.* got mode [IF] in small/0\.tif"):
+        read(folder)
+
+
+def test_deep_grey_beside_colour_keeps_its_values(folder: Path) -> None:
+    deep = Image.fromarray(np.arange(30, dtype=np.uint16).reshape(5, 6) * 2000)
+    listed(folder, [deep, *pictures(3, "RGB")])
+    found = np.asarray(read(folder).X)[0]
+    assert np.allclose(found, np.arange(30).reshape(5, 6) * 2000 / 65535, atol=1e-6)

@@ -114,22 +114,6 @@ def test_a_network_with_nothing_to_train_is_refused(factory: Callable[[], nn.Mod
     assert refusal(factory).startswith("model: must have trainable parameters, got none. Leave")
 
 
-@pytest.mark.parametrize("fused", [True, False])
-def test_a_lazy_layer_is_refused_by_name(fused: bool) -> None:
-    def make() -> nn.Module:
-        return nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.LazyLinear(3))
-
-    message = refusal(make, fused=fused)
-    assert message.startswith("model: must have all sizes when it is made, got LazyLinear 2. Give")
-
-    def run_once() -> nn.Module:
-        module = make()
-        module(torch.zeros(1, 5))
-        return module
-
-    check_model(run_once, ROWS, 3, fused=fused)
-
-
 @pytest.mark.parametrize(
     "factory",
     [
