@@ -300,3 +300,15 @@ def test_a_regression_is_shown_in_the_targets_units(tmp_path: Path) -> None:
     fitted = sweep.fit(result.export(tmp_path / "config.yaml"))
     assert 40 < fitted.chosen.estimates["rmse"].mean < 90
     assert "test root mean squared error" in fitted.card_path.read_text()
+
+
+def test_a_refit_says_that_its_test_rows_have_no_auc(tmp_path: Path) -> None:
+    from sklearn.datasets import load_iris
+
+    X, y = load_iris(return_X_y=True)
+    np.savez(tmp_path / "iris.npz", X=X, y=y, X_test=X[:20], y_test=y[:20])
+    path = tmp_path / "iris.yaml"
+    path.write_text(IRIS.format(folder=tmp_path, metric="auc").replace("sklearn:iris", "iris.npz"))
+    fitted = sweep.fit(sweep.run(sweep.load_spec(path)).export(tmp_path / "config.yaml"))
+    assert "auc" not in fitted.chosen.estimates
+    assert "the test rows lack a class: there is no AUC of them" in fitted.warnings

@@ -63,6 +63,10 @@ def _print_guess(file: Path, source: str, target: str | None, as_json: bool) -> 
             told = _told(guess(source, Path(), target), name_of(source))
         print(json.dumps(told))
         return
+    if not file.parent.is_dir():
+        raise UsageError(
+            f"init: must be in a folder that exists, got {file.parent}. Make it first"
+        )
     guessed = guess(_beside(source, file), file.parent, target)
     write_new(file, first_study(guessed, name_of(source)))
     for line in _summary(guessed):

@@ -132,7 +132,9 @@ def _preprocessing(fit: Fit, network: Network) -> str:
         if source.lower().endswith(".csv"):
             done += (
                 " Read the file with `dtype=str, keep_default_na=False`: a text such as `NA` or"
-                " `01` stays what it was in training."
+                " `01` stays what it was in training. Numbers that are written otherwise than"
+                " 1234.5 (`1,234`, `45%`, `$5`, a mark for a missing cell, a date: days since"
+                " 1970-01-01) have to be made numbers first, as was done in training."
             )
     elif "mean" in about:
         done = (

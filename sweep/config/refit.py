@@ -25,6 +25,7 @@ from sweep.plan.plan import Plan, make_plan
 from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.spec.attributes import BALANCED, NOTES, TRANSFER
 from sweep.spec.files import parse_spec
+from sweep.spec.objective import METRICS
 from sweep.spec.remarks import sentences
 from sweep.spec.sections import OwnModelSpec
 from sweep.spec.sources import sources_of
@@ -231,6 +232,9 @@ def _warnings(config: dict[str, Any], plan: Plan, chosen: Row, none: Row) -> Ite
     score = spec.task.score
     if score.name not in chosen.values and spec.task.losses:
         yield f"the test rows all have the same target: there is no {score.words}"
+    metric = spec.objective.metric
+    if metric in METRICS and METRICS[metric].every_class and metric not in chosen.values:
+        yield f"the test rows lack a class: there is no {METRICS[metric].words} of them"
     if config["provenance"].get("spec_hash") not in hashes(config["spec"]):
         yield (
             "the hash of the spec inside the config is not that of the search: if data or splits"

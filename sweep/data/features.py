@@ -250,7 +250,7 @@ def _doubtful(what: str, counts: pd.Series, others: list[str] | None) -> Iterato
         others: those that are neither numbers nor dates, where most are; else None.
     """
     if len(counts) > MANY:
-        yield Note("many", what, f"{len(counts)} different texts become as many features")
+        yield Note("many", what, f"{len(counts)} different texts become as many features or codes")
     if others:
         text = f"{others[0]!r} stands among numbers or dates, so all of them are categories"
         yield Note("mixed", what, text)

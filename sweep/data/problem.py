@@ -98,6 +98,17 @@ class Problem:
             found = torch.from_numpy(self.streamed.take(places.cpu().numpy())).to(self.X)
         return found.view(*places.shape, *self.X.shape[1:])
 
+    def tried(self) -> Tensor:
+        """Return the rows that a network is tried on, (B, *features).
+
+        They are the first to train on, and where categories are codes those of the highest.
+        """
+        places = self.train[0, :4]
+        if self.categories:
+            highest = self.X[:, -len(self.categories) :].argmax(0)
+            places = torch.cat([places, highest])
+        return self.rows(places)
+
     def shaped(self, feature_shape: tuple[int, ...]) -> Problem:
         """Return the problem with rows of another shape, of as many numbers."""
         X = self.X.reshape(len(self.X), *feature_shape)

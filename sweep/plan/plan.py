@@ -130,7 +130,7 @@ def make_plan(spec: StudySpec) -> Plan:
     factory = make_factory(spec, problem)
     recipe = make_recipe(spec, device, _row_shape(dataset))
     null = null_model(spec, dataset, problem, recipe.metric)
-    first_rows = problem.rows(problem.train[0, :4]).to(device)
+    first_rows = problem.tried().to(device)
     check_model(factory, first_rows, problem.n_outputs, fused=spec.training.fused)
     if problem.own_loss:
         y = problem.y[problem.train[0, :4]].to(device)

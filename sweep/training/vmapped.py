@@ -142,9 +142,14 @@ def _check(factory: Factory, x: Tensor, n_outputs: int, fused: bool) -> None:
     lanes[0].eval()
     shape = tuple(_call(lanes[0], x, where).shape)
     if shape != (len(x), n_outputs):
+        hint = f"Give the last layer {n_outputs} outputs"
+        if shape[:1] != (len(x),):
+            hint = "Keep rows first: batch_first=True in layers of sequences"
+        elif len(shape) > 2:
+            hint = "Give one step's output, or flatten what is behind the rows"
         raise UsageError(
             f"model output: must be (rows, {n_outputs}), got {shape} for {len(x)} rows{where}."
-            f" Give the last layer {n_outputs} outputs"
+            f" {hint}"
         )
     _check_step(lanes, layout, x, where, fused=fused)
     _check_repeatable(lanes[0], x, where)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from sweep.cli.app import app
 from sweep.data.guess import guess
+from sweep.errors import UsageError
 from sweep.spec.files import load_spec, parse_spec
 from tests.data.test_guess import CASES
 
@@ -96,3 +97,11 @@ def test_json_tells_the_guess_and_writes_nothing(folder: Path) -> None:
 def test_a_target_needs_data(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ended = CliRunner().invoke(app, ["init", "new.yaml", "--target", "label"])
     assert "--target and --json go with --from" in str(ended.exception)
+
+
+def test_a_folder_that_is_not_there_is_named(folder: Path) -> None:
+    ended = CliRunner().invoke(app, ["init", "nowhere/x.yaml", "--from", "rows.csv"])
+    assert isinstance(ended.exception, UsageError)
+    assert str(ended.exception) == (
+        "init: must be in a folder that exists, got nowhere. Make it first"
+    )

@@ -41,6 +41,9 @@ def behind(n_features, n_outputs, width=3, categories=()):
     assert width == 3
     return Net(n_features, n_outputs, categories)
 
+def small(n_features, n_outputs, categories):
+    return Net(n_features, n_outputs, [n - 1 for n in categories])
+
 def without(n_features, n_outputs):
     return nn.Linear(n_features, n_outputs)
 """
@@ -162,3 +165,12 @@ def test_data_and_functions_that_do_not_fit_are_refused(
     with pytest.raises(UsageError) as caught:
         make_plan(study(folder, **changes))
     assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_too_small_is_refused_before_anything_trains(folder: Path) -> None:
+    rare = table()
+    rare.loc[rare.index[-1], "colour"] = "white"  # the last code, in none of the first rows
+    rare.to_csv(folder / "t.csv", index=False)
+    make_plan(study(folder))
+    with pytest.raises(UsageError, match=r"^model: must accept rows .*index out of range"):
+        make_plan(study(folder, "small"))

@@ -96,6 +96,25 @@ def test_another_width_than_the_targets_is_refused(fused: bool) -> None:
     )
 
 
+def steps_first(x: Tensor) -> Tensor:
+    return x[:, :3].T.expand(3, len(x))
+
+
+@pytest.mark.parametrize(
+    ("then", "got", "hint"),
+    [
+        (steps_first, "(3, 4)", "Keep rows first: batch_first=True in layers of sequences"),
+        (lambda x: x[:, None, :3], "(4, 1, 3)",
+         "Give one step's output, or flatten what is behind the rows"),
+    ],
+)  # fmt: skip
+def test_outputs_of_another_form_are_refused_with_what_to_do(
+    then: Callable[[Tensor], Tensor], got: str, hint: str
+) -> None:
+    message = refusal(lambda: Forward(then))
+    assert message == f"model output: must be (rows, 3), got {got} for 4 rows. {hint}"
+
+
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_network_that_cannot_read_the_rows_is_refused(fused: bool) -> None:
     message = refusal(lambda: nn.Linear(6, 3), fused=fused)
