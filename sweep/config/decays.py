@@ -11,6 +11,7 @@ from sweep.config.chosen import Chosen, Entry, call
 from sweep.config.options import OPTIMIZERS
 from sweep.spec.loss_setting import loss_words, weights_words
 from sweep.spec.optimizers import AdamWSpec, SgdSpec
+from sweep.spec.sections import MlpSpec
 
 
 class Made(NamedTuple):
@@ -79,6 +80,9 @@ def _layers(chosen: Chosen) -> dict[str, Made]:
         return {}
     absolute, squared = chosen.strength * chosen.ratio, chosen.strength * (1 - chosen.ratio)
     where = ["each layer that has a tensor in penalty.penalised"]
+    if not isinstance(chosen.spec.model, MlpSpec):
+        where.append("recurrent layers take it as recurrent_regularizer too, Embedding as"
+                     " embeddings_regularizer")  # fmt: skip
     if chosen.ratio:
         where.append("weights come near 0 but not to it, since Keras takes no proximal steps")
     parts = {"l1": (absolute, "strength * ratio"), "l2": (squared, "strength * (1 - ratio)")}

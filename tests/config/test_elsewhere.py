@@ -117,6 +117,15 @@ def test_a_strength_of_0_has_no_solver(tmp_path: Path) -> None:
     assert there.keys() == {"symbols", "torch", "optax", "keras"}
 
 
+def test_an_own_network_is_told_of_keras_other_regularizers(tmp_path: Path) -> None:
+    net = "from torch import nn\ndef net(n_features, n_outputs):\n    return nn.Linear(10, 1)\n"
+    (tmp_path / "nets.py").write_text(net)
+    own = config_of(tmp_path, data=DIABETES, model={"source": "python:nets:net"})
+    assert "recurrent_regularizer" in own["elsewhere"]["keras"]["holds_for"]
+    mlp = config_of(tmp_path, data=DIABETES, model=LINEAR)
+    assert "recurrent_regularizer" not in mlp["elsewhere"]["keras"]["holds_for"]
+
+
 def test_a_penalty_on_biases_is_none_that_layers_and_solvers_have(tmp_path: Path) -> None:
     config = config_of(tmp_path, data=DIABETES, model=LINEAR, penalty={"include": ["*.bias"]})
     assert config["elsewhere"].keys() == {"symbols", "torch", "optax"}
