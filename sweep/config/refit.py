@@ -28,7 +28,7 @@ from sweep.spec.files import parse_spec
 from sweep.spec.objective import METRICS
 from sweep.spec.remarks import sentences
 from sweep.spec.sections import OwnModelSpec
-from sweep.spec.sources import sources_of
+from sweep.spec.sources import FILES, sources_of
 from sweep.spec.stored import hashes, upgraded
 from sweep.spec.study import StudySpec
 
@@ -171,7 +171,7 @@ def _spec(config: dict[str, Any], path: Path, device: str | None) -> StudySpec:
     folders = [*([own / named] if named else []), path.parent, own.parent, Path(".")]
     # The first that holds the most of them: a module may be installed instead.
     folder = max(folders, key=lambda folder: sum(_is_file(folder / file) for file in files))
-    if files[0].suffix in (".csv", ".parquet", ".npz", ".npy") and not _is_file(folder / files[0]):
+    if files[0].suffix in FILES and not _is_file(folder / files[0]):
         places = ", ".join(dict.fromkeys(str(place.resolve()) for place in folders))
         raise UsageError(
             f"data.source: must lie in the study's folder, got no {files[0]} in {places} ({path})."

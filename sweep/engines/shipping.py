@@ -14,7 +14,7 @@ import numpy as np
 
 from sweep.errors import UsageError
 from sweep.spec.objective import OWN
-from sweep.spec.sources import sources_of
+from sweep.spec.sources import FILES, sources_of
 from sweep.spec.study import StudySpec
 
 LARGEST_BYTES = 100_000_000  # of the user's files together
@@ -22,7 +22,6 @@ Parts = list[Any]  # bytes, and arrays of bytes: nothing that the owner would im
 
 # Compiled by Python; or read by Ray, which would leave out what it names.
 NOT_SHIPPED = {"__pycache__", ".git", ".gitignore", ".rayignore"}
-TABLES = (".csv", ".parquet", ".npz", ".npy")
 
 
 def packed(value: Any) -> Parts:
@@ -96,7 +95,7 @@ def _needed(spec: StudySpec) -> list[Path]:
         if (spec.folder / base).is_dir():
             found.append(base)
     for table in map(Path, (*spec.data.files.values(), *spec.data.beside.values())):
-        if table.suffix in TABLES and not table.is_absolute() and (spec.folder / table).is_file():
+        if table.suffix in FILES and not table.is_absolute() and (spec.folder / table).is_file():
             found.append(table)
     return found
 

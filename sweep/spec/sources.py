@@ -10,6 +10,9 @@ HASHES = {
     "model.source": "model_hash", "training.loss": "loss_hash", "objective.metric": "metric_hash",
 }  # fmt: skip
 
+# Kinds of files of rows.
+FILES = (".csv", ".parquet", ".npz", ".npy", ".svm", ".svmlight", ".libsvm")
+
 
 def sources_of(spec: StudySpec) -> dict[str, str]:
     """Return the sources of a study by the key that names them: of the rows, then functions."""
