@@ -33,9 +33,16 @@ def check_metric(spec: StudySpec, problem: Problem, metric: Metric) -> None:
         if lacks:
             raise UsageError(
                 f"objective.metric: {spec.objective.metric} must have {lacks} to validate on in"
-                f" every fold, got none in fold {fold} ({spec.data.source}). Use fewer folds, or"
-                " another metric"
+                f" every fold, got none in fold {fold} ({spec.data.where}). {_remedy(spec)}, or"
+                " use another metric"
             )
+
+
+def _remedy(spec: StudySpec) -> str:
+    """Say what brings such rows into each fold: who chose the folds can."""
+    if key := spec.data.given_by:
+        return f"Mend data.{key}"
+    return "Use fewer folds" if spec.replicates.n_folds > 1 else "Hold out more rows"
 
 
 def target_scales(problems: Sequence[Problem]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sweep.errors import UsageError
@@ -39,6 +40,25 @@ def test_a_fold_without_a_class_is_named(tmp_path: Path, metric: str) -> None:
     assert said.startswith(f"objective.metric: {metric} must have rows of every class")
     assert "in fold" in said and "rows.npz" in said
     make_plan(tiny(tmp_path, **rows(tmp_path, y, groups), data__test_fraction=0.0))
+
+
+def test_it_is_said_who_can_bring_such_rows_into_a_fold(tmp_path: Path) -> None:
+    label = np.where(np.arange(80) % 2, "cat", "dog")
+    split = np.where((np.arange(80) < 20) & (label == "cat"), "validation", "train")
+    table = pd.DataFrame({"x": np.arange(80.0), "label": label, "split": split})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    said = refused(
+        tmp_path, **ALONE, data__source="t.csv", data__target="label", data__split="split",
+        data__test_fraction=0.0, objective__metric="auc", replicates__n_folds=1,
+    )  # fmt: skip
+    assert said.endswith("(t.csv). Mend data.split, or use another metric")
+    groups = np.repeat(np.arange(8), 10)
+    said = refused(
+        tmp_path, **rows(tmp_path, groups * 1.0, groups), data__task="regression",
+        data__test_fraction=0.0, objective__metric="r2", replicates__n_folds=1,
+        replicates__holdout=0.1,
+    )  # fmt: skip
+    assert said.endswith("(rows.npz). Hold out more rows, or use another metric")
 
 
 def test_a_fold_whose_targets_are_all_the_same_has_no_r2(tmp_path: Path) -> None:
