@@ -21,7 +21,10 @@ _STATE, _PARTS = "state.json", "dataset_dict.json"
 
 def is_saved(path: Path) -> bool:
     """Tell a folder that `save_to_disk` wrote."""
-    return (path / _STATE).is_file() or (path / _PARTS).is_file()
+    try:
+        return (path / _STATE).is_file() or (path / _PARTS).is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL in it
+        return False
 
 
 def read_saved(path: Path, where: str) -> pd.DataFrame:

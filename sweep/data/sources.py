@@ -22,6 +22,7 @@ from sweep.data.sparse import SVMLIGHT, is_sparse, read_sparse, read_svmlight
 from sweep.data.tables import of_table
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError, did_you_mean
+from sweep.runtime import total_memory_bytes
 from sweep.spec.data import DataSpec
 
 # pandas takes a while to import: only the functions that read tables do.
@@ -214,9 +215,18 @@ def _read_pixels(path: Path) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    """Read a table that keeps its kinds of columns."""
-    import pandas as pd
+    """Read a table that keeps its kinds of columns.
 
+    Raises:
+        ValueError: its columns, as the file says, are larger than the memory.
+    """
+    import pandas as pd
+    from pyarrow import parquet
+
+    about = parquet.read_metadata(path)
+    size = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
+    if size > total_memory_bytes():
+        raise ValueError(f"columns of {size / 1e9:.3g} GB, more than the memory")
     return pd.read_parquet(path)
 
 

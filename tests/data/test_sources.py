@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
+from sweep.data import sources
 from sweep.data.sources import SKLEARN
 from sweep.errors import UsageError
 from tests.support.sources import (
@@ -265,3 +266,12 @@ def test_a_lone_array_is_not_a_source(tmp_path: Path) -> None:
     (tmp_path / "a.npy").rename(tmp_path / "a.npz")
     with pytest.raises(UsageError, match="got ValueError: a single array without a name"):
         read(tmp_path, "a.npz")
+
+
+def test_a_parquet_file_that_no_memory_holds_is_refused_with_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TABLE.to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr(sources, "total_memory_bytes", lambda: 100)
+    with pytest.raises(UsageError, match=r"\.parquet file, got .* GB, more than the memory"):
+        read(tmp_path, "t.parquet", target="label")
