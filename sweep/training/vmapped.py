@@ -144,7 +144,7 @@ def _check(factory: Factory, x: Tensor, n_outputs: int, fused: bool) -> None:
     if shape != (len(x), n_outputs):
         hint = f"Give the last layer {n_outputs} outputs"
         if shape[:1] != (len(x),):
-            hint = "Keep rows first: batch_first=True in layers of sequences"
+            hint = "Return one for every row: layers of sequences need batch_first=True"
         elif len(shape) > 2:
             hint = "Give one step's output, or flatten what is behind the rows"
         raise UsageError(

@@ -316,7 +316,7 @@ NETWORKS: dict[str, tuple[str, str]] = {
     ),
     "forward_of_rows": (
         "def make(n_features, n_outputs):\n    class Net(nn.Linear):\n        def forward(self, x): return super().forward(x)[:2]\n    return Net(5, 3)",
-        "model output: must be (rows, 3), got (2, 3) for 4 rows (python:own:make). Give the last layer 3 outputs",
+        "model output: must be (rows, 3), got (2, 3) for 4 rows (python:own:make). Return one for every row: layers of sequences need batch_first=True",
     ),
     "sys_exit": (
         "make = sys.exit",

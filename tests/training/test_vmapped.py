@@ -103,7 +103,8 @@ def steps_first(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("then", "got", "hint"),
     [
-        (steps_first, "(3, 4)", "Keep rows first: batch_first=True in layers of sequences"),
+        (steps_first, "(3, 4)",
+         "Return one for every row: layers of sequences need batch_first=True"),
         (lambda x: x[:, None, :3], "(4, 1, 3)",
          "Give one step's output, or flatten what is behind the rows"),
     ],
