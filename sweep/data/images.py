@@ -56,7 +56,7 @@ def read_images(cells: pd.Series, folder: Path, where: str) -> np.ndarray:
                 _refuse(f"must all be {first[0]} x {first[1]} as {names[0]} is", sizes, where,
                         "Resize them")  # fmt: skip
             if image.mode not in GREY + COLOUR:
-                _refuse("must have 8 bits a channel, or 16 where all is grey",
+                _refuse("must have 8 bits a channel, or 16 of one channel",
                         f"mode {image.mode} in {names[row]}", where, "Save it as PNG")  # fmt: skip
             grey = grey and image.mode in GREY
     if first is None:

@@ -65,10 +65,9 @@ def _files_problem(data: DataSpec) -> str | None:
             )
         if not _is_table(file):
             return f"data.{key}: must be a .csv or .parquet table, got {file!r}. Name one"
-        column = "fold" if data.fold is not None else "split" if data.split is not None else None
-        if column is not None:
+        if data.given_by in ("fold", "split"):
             return (
-                f"data.{key}: must be null with data.{column}, whose column says where rows"
+                f"data.{key}: must be null with data.{data.given_by}, whose column says where rows"
                 f" belong, got {file!r}. Remove one of them"
             )
         if [*data.files.values()].count(file) > 1:
