@@ -28,7 +28,7 @@ from sweep.data.notes import Note, lines
 from sweep.data.places import latest, read_places
 from sweep.data.refuse import refuse
 from sweep.data.remarks import remarks
-from sweep.data.sources import NAMED, is_table, read_source
+from sweep.data.sources import NAMED, read_source
 from sweep.data.targets import (
     Encode,
     as_column,
@@ -38,7 +38,7 @@ from sweep.data.targets import (
     with_targets,
 )
 from sweep.errors import UsageError
-from sweep.spec.data import DataSpec
+from sweep.spec.data import DataSpec, is_table
 from sweep.spec.seeds import derive
 
 _NO_TARGET = "Mend or drop it, or set data.drop_missing_target: true"

@@ -23,7 +23,7 @@ from sweep.data.tables import of_table
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError, did_you_mean
 from sweep.runtime import total_memory_bytes
-from sweep.spec.data import DataSpec
+from sweep.spec.data import DataSpec, is_table
 
 # pandas takes a while to import: only the functions that read tables do.
 if TYPE_CHECKING:
@@ -72,11 +72,6 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     return readers[kind]() if kind in readers else _unknown(source)
 
 
-def is_table(source: str) -> bool:
-    """Say whether a source has columns to name."""
-    return ":" not in source and Path(source).suffix.lower() in (".csv", ".parquet", "")
-
-
 def read_table(source: str, folder: Path, target: str | None = None) -> Table:
     """Read a file, or a folder that Hugging Face's `datasets` saved, of which `is_table` holds.
 
@@ -105,18 +100,23 @@ def _read_tables(data: DataSpec, folder: Path) -> Table:
     for key, file in data.files.items():
         try:
             read = read_table(file, folder, target)
-            tables[key] = read if key == "source" else _from(read, data, (folder / file).parent)
+            tables[key] = read if key == "source" else _from(read, data, folder / file)
         except UsageError as error:
             raise UsageError(str(error).replace("data.source:", f"data.{key}:", 1)) from error
     return stacked(tables, data.files, target) if len(tables) > 1 else tables["source"]
 
 
-def _from(table: Table, data: DataSpec, folder: Path) -> Table:
+def _from(table: Table, data: DataSpec, path: Path) -> Table:
     """Have the images of a table beside the source start at its own folder."""
     if data.images not in table.frame:
         return table
-    whole = folder.resolve()
-    names = table.frame[data.images].map(lambda cell: str(whole / cell) if cell else cell)
+    folder = (path.parent if path.suffix else path).resolve()
+
+    def whole(cell: Any) -> Any:
+        is_name = isinstance(cell, str) and cell.strip()
+        return str(folder / cell.strip()) if is_name else cell
+
+    names = table.frame[data.images].map(whole)
     return table._replace(frame=table.frame.assign(**{str(data.images): names}))
 
 

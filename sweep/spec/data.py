@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -208,3 +209,8 @@ class DataSpec(Section):
         if self.target is None:
             return ()
         return (self.target,) if isinstance(self.target, str) else self.target
+
+
+def is_table(source: str) -> bool:
+    """Say whether a source has columns to name."""
+    return ":" not in source and PurePath(source).suffix.lower() in (".csv", ".parquet", "")

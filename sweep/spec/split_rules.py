@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
-from sweep.spec.data import DataSpec
+from sweep.spec.data import DataSpec, is_table
 from sweep.spec.replicates import ReplicatesSpec
 from sweep.spec.tasks import TASKS
 
@@ -30,7 +28,7 @@ def splits_problem(data: DataSpec, replicates: ReplicatesSpec) -> str | None:
             f"data.time: only replicates.scheme time has it, got {data.time!r} with"
             f" {scheme or 'none'}. Set replicates: {{scheme: time}}, or remove it"
         )
-    if scheme == "group" and data.groups is None and _is_table(data.source):
+    if scheme == "group" and data.groups is None and is_table(data.source):
         return "replicates.scheme: group must have data.groups, got none. Name the column"
     if (column or scheme == "time") and data.groups is not None:
         what = f"data.{column}" if column else "replicates.scheme time"
@@ -58,12 +56,12 @@ def splits_problem(data: DataSpec, replicates: ReplicatesSpec) -> str | None:
 def _files_problem(data: DataSpec) -> str | None:
     """Say in one line what does not go with files of validation and test rows, if anything."""
     for key, file in [*data.files.items()][1:]:
-        if not _is_table(data.source):
+        if not is_table(data.source):
             return (
                 f"data.{key}: only a source that is a .csv or .parquet table has such a file, got"
                 f" {file!r} with {data.source}. Remove it"
             )
-        if not _is_table(file):
+        if not is_table(file):
             return f"data.{key}: must be a .csv or .parquet table, got {file!r}. Name one"
         if data.given_by in ("fold", "split"):
             return (
@@ -73,7 +71,3 @@ def _files_problem(data: DataSpec) -> str | None:
         if [*data.files.values()].count(file) > 1:
             return f"data.{key}: must be a file of its own, got {file!r} twice. Name another"
     return None
-
-
-def _is_table(source: str) -> bool:
-    return ":" not in source and PurePath(source).suffix.lower() in (".csv", ".parquet", "")

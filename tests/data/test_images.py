@@ -210,6 +210,24 @@ def test_a_file_of_test_rows_has_its_images_beside_itself(folder: Path) -> None:
     assert np.asarray(rows.X)[rows.is_test].min() == 1.0
 
 
+def test_images_inside_a_file_of_test_rows_stay_there(folder: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((5, 6), 255, dtype=np.uint8)).save(buffer, "PNG")
+    inside = {"bytes": buffer.getvalue(), "path": None}
+
+    def write(name: str, cell: Any, n: int) -> None:
+        label = ["cat", "dog"] * (n // 2)
+        pd.DataFrame({"file": [cell] * n, "label": label}).to_parquet(folder / name)
+
+    write("a.parquet", inside, 8)
+    write("b.parquet", inside, 2)
+    rows = read(folder, source="a.parquet", test="b.parquet")
+    assert np.asarray(rows.X).shape == (10, 1, 5, 6) and np.asarray(rows.X).min() == 1.0
+    write("b.parquet", {"bytes": None, "path": None}, 2)
+    with pytest.raises(UsageError, match="must name an image in every row"):
+        read(folder, source="a.parquet", test="b.parquet")
+
+
 def test_a_table_without_rows_has_no_images(folder: Path) -> None:
     (folder / "data" / "t.csv").write_text("file,label\n")
     with pytest.raises(UsageError, match=r"^data\.images: must have rows, got none"):
