@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweep.errors import INTERRUPTED
-from sweep.runtime import INTERRUPTS, interrupt
+from sweep.runtime import INTERRUPTS, interrupt, interruptible
 
 KEY = "workers"  # of `training` in a study file
 
@@ -23,6 +23,7 @@ def main() -> None:
         try:
             for number in INTERRUPTS:  # before the imports, which take longest
                 signal.signal(number, interrupt)
+            interruptible()
             _run()
         finally:
             _ignore_interrupts()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import logging
 import os
 import platform
 import signal
@@ -21,6 +22,7 @@ from sweep.errors import INTERRUPTED
 CPUS = Path("/proc/cpuinfo")  # Linux
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+AGAIN_S = 0.01  # once the finaliser is left
 
 
 @contextmanager
@@ -46,6 +48,32 @@ def interrupt(_: int, frame: FrameType | None) -> None:
             os._exit(INTERRUPTED)
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def interruptible() -> None:
+    """Let an interrupt end the process without a word, wherever in a library it falls.
+
+    A library that logs what ends it is not heard, unless its user has set up logs; and one that
+    falls where Python cannot raise, as in a finaliser, comes again a moment later.
+    """
+    if logging.lastResort:
+        logging.lastResort.addFilter(lambda record: not _tells_of_an_interrupt(record))
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            before(unraisable)
+            return
+        again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hook
+
+
+def _tells_of_an_interrupt(record: logging.LogRecord) -> bool:
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is not None and issubclass(kind, KeyboardInterrupt)
 
 
 class _Stop:

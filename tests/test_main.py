@@ -151,6 +151,41 @@ def test_an_interrupt_amid_code_run_by_exec_is_130(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "told\n", "")
 
 
+IN_A_LIBRARY = """
+import os, signal, sys, time
+import sqlalchemy
+import sweep.__main__ as module
+
+def interrupt(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)
+
+def in_the_pool():
+    engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.pool.QueuePool)
+    sqlalchemy.event.listen(engine, "reset", interrupt)
+    engine.connect().close()
+
+def in_a_finaliser():
+    class Own:
+        __del__ = interrupt
+
+    Own()
+    time.sleep(60)
+
+module._run = {}
+module.main()
+"""
+
+
+@pytest.mark.parametrize("where", ["in_the_pool", "in_a_finaliser"])
+def test_an_interrupt_that_a_library_would_tell_of_or_lose_ends_it_with_130(where: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_LIBRARY.format(where)],
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "")
+
+
 @pytest.mark.slow
 def test_sigquit_keeps_its_meaning_and_leaves_no_worker(tiny: Path) -> None:
     process = start(*COMMANDS["workers"])

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.errors import INTERRUPTED, OwnedElsewhereError, SweepError, UsageError
-from sweep.runtime import INTERRUPTS, asked_to_stop, interrupt
+from sweep.runtime import INTERRUPTS, asked_to_stop, interrupt, interruptible
 from sweep.service.claims import Claims, Ending, Pace
 from sweep.service.database import Database
 from sweep.service.job import FencedError, Job
@@ -34,6 +34,7 @@ def main() -> None:
     """Do what stdin says; the exit code is that of `sweep run`."""
     for number in INTERRUPTS:
         signal.signal(number, interrupt)
+    interruptible()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     order = Order(**json.load(sys.stdin))
     if order.memory_bytes is not None:
