@@ -31,8 +31,8 @@ Dims = tuple[int | None, ...]
 
 
 def run(function: type[Function], *args: Any) -> tuple[Tensor, ...]:
-    """Run `Lstm`, `Gru` or `Rnn`: states, and what is kept for the way back."""
-    outs: tuple[Tensor, ...] = function.apply(*args)
+    """Run `Lstm`, `Gru` or `Rnn`: states, and what is kept for the way back, if there is one."""
+    outs: tuple[Tensor, ...] = function.apply(*args, torch.is_grad_enabled())
     return outs
 
 
@@ -44,7 +44,7 @@ def _in_lanes(function: type[Function], info: Any, dims: Dims, args: tuple[Any, 
         if isinstance(arg, Tensor) else arg
         for arg, dim in zip(args, dims, strict=True)
     ]  # fmt: skip
-    outs = run(function, *joined)
+    outs: tuple[Tensor, ...] = function.apply(*joined)
     return tuple(out.unflatten(1, (size, -1)) for out in outs), (1,) * len(outs)
 
 
@@ -56,6 +56,11 @@ def _beside(x: Tensor, h: Tensor) -> Tensor:
     beside[..., width].fill_(1)
     beside[0, ..., width + 1 :].copy_(h)
     return beside
+
+
+def _of_steps(steps: int, one: Tensor, keep: bool) -> Tensor:
+    """Return room for what is like `one` in each step: (steps, …), the same place if not kept."""
+    return one.new_empty(steps if keep else 1, *one.shape).expand(steps, *one.shape)
 
 
 def _sigmoid_(z: Tensor) -> Tensor:
@@ -131,13 +136,13 @@ class Lstm(Function):
     """
 
     @staticmethod
-    def forward(x: Tensor, W: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+    def forward(x: Tensor, W: Tensor, h: Tensor, c: Tensor, keep: bool) -> tuple[Tensor, ...]:
         """Return hs and the last c, (1, L, B, H); and what is kept."""
         size, beside = h.shape[-1], _beside(x, h)
         weight = _scaled(W, 2, slice(2 * size, 3 * size)).mT.contiguous()
-        steps, lanes, rows = len(beside) - 1, *beside.shape[1:3]
-        gates = h.new_empty(steps, lanes, rows, 4 * size)
-        cs, tanhs = h.new_empty(steps + 1, *h.shape), h.new_empty(steps, *h.shape)
+        steps = len(beside) - 1
+        gates = _of_steps(steps, torch.cat([h] * 4, -1), keep)
+        cs, tanhs = _of_steps(steps + 1, h, keep), _of_steps(steps, h, keep)
         torch.mul(c, 2, out=cs[0])
         minus_1, minus_2 = h.new_full((), -1), h.new_full((), -2)
         before, after = cs[:-1].unbind(), cs[1:].unbind()
@@ -184,7 +189,7 @@ class Lstm(Function):
             torch.mul(dh, tanh, out=do)
             half_dc.mul_(f)
             way.leave(t, d.mul_(slope))
-        return *way.grads, 2 * half_dc
+        return *way.grads, 2 * half_dc, None
 
     @staticmethod
     def vmap(info: Any, in_dims: Dims, *args: Any) -> Any:
@@ -199,14 +204,14 @@ class Gru(Function):
     """
 
     @staticmethod
-    def forward(x: Tensor, W: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    def forward(x: Tensor, W: Tensor, h: Tensor, keep: bool) -> tuple[Tensor, ...]:
         """Return hs; and what is kept."""
         size, beside = h.shape[-1], _beside(x, h)
         weight = _scaled(W, 2, slice(2 * size, None))
         to_gates, to_n = (half.mT.contiguous() for half in weight.split(2 * size, 1))
-        steps, lanes, rows = len(beside) - 1, *beside.shape[1:3]
-        gates = h.new_empty(steps, lanes, rows, 2 * size)
-        halves, ns = torch.empty_like(gates), h.new_empty(steps, *h.shape)
+        steps, twice = len(beside) - 1, torch.cat([h, h], -1)
+        gates, halves = _of_steps(steps, twice, keep), _of_steps(steps, twice, keep)
+        ns = _of_steps(steps, h, keep)
         minus_1, states = h.new_full((), -1), beside[..., -size:].unbind()
         parts = [part.unbind() for both in (gates, halves) for part in both.split(size, -1)]
         each = zip(beside.unbind(), gates.unbind(), halves.unbind(), zip(*parts, strict=True),
@@ -248,7 +253,7 @@ class Gru(Function):
             torch.mul(torch.mul(dn, of_h, out=dr), 0.5, out=dr)
             d_gates.mul_(slope)
             way.leave(t, d).add_(kept)
-        return way.grads
+        return *way.grads, None
 
     @staticmethod
     def vmap(info: Any, in_dims: Dims, *args: Any) -> Any:
@@ -260,7 +265,7 @@ class Rnn(Function):
     """h = φ(z), φ tanh or relu."""
 
     @staticmethod
-    def forward(x: Tensor, W: Tensor, h: Tensor, relu: bool) -> tuple[Tensor, ...]:
+    def forward(x: Tensor, W: Tensor, h: Tensor, relu: bool, _: bool) -> tuple[Tensor, ...]:
         """Return hs; and what is kept."""
         size, beside = h.shape[-1], _beside(x, h)
         weight, z = W.mT.contiguous(), torch.empty_like(h)
@@ -285,7 +290,7 @@ class Rnn(Function):
             h = beside[t + 1, ..., -ctx.hidden :]
             slope = (h > 0).to(h) if ctx.relu else torch.addcmul(one, h, h, value=-1)
             way.leave(t, slope.mul_(way.arrive(t)))
-        return *way.grads, None
+        return *way.grads, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: Dims, *args: Any) -> Any:

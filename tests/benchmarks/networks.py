@@ -6,8 +6,9 @@ One thread; CPU seconds (`time.process_time`) of whole trainings: every step, th
 each epoch, what is measured at the end. The plain loop has tensors instead of a DataLoader,
 torch's fused Adam, and the penalty as its weight_decay. Both take turns, after a warm-up: a ratio
 is the median of those of turns. `floor` is what the products and convolutions of a training would
-take at the rate of a large product, measured in the same turns. It writes its JSON after each
-network, with the machine's load, and prints the table.
+take at the rate of a large product, and its sigmoids, tanhs and exponentials at that of a sigmoid,
+both measured in the same turns. It writes its JSON after each network, with the machine's load,
+and prints the table.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -28,6 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from sweep.data.problem import Problem
@@ -47,6 +49,8 @@ ROWS, VAL_ROWS, BATCH, FOLDS = 300, 100, 50, 8
 ALPHA, LR = 1e-4, 1e-3
 PLAIN = 4  # trainings of the plain loop in a turn
 SIDE, PRODUCTS = 768, 10  # of the large product
+ENTRIES, SIGMOIDS = 64 * 1024, 200  # of the sigmoid
+CURVED = {"sigmoid", "tanh", "safe_softmax", "softmax", "log_softmax", "gelu"}  # operators
 
 
 def problem_of(net: Network) -> Problem:
@@ -94,14 +98,35 @@ def multiply(a: Tensor) -> None:
         product(a, a)
 
 
-def gflop(net: Network, problem: Problem) -> float:
-    """Count the products of one training, in units of 1e9."""
-    counter = FlopCounterMode(display=False)
-    # The layers in their plain forms, whose products are counted.
+def curve(a: Tensor) -> None:
+    """Take the sigmoid a few times."""
+    for _ in range(SIGMOIDS):
+        torch.sigmoid(a)
+
+
+class Curved(TorchDispatchMode):
+    """Count the entries of which a sigmoid, a tanh or an exponential is taken."""
+
+    entries = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Count, and go on."""
+        out = func(*args, **(kwargs or {}))
+        if func.overloadpacket.__name__.strip("_") in CURVED:
+            self.entries += out.numel()
+        return out
+
+
+def counts(net: Network, problem: Problem) -> tuple[float, int]:
+    """Count the operations of one training's products, and the entries of its curved functions."""
+    products, curved = FlopCounterMode(display=False), Curved()
+    # The layers in their plain forms, whose operators are counted.
     plain_forms = torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH)
-    with plain_forms[0], plain_forms[1], counter:
+    with plain_forms[0], plain_forms[1], products, curved:
         train_plainly(net, problem, 0)
-    return counter.get_total_flops() / 1e9
+    return products.get_total_flops(), curved.entries
 
 
 def cpu_s(work: Callable[[], object]) -> float:
@@ -113,10 +138,11 @@ def cpu_s(work: Callable[[], object]) -> float:
 
 def measure(net: Network, turns: int, lanes: Sequence[int]) -> dict[str, Any]:
     """Measure a network: ms of one training, plain and at each number of lanes."""
-    problem, side = problem_of(net), torch.randn(1, SIDE, SIDE)
+    problem, side, line = problem_of(net), torch.randn(1, SIDE, SIDE), torch.randn(ENTRIES)
     recipe = Recipe(FusedAdam(), net.epochs, BATCH)
     work: dict[str, tuple[Callable[[], object], int]] = {
         "product": (partial(multiply, side), PRODUCTS),
+        "sigmoid": (partial(curve, line), SIGMOIDS),
         "plain": (lambda: [train_plainly(net, problem, r) for r in range(PLAIN)], PLAIN),
     }
     for n in lanes:
@@ -134,10 +160,13 @@ def measure(net: Network, turns: int, lanes: Sequence[int]) -> dict[str, Any]:
         for key, values in spent.items()
     }
     rate = 2e-6 * SIDE**3 / ms.pop("product")  # GFLOP/s
+    sigmoid_ns = 1e6 * ms.pop("sigmoid") / ENTRIES
+    operations, entries = counts(net, problem)
     return {
         "bar": net.bar, "turns": turns, "load": os.getloadavg()[0], "ms": ms,
         "ratios": {str(n): ratios[str(n)] for n in lanes},
-        "gflops": rate, "floor_ms": 1e3 * gflop(net, problem) / rate,
+        "gflops": rate, "sigmoid_ns": sigmoid_ns,
+        "floor_ms": 1e-6 * (operations / rate + entries * sigmoid_ns),
     }  # fmt: skip
 
 

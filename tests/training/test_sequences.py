@@ -54,6 +54,18 @@ def test_a_lane_has_the_same_bits_in_every_slot(name: str, rows: int, hidden: in
             assert torch.equal(one.roll(shift, 0), other)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_without_a_way_back_the_states_are_the_same_and_no_step_is_kept(name: str) -> None:
+    function, _, n_states, options = KINDS[name]
+    tensors = drawn(name, 7, 5, torch.float32)
+    states = run(function, *tensors, *options)[:n_states]
+    with torch.no_grad():
+        outs = run(function, *tensors, *options)
+    assert all(torch.equal(*pair) for pair in zip(states, outs, strict=False))
+    for kept in outs[n_states + 1 :]:
+        assert len({step.data_ptr() for step in kept}) == 1
+
+
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "tanh"])
 def test_the_way_back_is_the_gradient(name: str) -> None:
     function, _, n_states, options = KINDS[name]
