@@ -121,7 +121,7 @@ class Curved(TorchDispatchMode):
 
 def counts(net: Network, problem: Problem) -> tuple[float, int]:
     """Count the operations of one training's products, and the entries of its curved functions."""
-    products, curved = FlopCounterMode(display=False), Curved()
+    products, curved = FlopCounterMode(display=False), Curved()  # type: ignore[no-untyped-call]
     # The layers in their plain forms, whose operators are counted.
     plain_forms = torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH)
     with plain_forms[0], plain_forms[1], products, curved:
