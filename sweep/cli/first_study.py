@@ -75,6 +75,9 @@ def _data(guessed: Guess) -> Iterator[str]:
             yield from _said("  # drop_missing_target: true", why)
     for entry in guessed.groups:
         yield from _said(f"  {'' if entry.sure else '# '}groups: {as_key(entry.name)}", entry.why)
+    if guessed.images is not None:
+        why = "its files are the features; other columns are left out"
+        yield from _said(f"  images: {as_key(guessed.images)}", why)
     yield from _columns(guessed.columns)
     yield from _said(f"  task: {guessed.task}", guessed.why_task)
     yield from _said(

@@ -83,6 +83,8 @@ def _summary(guessed: Guess) -> Iterator[str]:
     if guessed.target is not None:
         yield f"target: {guessed.target} ({guessed.why_target})"
     yield f"task: {guessed.task} ({guessed.why_task})"
+    if guessed.images is not None:
+        yield f"images: {guessed.images} (its files are the features)"
     for entry in guessed.groups:
         yield f"{'groups' if entry.sure else 'groups?'}: {entry.name} ({entry.why})"
     for entry in guessed.columns:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +42,7 @@ NAMES = (
 LOWEST_COUNT = 10  # numbers that are all above this are hardly counts of events
 _PARTS = re.compile(r"(.*_)?(target|label|outcome)(_.*)?")
 _WHEN = re.compile(r"(.*[^a-z])?(date|time|timestamp|year|month|day)", re.I)
+_IMAGE = re.compile(r".+\.(png|jpe?g|bmp|gif|tiff?|webp)", re.I)
 
 _BINARY = "; binary has one output for both"
 _COUNT = "; if they count events, say count"
@@ -62,6 +64,7 @@ class Guess:
         others: further columns that could be predicted.
         columns: entries for odd columns.
         groups: columns that tell which rows belong together; the study takes one that is sure.
+        images: column of names of images, which are then the features.
         remarks: sentences on size, balance and the like.
         settings: sections of a study file for this many rows.
         n_gaps: rows without a target.
@@ -80,6 +83,7 @@ class Guess:
     groups: tuple[Entry, ...]
     remarks: tuple[str, ...]
     settings: dict[str, Any]
+    images: str | None = None
     n_gaps: int = 0
     problem: str | None = None
 
@@ -91,6 +95,7 @@ class Guess:
             "source": self.source,
             **({} if self.target is None else {"target": self.target}),
             **({} if group is None else {"groups": group}),
+            **({} if self.images is None else {"images": self.images}),
             **({"columns": columns} if columns else {}),
             "task": self.task,
         }
@@ -110,7 +115,7 @@ def guess(source: str, folder: Path, target: str | None = None) -> Guess:
             or to predict it from.
     """
     if is_table(source):
-        guessed = _of_table(read_table(source, folder, target), source, target)
+        guessed = _of_table(read_table(source, folder, target), source, target, folder)
     elif target is not None:
         raise UsageError(
             f"--target: only a .csv or .parquet table has columns to name, got {target!r}"
@@ -147,7 +152,7 @@ def _refusal(guessed: Guess, folder: Path) -> str | None:
 # --- tables
 
 
-def _of_table(table: Table, source: str, asked: str | None) -> Guess:
+def _of_table(table: Table, source: str, asked: str | None, folder: Path) -> Guess:
     n = len(table.frame)
     if n == 0:
         raise UsageError(f"data.source: must have rows, got none ({source}). Add some")
@@ -155,8 +160,12 @@ def _of_table(table: Table, source: str, asked: str | None) -> Guess:
     target, why = _target(columns, source, asked)
     groups = group_candidates(columns, target.name)
     odd = odd_columns(columns, target, next((g.name for g in groups if g.sure), None))
+    images = _images(table, (folder / source).parent)
+    if images is not None:
+        odd = [entry for entry in odd if entry.name == target.name]
     left = {c.name for c in columns} - {target.name} - {e.name for e in odd if _is_dropped(e)}
     left -= {entry.name for entry in groups if entry.sure}
+    left = left if images is None else {images}
     if not left:
         raise UsageError(
             f"data.source: must have a column to predict {target.name!r} from, got none that is"
@@ -169,8 +178,19 @@ def _of_table(table: Table, source: str, asked: str | None) -> Guess:
         tuple(c.name for c in columns if c.name in left and _usable(c)),
         tuple(odd), tuple(groups), 
         tuple(of_counts(counts, task, n, len(left))), settings_for(n, _rarest(counts, task)),
-        n_gaps=round(target.gaps * n),
+        images, n_gaps=round(target.gaps * n),
     )  # fmt: skip
+
+
+def _images(table: Table, folder: Path) -> str | None:
+    """Find a column whose cells name images, of which the first is there."""
+    for name, column in table.frame.items():
+        names = [cell.strip() for cell in column if isinstance(cell, str)]
+        if len(names) == len(column) and all(map(_IMAGE.fullmatch, names)):
+            with suppress(OSError):  # a name that no file can have
+                if (folder / names[0]).is_file():
+                    return str(name)
+    return None
 
 
 def _is_dropped(entry: Entry) -> bool:

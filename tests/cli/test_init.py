@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from sweep.cli.app import app
@@ -105,3 +107,21 @@ def test_a_folder_that_is_not_there_is_named(folder: Path) -> None:
     assert str(ended.exception) == (
         "init: must be in a folder that exists, got nowhere. Make it first"
     )
+
+
+def test_a_column_of_images_is_the_features(folder: Path) -> None:
+    draw = np.random.default_rng(0)
+    (folder / "small").mkdir()
+    lines = ["file,width,label"]
+    for i in range(40):
+        Image.fromarray(draw.integers(0, 256, (4, 5), dtype=np.uint8)).save(f"small/{i}.PNG")
+        lines.append(f"small/{i}.PNG,{i % 7},{'cat' if i % 2 else 'dog'}")
+    (folder / "pets.csv").write_text("\n".join(lines))
+    assert "images: file (its files" in said("pets.yaml", "--from", "pets.csv")
+    data = load_spec("pets.yaml").data
+    assert (data.images, data.columns, data.target) == ("file", None, "label")
+    ended = CliRunner().invoke(app, ["validate", "pets.yaml"], catch_exceptions=False)
+    assert ended.exit_code == 0 and "left out: 'width'" in ended.output
+    (folder / "small" / "0.PNG").unlink()  # names of files that are elsewhere are but texts
+    guessed = guess("pets.csv", folder)
+    assert (guessed.images, guessed.n_features) == (None, 1)
