@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.data.features import Features, as_features, blocks, form, take
+from sweep.data.features import Features, as_features, blocks, form, hashed, take
 from sweep.data.file_rows import FileRows
 from sweep.data.folds import draw_share, strata
 from sweep.data.guarded import guarded
@@ -29,6 +29,7 @@ from sweep.data.places import latest, read_places
 from sweep.data.refuse import refuse
 from sweep.data.remarks import remarks
 from sweep.data.sources import NAMED, read_source
+from sweep.data.table_rows import TableRows
 from sweep.data.targets import (
     Encode,
     as_column,
@@ -253,10 +254,8 @@ def _content_hash(rows: Rows) -> str:
     digest = hashlib.sha256(json.dumps(rows.classes).encode())
     for part in (rows.X, rows.y, rows.groups, rows.X_test, rows.y_test):
         if part is not None and not isinstance(part, np.ndarray | FileRows):
-            import pandas as pd
-
             digest.update(json.dumps(list(part.columns)).encode())
-            part = pd.util.hash_pandas_object(part, index=False).to_numpy()
+            part = hashed(part)
         if part is not None:
             digest.update(f"{part.dtype.str}{part.shape}".encode())
             for _, block in blocks(part):
@@ -302,8 +301,8 @@ def _test_rows(
     if form(X_test) != form(X):
         got = f"{form(X_test)} against {form(X)}"
         refuse("X_test must have the features of X", got, where, "Make them alike")
-    if not isinstance(X, np.ndarray | FileRows):
-        assert not isinstance(X_test, np.ndarray | FileRows)
+    if not isinstance(X, np.ndarray | FileRows | TableRows):
+        assert not isinstance(X_test, np.ndarray | FileRows | TableRows)
         X_test = X_test[list(X.columns)]
     return X_test, encode(y_test)
 

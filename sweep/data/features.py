@@ -16,7 +16,8 @@ from sweep.data.file_rows import FileRows, block_rows
 from sweep.data.guarded import describe
 from sweep.data.notes import Note, key_for, missing_key
 from sweep.data.numerals import numerals, readings
-from sweep.data.refuse import refuse, refuse_first
+from sweep.data.refuse import LARGEST, refuse, refuse_first
+from sweep.data.table_rows import TableRows
 from sweep.data.variants import as_shown, variants
 from sweep.errors import UsageError
 from sweep.runtime import total_memory_bytes
@@ -25,9 +26,8 @@ from sweep.runtime import total_memory_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
-Features: TypeAlias = "np.ndarray | FileRows | pd.DataFrame"
+Features: TypeAlias = "np.ndarray | FileRows | TableRows | pd.DataFrame"
 
-LARGEST = 1e30  # far inside float32, so that what training makes of it can stay finite
 MANY = 50  # more different values than this are hardly the names of classes
 FEW = 10  # texts that may all be different
 _NESTED = (list, tuple, dict, np.ndarray)  # cells of a typed table that hold several values
@@ -56,6 +56,11 @@ def as_features(values: Any, name: str, where: str, notes: list[Note] | None = N
         for start, block in values.blocks():
             _check_numbers(block, name, where, start)
         return values
+    if isinstance(values, TableRows):
+        if values.gaps.all():  # as where a column has empty cells alone
+            for frame in values.frames():
+                as_features(frame, name, where)
+        return values  # its numbers were checked as they were decoded
     if isinstance(values, np.ndarray):
         return _array(values, name, where)
     import pandas as pd
@@ -74,7 +79,7 @@ def as_features(values: Any, name: str, where: str, notes: list[Note] | None = N
 
 def take(X: Features, rows: np.ndarray) -> Features:
     """Return the rows (n,) of an array or a table, in that order; of a file they stay there."""
-    if isinstance(X, FileRows):
+    if isinstance(X, FileRows | TableRows):
         return X.part(rows)
     return X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].reset_index(drop=True)
 
@@ -83,6 +88,8 @@ def form(X: Features) -> Any:
     """Return what two features have in common where a network takes both: shape, or columns."""
     if isinstance(X, np.ndarray | FileRows):
         return X.shape[1:]
+    if isinstance(X, TableRows):
+        return dict.fromkeys(X.columns, "number")
     return {name: "number" if kind == np.float64 else "text" for name, kind in X.dtypes.items()}
 
 
@@ -94,6 +101,16 @@ def blocks(X: np.ndarray | FileRows) -> Iterator[tuple[int, np.ndarray]]:
     size = block_rows(X.shape)
     for start in range(0, len(X), size):
         yield start, X[start : start + size]
+
+
+def hashed(table: TableRows | pd.DataFrame) -> np.ndarray:
+    """Return pandas' hash of each row of a table, (N,) uint64."""
+    if isinstance(table, TableRows):
+        return table.hashes
+    import pandas as pd
+
+    found: np.ndarray = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    return found
 
 
 def as_float32(X: Features) -> np.ndarray:

@@ -154,10 +154,10 @@ class FileRows:
         try:
             with self.path.open("rb", buffering=0) as file:
                 if Stamp.of(file) != self.stamp:
-                    _changed(self.path, "a file that was written to")
+                    refuse_changed(self.path, "a file that was written to")
                 return self._of_file(file.fileno(), rows)
         except OSError as error:
-            _changed(self.path, str(error))
+            refuse_changed(self.path, str(error))
 
     def _of_file(self, file: int, rows: np.ndarray) -> np.ndarray:
         """Read rows (B,) of the file: (B, numbers of a row)."""
@@ -170,7 +170,7 @@ class FileRows:
             raw = b"".join([read(file, each, at) for at in (rows * each + offset).tolist()])
             n, rows = len(rows), np.arange(len(rows))
         if len(raw) != n * each:
-            _changed(self.path, "a file that became shorter")
+            refuse_changed(self.path, "a file that became shorter")
         found = np.frombuffer(raw, self.header.kind).reshape(n, math.prod(self.shape[1:]))
         return found if n == len(rows) else found[rows]
 
@@ -184,13 +184,14 @@ def _again(path: Path, header: Header, rows: np.ndarray) -> FileRows:
     try:
         found = FileRows.of(path)
     except (OSError, ValueError) as error:
-        _changed(path, str(error))
+        refuse_changed(path, str(error))
     if found.header != header:
-        _changed(path, "another file")
+        refuse_changed(path, "another file")
     return replace(found, rows=rows)
 
 
-def _changed(path: Path, got: str) -> NoReturn:
+def refuse_changed(path: Path, got: str) -> NoReturn:
+    """Refuse a file that is not what it was when the study was planned."""
     hint = "Leave it as it is until the run ends"
     refuse("must be the same file wherever the study is trained", got, path, hint)
 

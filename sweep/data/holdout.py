@@ -22,15 +22,18 @@ from sweep.data.folds import draw_rows, strata
 from sweep.data.preprocessing import (
     FittedTable,
     Transform,
+    fit_columns,
     fit_scalers,
     fit_table,
     is_complete,
+    of_numbers,
     preprocessors,
     target_scale,
     texts_of,
 )
 from sweep.data.problem import Block, Problem, joined, scaled
 from sweep.data.streamed import Scaled
+from sweep.data.table_rows import TableRows
 from sweep.data.weights import RowWeights, class_weights, weighed
 from sweep.spec.seeds import derive
 from sweep.spec.study import StudySpec
@@ -155,6 +158,9 @@ def describe_preprocessing(spec: StudySpec, dataset: Dataset, rows: np.ndarray) 
 
 def _features(spec: StudySpec, search: Features, rows: np.ndarray) -> dict[str, Any]:
     scale = spec.data.scale
+    if isinstance(search, TableRows):
+        (parts,) = fit_columns(scale, search, [rows])
+        return {"features": [entry for part in parts for entry in _numbers(part)]}
     if not isinstance(search, np.ndarray | FileRows):
         fit, embed = take(search, rows), spec.data.categorical == "embed"
         table = fit_table(scale, search, fit, embed=embed)
@@ -168,20 +174,14 @@ def _features(spec: StudySpec, search: Features, rows: np.ndarray) -> dict[str, 
 def _numbers(table: FittedTable) -> list[dict[str, Any]]:
     if not table.numbers:
         return []
-    imputer, scaler = (step for _, step in table.transformer.named_transformers_["numbers"].steps)
-    size = len(table.numbers)
-    scaled = hasattr(scaler, "mean_")
-    means, scales = (scaler.mean_, scaler.scale_) if scaled else (np.zeros(size), np.ones(size))
     return [
         {
             "column": name,
-            "fill": float(np.nan_to_num(fill)),
+            "fill": float(fill),
             "mean": float(mean),
             "scale": float(deviation),
         }
-        for name, fill, mean, deviation in zip(
-            table.numbers, imputer.statistics_, means, scales, strict=True
-        )
+        for name, fill, mean, deviation in zip(table.numbers, *of_numbers(table), strict=True)
     ]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from sweep.data.features import Features, as_float32, blocks, take
 from sweep.data.file_rows import FileRows
 from sweep.data.streamed import Scaled
+from sweep.data.table_rows import TableRows
 
 # scikit-learn and pandas take most of a second to import: only functions that need them do.
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def preprocessors(
         For each a function of rows (B, *features) that returns them as (B, *features) float32, or
         rows of a file with what is to be done to them as they are read.
     """
+    if isinstance(search, TableRows):
+        return [_columns_scaled(parts) for parts in fit_columns(scale, search, fits)]
     if not isinstance(search, np.ndarray | FileRows):
         return [
             _table_preprocessor(fit_table(scale, search, take(search, rows), embed=embed))
@@ -69,7 +72,7 @@ def preprocessor(scale: str, search: Features, fit: Features, *, embed: bool = F
     Returns:
         As one of `preprocessors`.
     """
-    if isinstance(search, np.ndarray | FileRows):
+    if isinstance(search, np.ndarray | FileRows | TableRows):
         return preprocessors(scale, fit, [np.arange(len(fit))])[0]
     return _table_preprocessor(fit_table(scale, search, fit, embed=embed))
 
@@ -97,6 +100,7 @@ def fit_scalers(X: np.ndarray | FileRows, fits: Sequence[np.ndarray]) -> list[St
 
 def unscaled(rows: Features) -> np.ndarray | Scaled:
     """Take rows as they are, as float32."""
+    rows = rows.rows if isinstance(rows, TableRows) else rows
     return Scaled(rows) if isinstance(rows, FileRows) else as_float32(rows)
 
 
@@ -133,6 +137,8 @@ def fits_all(scale: str, X: Features) -> bool:
 
 def is_complete(X: Features) -> bool:
     """Say whether each cell of X (N, *features) is a number: none is missing, none a text."""
+    if isinstance(X, TableRows):
+        return not X.gaps.any()
     return isinstance(X, np.ndarray | FileRows) or not (texts_of(X) or X.isna().to_numpy().any())
 
 
@@ -200,6 +206,42 @@ def fit_table(
     return FittedTable(transformer, names, categories, seen)
 
 
+def fit_columns(
+    scale: str, search: TableRows, fits: Sequence[np.ndarray]
+) -> list[list[FittedTable]]:
+    """Fit the preprocessing of a table's columns, some at a time, by several sets of rows.
+
+    Arguments as of `preprocessors`.
+
+    Returns:
+        For each set of rows what is learnt, of some columns each.
+    """
+    found: list[list[FittedTable]] = [[] for _ in fits]
+    for frame in search.frames():
+        for parts, rows in zip(found, fits, strict=True):
+            parts.append(fit_table(scale, frame, take(frame, rows)))
+    return found
+
+
+def of_numbers(table: FittedTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what missing numbers become, mean and scale of a table's columns, (F,) each."""
+    imputer, scaler = (step for _, step in table.transformer.named_transformers_["numbers"].steps)
+    fill = np.nan_to_num(imputer.statistics_)
+    if not hasattr(scaler, "mean_"):
+        return fill, np.zeros(len(fill)), np.ones(len(fill))
+    return fill, scaler.mean_, scaler.scale_
+
+
+def _columns_scaled(parts: list[FittedTable]) -> Transform:
+    fill, mean, scale = map(np.concatenate, zip(*map(of_numbers, parts), strict=True))
+
+    def transform(rows: Features) -> Scaled:
+        assert isinstance(rows, TableRows)
+        return Scaled(rows.rows, mean, scale, fill)
+
+    return transform
+
+
 def _table_preprocessor(table: FittedTable) -> Transform:
     def transform(rows: Features) -> np.ndarray:
         values = table.transformer.transform(_coded(rows, table.categories))
@@ -224,7 +266,7 @@ def _coded(table: Features, categories: dict[str, list[str]]) -> pd.DataFrame:
 
 def texts_of(table: Features) -> dict[str, list[str]]:
     """Name the categories of each column of texts, in order; an array has no such column."""
-    if isinstance(table, np.ndarray | FileRows):
+    if isinstance(table, np.ndarray | FileRows | TableRows):
         return {}
     from pandas.api.types import is_numeric_dtype
 

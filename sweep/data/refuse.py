@@ -8,6 +8,8 @@ import numpy as np
 
 from sweep.errors import UsageError
 
+LARGEST = 1e30  # far inside float32, so that what training makes of it can stay finite
+
 
 def refuse(
     rule: str, got: str, where: object, hint: str, cause: Exception | None = None,

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sweep.data.features import Features, blocks
+from sweep.data.features import Features, blocks, hashed
 from sweep.data.file_rows import FileRows
 from sweep.data.notes import Note, key_for
+from sweep.data.table_rows import TableRows
 from sweep.spec.data import DataSpec
 
 MOST_ODD = 3  # rows that differ from all others in a column
@@ -45,6 +46,9 @@ def counting(X: Features) -> list[str]:
     """Name the columns of a table that count the rows: the first, or one that is called so."""
     if isinstance(X, np.ndarray | FileRows) or len(X) < LEAST_ROWS:
         return []
+    if isinstance(X, TableRows):
+        named = [name for name in X.columns if name == X.columns[0] or ID.fullmatch(name)]
+        return [name for name in named if _counts(X.column(name))]
     numbers = [str(name) for name, kind in X.dtypes.items() if kind == np.float64]
     named = [name for name in numbers if name == X.columns[0] or ID.fullmatch(name)]
     return [name for name in named if _counts(X[name].to_numpy())]
@@ -56,13 +60,19 @@ def _counts(values: np.ndarray) -> bool:
 
 def _without(X: Features, names: list[str]) -> Features:
     """Leave columns of a table out: a copy of a row has another number."""
-    return X if isinstance(X, np.ndarray | FileRows) else X.drop(columns=names)
+    if isinstance(X, np.ndarray | FileRows):
+        return X
+    return X.hashed_without(names) if isinstance(X, TableRows) else X.drop(columns=names)
 
 
 def nearly_constant(X: Features) -> Iterator[Note]:
     """Name the columns of numbers that are constant but for at most `MOST_ODD` rows in 20."""
     if isinstance(X, np.ndarray | FileRows):
         yield from _nearly_constant(X)
+        return
+    if isinstance(X, TableRows):
+        for frame in X.frames():
+            yield from nearly_constant(frame)
         return
     numbers = X.select_dtypes(np.float64)
     for name, values in ((name, numbers[name].to_numpy()) for name in numbers):
@@ -145,8 +155,7 @@ def _hashes(X: Features, y: np.ndarray) -> np.ndarray:
     if not isinstance(X, np.ndarray | FileRows):
         import pandas as pd
 
-        of_features = pd.util.hash_pandas_object(X, index=False).to_numpy()
-        return of_features ^ pd.util.hash_array(y)
+        return hashed(X) ^ pd.util.hash_array(y)
     found = np.empty(len(X), dtype=np.int64)
     for start, block in blocks(X):
         end = start + len(block)

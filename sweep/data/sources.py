@@ -15,6 +15,7 @@ from sweep.data.files import read_file
 from sweep.data.items import is_items, read_items
 from sweep.data.npy import read_npy
 from sweep.data.npz import read_npz
+from sweep.data.parquet import read_in_part, read_parquet
 from sweep.data.parts import Table, stacked
 from sweep.data.refuse import refuse
 from sweep.data.saved import is_saved, read_saved
@@ -22,7 +23,6 @@ from sweep.data.sparse import SVMLIGHT, is_sparse, read_sparse, read_svmlight
 from sweep.data.tables import of_table
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError, did_you_mean
-from sweep.runtime import total_memory_bytes
 from sweep.spec.data import DataSpec, is_table
 
 # pandas takes a while to import: only the functions that read tables do.
@@ -51,7 +51,7 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     source, path = data.source, folder / data.source
     readers: dict[str, Callable[[], dict[str, Any]]] = {
         ".csv": lambda: of_table(_read_tables(data, folder), data, path.parent),
-        ".parquet": lambda: of_table(_read_tables(data, folder), data, path.parent),
+        ".parquet": lambda: _read_parquet(data, folder),
         "": lambda: of_table(_read_tables(data, folder), data, path),
         ".npy": lambda: read_npy(data, folder),
         ".npz": lambda: _read_arrays(data, folder),
@@ -64,9 +64,9 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     kind = scheme if scheme in readers else path.suffix.lower()
     if not is_table(source) and not (kind == ".npy" or (kind == ".npz" and is_sparse(path))):
         _refuse_columns(data)
-    if data.stream and kind != ".npy":
+    if data.stream and kind not in (".npy", ".parquet"):
         raise UsageError(
-            f"data.stream: only the rows of a .npy file can be read in part, got true"
+            f"data.stream: only the rows of a .npy or .parquet file can be read in part, got true"
             f" ({source}). Save X and y as .npy files, or remove it"
         )
     return readers[kind]() if kind in readers else _unknown(source)
@@ -88,7 +88,7 @@ def read_table(source: str, folder: Path, target: str | None = None) -> Table:
         frame = read_saved(path, source) if is_saved(path) else _unknown(source)
         return Table(frame.rename(columns=str), (), False)
     if path.suffix.lower() == ".parquet":
-        return Table(read_file(_read_parquet, path).rename(columns=str), (), False)
+        return Table(read_file(read_parquet, path).rename(columns=str), (), False)
     read = partial(read_csv, target=target, where=source)
     frame, notes = read_file(read, path)
     return Table(frame.rename(columns=str), notes, True)
@@ -206,28 +206,19 @@ def _read_arrays(data: DataSpec, folder: Path) -> dict[str, Any]:
     return _known(read_file(read_npz, path), data.source)
 
 
+def _read_parquet(data: DataSpec, folder: Path) -> dict[str, Any]:
+    in_part = read_in_part(data, folder)
+    if in_part is not None:
+        return in_part
+    return of_table(_read_tables(data, folder), data, (folder / data.source).parent)
+
+
 def _read_pixels(path: Path) -> pd.DataFrame:
     """Read a table of whole numbers below 256 without names of columns."""
     import pandas as pd
 
     frame: pd.DataFrame = pd.read_csv(path, low_memory=False, header=None, dtype=np.uint8)
     return frame
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """Read a table that keeps its kinds of columns.
-
-    Raises:
-        ValueError: its columns, as the file says, are larger than the memory.
-    """
-    import pandas as pd
-    from pyarrow import parquet
-
-    about = parquet.read_metadata(path)
-    size = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
-    if size > total_memory_bytes():
-        raise ValueError(f"columns of {size / 1e9:.3g} GB, more than the memory")
-    return pd.read_parquet(path)
 
 
 # --- functions

@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,11 +25,13 @@ class Scaled(NamedTuple):
     Attributes:
         rows: not read yet.
         mean, scale: (F,) each, or None: they stay as they are.
+        fill: (F,) what missing cells become first, or None: none is missing.
     """
 
     rows: FileRows
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
+    fill: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +41,14 @@ class Streamed:
     Attributes:
         rows: of the file, (M,).
         ends: (P,) where parts end.
-        mean, scale: (P, F) of each part, or None.
+        mean, scale, fill: (P, F) of each part, or None.
     """
 
     rows: FileRows
     ends: np.ndarray
     mean: np.ndarray | None
     scale: np.ndarray | None
+    fill: np.ndarray | None = None
 
     def take(self, places: np.ndarray) -> np.ndarray:
         """Read rows at places (B,), or (L, B) of lanes: (B, *features) or (L, B, *features).
@@ -65,13 +68,16 @@ class Streamed:
 
     def _read(self, places: np.ndarray) -> np.ndarray:
         found = self.rows[places]
-        if self.mean is None or self.scale is None:
+        if self.mean is None and self.fill is None:
             return as_float32(found)
         # The very steps of scikit-learn's scaler: an array in memory comes to the same bits.
         flat = found.astype(np.float64).reshape(len(places), -1)
         part = np.searchsorted(self.ends, places[0], side="right")
-        flat -= self.mean[part]
-        flat /= self.scale[part]
+        if self.fill is not None:
+            flat = np.where(np.isnan(flat), self.fill[part], flat)
+        if self.mean is not None and self.scale is not None:
+            flat -= self.mean[part]
+            flat /= self.scale[part]
         return as_float32(flat.reshape(found.shape))
 
 
@@ -81,10 +87,11 @@ def joined_rows(parts: Sequence[np.ndarray | Scaled]) -> np.ndarray | Streamed:
     if not of_file:
         return np.concatenate([part for part in parts if not isinstance(part, Scaled)])
     rows = np.concatenate([part.rows.rows for part in of_file])
-    whole = FileRows(of_file[0].rows.path, of_file[0].rows.header, of_file[0].rows.stamp, rows)
-    means = [part.mean for part in of_file if part.mean is not None]
-    scales = [part.scale for part in of_file if part.scale is not None]
-    return Streamed(
-        whole, np.cumsum([len(part.rows) for part in of_file]),
-        np.stack(means) if means else None, np.stack(scales) if scales else None,
-    )  # fmt: skip
+    whole = replace(of_file[0].rows, rows=rows)
+    ends = np.cumsum([len(part.rows) for part in of_file])
+    learnt = ([part[n] for part in of_file] for n in range(1, len(Scaled._fields)))
+    return Streamed(whole, ends, *map(_stacked, learnt))
+
+
+def _stacked(of_parts: Sequence[Any]) -> np.ndarray | None:
+    return None if of_parts[0] is None else np.stack(of_parts)

@@ -27,6 +27,7 @@ from sweep.spec.tasks import TASKS
 if TYPE_CHECKING:
     import pandas as pd
 
+ROW = "\0row"  # a column of numbers of rows, where only some columns were read
 Reader = Callable[["pd.Series", ColumnSpec, str], Read]
 
 
@@ -45,18 +46,7 @@ def of_table(table: Table, data: DataSpec, folder: Path) -> dict[str, Any]:
         UsageError: in one line, naming the column and the key that settles it.
     """
     frame, notes, in_texts = table
-    targets = [_named(frame, "target", name, data.where) for name in data.targets or (None,)]
-    groups = data.groups and _named(frame, "groups", data.groups, data.where)
-    weight = data.weight and _named(frame, "weight", data.weight, data.where)
-    for key, name, others in (("groups", groups, targets), ("weight", weight, [*targets, groups])):
-        if name is not None and name in others:
-            what = "groups" if name == groups and key == "weight" else "target"
-            raise UsageError(
-                f"data.{key}: must be another column than the {what}, got {name!r} "
-                f"({data.where}). Name the column of the {key}, or null"
-            )
-    _check_columns(frame, data)
-    own = _own_columns(frame, data, (*targets, groups, weight))
+    targets, groups, weight, own = _roles(frame, data)
     if data.drop_missing_target:
         for target in targets:
             rows, dropped = with_target(frame[target], data, in_texts)
@@ -69,6 +59,39 @@ def of_table(table: Table, data: DataSpec, folder: Path) -> dict[str, Any]:
     if data.images is not None:
         found["X"] = read_images(frame[data.images], folder, data.where)
     return found | {key: frame[name] for key, name in own.items() if key != "images"}
+
+
+def named_columns(frame: pd.DataFrame, data: DataSpec) -> list[str]:
+    """Return the columns of a table that are no features, as its file has them in order.
+
+    Args:
+        frame: the table, or one without rows.
+        data: the study's data section.
+
+    Raises:
+        UsageError: in one line, where a key names a column that is not there or not fit.
+    """
+    targets, groups, weight, own = _roles(frame, data)
+    named = {*targets, groups, weight, *own.values()}
+    return [name for name in map(str, frame) if name in named]
+
+
+def _roles(
+    frame: pd.DataFrame, data: DataSpec
+) -> tuple[list[str], str | None, str | None, dict[str, str]]:
+    """Name the targets, the groups, the weights, and by key what says where rows belong."""
+    targets = [_named(frame, "target", name, data.where) for name in data.targets or (None,)]
+    groups = data.groups and _named(frame, "groups", data.groups, data.where)
+    weight = data.weight and _named(frame, "weight", data.weight, data.where)
+    for key, name, others in (("groups", groups, targets), ("weight", weight, [*targets, groups])):
+        if name is not None and name in others:
+            what = "groups" if name == groups and key == "weight" else "target"
+            raise UsageError(
+                f"data.{key}: must be another column than the {what}, got {name!r} "
+                f"({data.where}). Name the column of the {key}, or null"
+            )
+    _check_columns(frame, data)
+    return targets, groups, weight, _own_columns(frame, data, (*targets, groups, weight))
 
 
 def _left_out(frame: pd.DataFrame, images: str, named: Sequence[str]) -> list[Note]:
@@ -86,8 +109,7 @@ def _own_columns(
         "fold": data.fold, "split": data.split, "time": data.time, "images": data.images,
     }  # fmt: skip
     own = {key: _named(frame, key, name, data.where) for key, name in given.items() if name}
-    if PART in frame:
-        own["part"] = PART
+    own |= {key: name for key, name in (("part", PART), (ROW, ROW)) if name in frame}
     for key, name in own.items():
         if name in taken or [*own.values()].count(name) > 1:
             raise UsageError(
@@ -234,7 +256,10 @@ def read_column(
 
     if in_texts and len(column):
         return reader(column, spec, where)
+    is_number = is_numeric_dtype(column) and spec.kind in (None, "number")
+    if is_number and not spec.missing:
+        return Read(column, [])
     texts = column.astype(object).where(column.notna(), "").astype(str)
-    if is_numeric_dtype(column) and spec.kind in (None, "number"):
-        return Read(column.mask(texts.isin(spec.missing)) if spec.missing else column, [])
+    if is_number:
+        return Read(column.mask(texts.isin(spec.missing)), [])
     return Read(column, []) if spec == ColumnSpec() else reader(texts, spec, where)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sweep.data.features import LARGEST, MANY, Features, as_array, take
+from sweep.data.features import MANY, Features, as_array, take
 from sweep.data.notes import Note, key_for
-from sweep.data.refuse import refuse, refuse_first
+from sweep.data.refuse import LARGEST, refuse, refuse_first
 from sweep.data.variants import as_shown, variants
 from sweep.spec.tasks import TASKS
 

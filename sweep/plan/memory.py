@@ -17,6 +17,7 @@ from sweep.data.dataset import Dataset
 from sweep.data.file_rows import FileRows
 from sweep.data.preprocessing import fits_all
 from sweep.data.problem import Problem
+from sweep.data.table_rows import TableRows
 from sweep.errors import UsageError
 from sweep.runtime import total_memory_bytes
 from sweep.spec.sections import MlpSpec
@@ -31,8 +32,8 @@ def check_rows(spec: StudySpec, dataset: Dataset) -> None:
     """
     X = dataset.X
     each = 8  # an index of a row
-    if isinstance(X, FileRows):
-        _check_streamed(spec, X)
+    if isinstance(X, FileRows | TableRows):
+        _check_streamed(spec, X if isinstance(X, FileRows) else X.rows)
         each += 40  # where it lies in the file, its targets, its place in an epoch
     elif not fits_all(spec.data.scale, X):  # each replicate has rows of its own
         each += 4 * math.prod(X.shape[1:])
@@ -47,7 +48,7 @@ def check_rows(spec: StudySpec, dataset: Dataset) -> None:
 
 def _check_streamed(spec: StudySpec, X: FileRows) -> None:
     """Refuse what takes all rows at once, or may not wait for a file."""
-    training, where = spec.training, f"({X.path.name}, {_gigabytes(X.header.size_bytes)})"
+    training, where = spec.training, f"({spec.data.source}, {_gigabytes(X.header.size_bytes)})"
     way_out = "set data.stream: false where they fit the memory"
     if training.batch_size == "full":
         raise UsageError(

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from sweep.data import sources
+from sweep.data import parquet
 from sweep.data.sources import SKLEARN
 from sweep.errors import UsageError
 from tests.support.sources import (
@@ -272,6 +272,6 @@ def test_a_parquet_file_that_no_memory_holds_is_refused_with_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     TABLE.to_parquet(tmp_path / "t.parquet")
-    monkeypatch.setattr(sources, "total_memory_bytes", lambda: 100)
+    monkeypatch.setattr(parquet, "total_memory_bytes", lambda: 100)
     with pytest.raises(UsageError, match=r"\.parquet file, got .* GB, more than the memory"):
         read(tmp_path, "t.parquet", target="label")

@@ -1,0 +1,265 @@
+"""A Parquet file whose rows are decoded into a file trains as a table in memory, bit for bit."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import sweep
+from sweep.data import file_rows, parquet, table_rows
+from sweep.data.dataset import Dataset, load_dataset
+from sweep.data.holdout import about_refit, describe_preprocessing, make_refit_problem
+from sweep.data.problem import Problem, make_problem
+from sweep.data.table_rows import TableRows
+from sweep.errors import UsageError
+from sweep.spec.files import parse_spec
+from sweep.spec.study import StudySpec
+
+N = 90
+
+
+@pytest.fixture
+def _in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read some rows at a time, or one column."""
+    monkeypatch.setattr(file_rows, "BLOCK", 64)
+    monkeypatch.setattr(table_rows, "BLOCK", 64)
+
+
+def table() -> pd.DataFrame:
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        draw.normal(3, 2, (N, 3)) * 10.0 ** np.arange(3), columns=["a", "b.c", "d"]
+    )
+    frame["row"], frame["whole"] = np.arange(N), draw.integers(-9, 9, N)
+    frame["usual"] = np.where(np.arange(N) == 40, 6.0, 5.0)
+    frame["gaps"] = np.where(np.arange(N) % 7, draw.normal(size=N), np.nan)
+    frame["few"] = pd.array([None if n % 5 else n for n in range(N)], dtype="Int64")
+    frame["empty"] = np.where(np.arange(N) == 50, 1.5, np.nan)
+    frame["name"] = np.array(["cat", "dog", "eel"])[np.arange(N) % 3]
+    frame["number"] = draw.normal(size=N)
+    frame["who"], frame["part"] = np.arange(N) // 5, np.arange(N) % 3
+    frame["weigh"] = draw.uniform(1, 2, N)
+    frame["lacks"] = np.where(np.arange(N) < 9, np.nan, frame["number"])
+    frame["when"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(N)[::-1], unit="D")
+    copied = frame.iloc[[*range(7), 8, *range(8, N)]].reset_index(drop=True)
+    return copied.assign(row=np.arange(N))
+
+
+GAPS = ["gaps", "few", "empty"]
+OTHERS = ["name", "number", "who", "part", "weigh", "lacks", "when"]
+
+
+def study(folder: Path, *, stream: bool, **data: Any) -> StudySpec:
+    source = {"source": "t.parquet", "target": "name", "stream": stream} | data
+    kept = {value for value in source.values() if isinstance(value, str)}
+    source["columns"] = {name: "drop" for name in OTHERS if name not in kept}
+    folds = {"n_folds": 3} | ({"scheme": "time"} if "time" in data else {})
+    tree = {"study_name": "t", "data": source, "replicates": folds}
+    return parse_spec(tree, "t.yaml", folder)
+
+
+def both(folder: Path, frame: pd.DataFrame, **data: Any) -> list[tuple[StudySpec, Dataset]]:
+    frame.to_parquet(folder / "t.parquet", row_group_size=17)
+    specs = [study(folder, stream=stream, **data) for stream in (False, True)]
+    return [(spec, load_dataset(spec.data, folder, spec.seed)) for spec in specs]
+
+
+def assert_alike(memory: Problem, file: Problem) -> None:
+    assert memory.streamed is None and file.streamed is not None and not len(file.X)
+    assert memory.feature_shape == file.feature_shape
+    for places in (memory.train, memory.val, memory.train[0, :4]):
+        assert torch.equal(memory.rows(places), file.rows(places))
+    for name, value in vars(memory).items():
+        if isinstance(value, torch.Tensor) and name != "X":
+            assert torch.equal(value, getattr(file, name)), name
+
+
+CASES: list[dict[str, Any]] = [
+    {}, {"scale": "none"}, {"train_rows": 30, "test_fraction": 0.0},
+    {"task": "regression", "target": "number", "fold": "part"},
+    {"weight": "weigh", "groups": "who"},
+    {"task": "regression", "target": "lacks", "drop_missing_target": True}, {"time": "when"},
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("_in_blocks")
+@pytest.mark.parametrize(
+    ("data", "gaps"), [*((data, True) for data in CASES), *((data, False) for data in CASES[:2])]
+)
+def test_problems_have_the_same_rows(tmp_path: Path, data: dict[str, Any], gaps: bool) -> None:
+    frame = table() if gaps else table().drop(columns=GAPS)
+    (spec, memory), (_, file) = both(tmp_path, frame, **data)
+    assert isinstance(file.X, TableRows) and isinstance(memory.X, pd.DataFrame)
+    assert file.content_hash == memory.content_hash
+    assert [note for note in file.notes if "batch by batch" not in note] == [*memory.notes]
+    assert_alike(make_problem(spec, memory), make_problem(spec, file))
+    if len(memory.y_test):
+        assert_alike(*(make_refit_problem(spec, dataset, 2) for dataset in (memory, file)))
+    rows = np.arange(20)
+    assert describe_preprocessing(spec, memory, rows) == describe_preprocessing(spec, file, rows)
+    assert about_refit(spec, memory) == about_refit(spec, file)
+
+
+def test_notes_on_rows_are_the_same(tmp_path: Path) -> None:
+    (_, memory), (_, file) = both(tmp_path, table())
+    for said in ("column 'row': it counts", "it is 5 but in 1 of 90 rows (6 in row 40)", "rows 7"):
+        assert any(said in note for note in file.notes), said
+    assert {*memory.notes} < {*file.notes}
+
+
+def test_single_floats_are_kept_as_such(tmp_path: Path) -> None:
+    frame = table().drop(columns=GAPS)
+    numbers = [name for name in frame if name not in OTHERS]
+    frame = frame.astype(dict.fromkeys(numbers, np.float32))
+    (spec, memory), (_, file) = both(tmp_path, frame)
+    assert isinstance(file.X, TableRows) and file.X.rows.header.kind == np.float32
+    assert file.content_hash == memory.content_hash
+    assert_alike(make_problem(spec, memory), make_problem(spec, file))
+
+
+@pytest.mark.parametrize("data", [{}, {"validation": "v.parquet"}, {"target": "few"}], ids=str)
+def test_a_large_file_of_numbers_is_read_in_part_unless_the_study_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: dict[str, Any]
+) -> None:
+    frame = table()[["a", "d", "name", "few"]].assign(few=np.arange(N) % 2)
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_parquet(tmp_path / "v.parquet")
+    spec = {"source": "t.parquet", "target": "name", **data}
+
+    def X(**more: Any) -> Any:
+        tree = {"study_name": "t", "data": spec | more, "replicates": {"n_folds": 1}}
+        return load_dataset(parse_spec(tree, "t.yaml", tmp_path).data, tmp_path, 0).X
+
+    assert isinstance(X(), pd.DataFrame)
+    monkeypatch.setattr(parquet, "STREAMED_BYTES", 500)
+    assert isinstance(X(), pd.DataFrame if data else TableRows)
+    assert isinstance(X(stream=False), pd.DataFrame)
+
+
+def rows_in_part(folder: Path, frame: pd.DataFrame | None = None, **data: Any) -> Any:
+    (table() if frame is None else frame).to_parquet(folder / "t.parquet")
+    spec = study(folder, stream=True, **data)
+    return load_dataset(spec.data, folder, 0)
+
+
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"a": ["x"] * N}, {}, "must be numbers to be read in part, got large_string in column 'a'"),
+    ({"a": [True] * N}, {}, "must be numbers to be read in part, got bool in column 'a' (t.parq"),
+    ({"a": table()["when"]}, {}, "must be numbers to be read in part, got timestamp[us] in"),
+    ({"a": [1e31] * N}, {}, "column 'a' must be finite and below 1e30, got 1e+31 in row 0 (t.p"),
+    ({"a": [np.nan] * N}, {}, "column 'a' must have values, got only empty cells (t.parquet). Dr"),
+    ({"d": [1.0] * 89 + [np.inf]}, {}, "column 'd' must be finite and below 1e30, got inf in row"),
+    ({}, {"images": "when"}, "must lie in one file to be read in part, got data.images (t.parq"),
+    ({}, {"target": "nobody"}, "data.target: must name a column, got 'nobody' (t.parquet)"),
+    ({}, {"groups": "name"}, "data.groups: must be another column than the target"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "data", "message"), REFUSED, ids=lambda v: str(v)[:40])
+def test_what_cannot_be_read_in_part_is_refused_in_one_line(
+    tmp_path: Path, columns: dict[str, Any], data: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        rows_in_part(tmp_path, table().assign(**columns), **data)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_texts_in_a_file_larger_than_memory_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table().assign(a="x").to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr(parquet, "STREAMED_BYTES", 500)
+    monkeypatch.setattr(parquet, "total_memory_bytes", lambda: 600)
+    spec = study(tmp_path, stream=True).data.model_copy(update={"stream": None})
+    with pytest.raises(UsageError, match=r"got \w+ in column 'a' \(t\.parquet\)\. Set data\.col"):
+        load_dataset(spec, tmp_path, 0)
+
+
+@pytest.fixture
+def _little_room() -> Iterator[None]:
+    """Let no file be larger than ten kilobytes, as a disk that is full does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_in_one_line(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    pd.concat([table()] * 9, ignore_index=True).to_parquet(tmp_path / "t.parquet")
+    request.getfixturevalue("_little_room")
+    with pytest.raises(UsageError) as error:
+        load_dataset(study(tmp_path, stream=True).data, tmp_path, 0)
+    assert "data.source: must have room on a disk for its rows decoded, got" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_file_has_no_name_and_goes_with_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    spec, dataset = both(tmp_path, table())[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
+    problem = make_problem(spec, dataset)
+    assert isinstance(dataset.X, TableRows)
+    path = dataset.X.rows.path
+    del dataset
+    gc.collect()
+    assert path.exists() and len(problem.rows(problem.train))
+    del problem
+    gc.collect()
+    assert not path.exists()
+
+
+def test_another_process_reads_the_same_file_and_another_machine_decodes_its_own(
+    tmp_path: Path,
+) -> None:
+    dataset = rows_in_part(tmp_path)
+    wanted, inode = dataset.X[:], dataset.X.rows.path.stat().st_ino
+    packed = pickle.dumps(dataset.X.part(np.arange(9)))
+    near = pickle.loads(packed)
+    assert near.rows.path.stat().st_ino == inode
+    np.testing.assert_array_equal(near[:], wanted[:9])
+    del dataset, near
+    gc.collect()
+    far = pickle.loads(packed)
+    np.testing.assert_array_equal(far[:], wanted[:9])
+    os.utime(tmp_path / "t.parquet", ns=(1, 1))
+    del far
+    gc.collect()
+    with pytest.raises(UsageError, match=r"must be the same file .* written to \(.*t\.parquet\)"):
+        pickle.loads(packed)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_trial_table_is_that_of_the_table_in_memory(tmp_path: Path, workers: int) -> None:
+    table().to_parquet(tmp_path / "t.parquet", row_group_size=20)
+    tables = [trained(tmp_path, stream, workers) for stream in (False, True)]
+    assert tables[0].count("COMPLETE") == 4 and tables[0] == tables[1]
+
+
+def trained(folder: Path, stream: bool, workers: int) -> str:
+    """Train a small study; return all its trials but the times."""
+    data = study(folder, stream=stream).data
+    tree = {
+        "study_name": f"s{stream}", "data": data.model_dump(exclude_defaults=True, mode="json"),
+        "storage": f"sqlite:///{folder / 't.db'}", "model": {"hidden": [4]},
+        "training": {"epochs": 2, "batch_size": 16, "workers": workers},
+        "search": {"n_trials": 4, "sampler": {"type": "random"}}, "replicates": {"n_folds": 3},
+    }  # fmt: skip
+    trials = sweep.run(parse_spec(tree, "t.yaml", folder)).trials
+    times = [name for name in map(str, trials) if "time" in name or "duration" in name]
+    return trials.drop(columns=times).to_csv(float_format="%.17g")
