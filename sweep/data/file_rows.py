@@ -25,7 +25,9 @@ from sweep.data.refuse import refuse
 # Numbers of rows that are looked at together, in float64 32 MB: a file of any size is worked
 # through in blocks of so many, and so is an array.
 BLOCK = 1 << 22
-SPREAD = 4  # rows in order, of so many times their number, are read with those between them
+TOGETHER = 1 << 14  # rows that are read before they are put where they belong
+LARGE_BYTES = 1 << 30  # a call reads no more than two of these
+GAP_BYTES = 1024  # rows that lie no further apart are read at once, with those between them
 
 
 class Header(NamedTuple):
@@ -161,18 +163,44 @@ class FileRows:
 
     def _of_file(self, file: int, rows: np.ndarray) -> np.ndarray:
         """Read rows (B,) of the file: (B, numbers of a row)."""
-        each, offset = math.prod(self.shape[1:]) * self.header.kind.itemsize, self.header.offset
-        first, n = (int(rows[0]), int(rows[-1]) - int(rows[0]) + 1) if len(rows) else (0, 0)
-        if 0 < n <= SPREAD * len(rows) and (np.diff(rows) >= 0).all():
-            raw, rows = _bytes(file, n * each, offset + first * each), rows - first
-        else:
-            read = os.pread
-            raw = b"".join([read(file, each, at) for at in (rows * each + offset).tolist()])
-            n, rows = len(rows), np.arange(len(rows))
-        if len(raw) != n * each:
+        found = np.empty((len(rows), math.prod(self.shape[1:])), self.header.kind)
+        order = np.argsort(rows, kind="stable")
+        for start in range(0, len(rows), TOGETHER):
+            some = order[start : start + TOGETHER]
+            found[some] = self._in_order(file, rows[some])
+        return found
+
+    def _in_order(self, file: int, rows: np.ndarray) -> np.ndarray:
+        """Read rows (B,) of the file that are in its order: (B, numbers of a row)."""
+        numbers, offset = math.prod(self.shape[1:]), self.header.offset
+        each = numbers * self.header.kind.itemsize
+        starts, sizes, places = _runs(rows, GAP_BYTES // each)
+        read = os.pread if sizes.max() * each < LARGE_BYTES else _bytes
+        runs = zip((sizes * each).tolist(), (starts * each + offset).tolist(), strict=True)
+        raw = b"".join([read(file, size, at) for size, at in runs])
+        if len(raw) != sizes.sum() * each:
             refuse_changed(self.path, "a file that became shorter")
-        found = np.frombuffer(raw, self.header.kind).reshape(n, math.prod(self.shape[1:]))
-        return found if n == len(rows) else found[rows]
+        found = np.frombuffer(raw, self.header.kind).reshape(-1, numbers)
+        return found if np.array_equal(places, np.arange(len(found))) else found[places]
+
+
+def _runs(rows: np.ndarray, gap: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Divide what is to be read of a file into runs of rows.
+
+    Args:
+        rows: (B,) of the file, in order; one or more.
+        gap: so many rows between two wanted ones are read with them.
+
+    Returns:
+        The first row and the number of rows of each run; and (B,) where the wanted rows lie in
+        all runs put together.
+    """
+    begins = np.diff(rows, prepend=rows[0] - gap - 2) > gap + 1
+    firsts = np.flatnonzero(begins)
+    starts, ends = rows[firsts], rows[np.append(firsts[1:], len(rows)) - 1] + 1
+    sizes = ends - starts
+    shift = np.cumsum(sizes) - sizes - starts
+    return starts, sizes, rows + shift[np.cumsum(begins) - 1]
 
 
 def block_rows(shape: tuple[int, ...]) -> int:

@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import tee
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,6 +98,18 @@ class Problem:
         else:
             found = torch.from_numpy(self.streamed.take(places.cpu().numpy())).to(self.X)
         return found.view(*places.shape, *self.X.shape[1:])
+
+    def row_batches(self, batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield places of lanes, (L, B) each, with their rows of X."""
+        if self.streamed is None:
+            for places in batches:
+                yield places, self.rows(places)
+            return
+        of_lanes, to_read = tee(batches)
+        read = self.streamed.batches(places.cpu().numpy() for places in to_read)
+        for places, found in zip(of_lanes, read, strict=True):
+            x = torch.from_numpy(found).to(self.X)
+            yield places, x.view(*places.shape, *self.X.shape[1:])
 
     def tried(self) -> Tensor:
         """Return the rows that a network is tried on, (B, *features).

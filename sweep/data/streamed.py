@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ import numpy as np
 
 from sweep.data.features import as_float32
 from sweep.data.file_rows import FileRows
+
+AHEAD = 1 << 20  # numbers of rows that are read before the first of them is wanted
 
 
 class Scaled(NamedTuple):
@@ -63,8 +66,41 @@ class Streamed:
         """
         if places.ndim == 1:
             return self._read(places)
-        lines, which = np.unique(places, axis=0, return_inverse=True)
-        return np.stack([self._read(line) for line in lines])[which.reshape(-1)]
+        (found,) = self.batches([places])
+        return found
+
+    def batches(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Read rows for lanes, (L, B) each, as `take` does; those of several batches at once.
+
+        A small row costs little but the call that reads it, and of many rows some lie side by
+        side.
+        """
+        waiting: list[np.ndarray] = []
+        room = 0
+        for places in batches:
+            if not room:
+                n_lines = len(np.unique(places[:, 0]))  # about as many lines differ
+                each = n_lines * places.shape[1] * math.prod(self.rows.shape[1:])
+                room = max(1, AHEAD // max(1, each))
+            waiting.append(places)
+            if len(waiting) == room:
+                yield from self._together(waiting)
+                waiting, room = [], 0
+        if waiting:
+            yield from self._together(waiting)
+
+    def _together(self, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        lines = np.concatenate(batches, 1)
+        places_of = {line.tobytes(): line for line in lines}
+        read = {key: self._read(line) for key, line in places_of.items()}
+        of_lanes, start = [read[line.tobytes()] for line in lines], 0
+        for places in batches:
+            end = start + places.shape[1]
+            found = np.empty((*places.shape, *self.rows.shape[1:]), dtype=np.float32)
+            for lane, rows in zip(found, of_lanes, strict=True):
+                lane[:] = rows[start:end]
+            yield found
+            start = end
 
     def _read(self, places: np.ndarray) -> np.ndarray:
         found = self.rows[places]

@@ -211,18 +211,18 @@ class Lanes:
         else:
             batches = self._orders.batches(self._replicate, epoch, self._n_batch)
         factors = self._factors[epoch]
-        for number, batch in enumerate(batches):
+        for number, (batch, x) in enumerate(self.problem.row_batches(batches)):
             if number < factors.shape[1]:
                 self._columns["lr"].copy_(self._lr * factors[:, number, None])
-            self._step(batch)
+            self._step(batch, x)
         self._epoch.add_(1)
 
-    def _step(self, rows: Tensor) -> None:
-        """Make one optimiser step on rows (L, B) of X."""
+    def _step(self, rows: Tensor, x: Tensor) -> None:
+        """Make one optimiser step on rows (L, B) of X, which are x (L, B, *features)."""
         for name, layer in self._draw_keys:
             keys = draw_key(self._keys[self._replicate], self._t[:, 0], layer)
             self._buffers[name].copy_(keys)
-        x, y = self.problem.rows(rows), gather(self.problem.y, rows)
+        y = gather(self.problem.y, rows)
         w = None if self.problem.weight is None else gather(self.problem.weight, rows)
         if self._augmenter:
             key = draw_key(self._augment_keys[self._replicate], self._t[:, 0], 0)

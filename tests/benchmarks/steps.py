@@ -83,7 +83,9 @@ def step_time(device: torch.device, width: int, hidden: int, **options: bool) ->
     once: Row = {}
     if options.get("compile"):
         with torch.no_grad():  # as within an epoch, or it is compiled once more there
-            once["compile_s"] = seconds(device, lambda: trained._step(a_batch(trained)))
+            rows = a_batch(trained)
+            x = trained.problem.rows(rows)
+            once["compile_s"] = seconds(device, lambda: trained._step(rows, x))
     first = seconds(device, trained.train_epoch)
     if options.get("cuda_graph"):
         once["capture_s"] = first
@@ -170,7 +172,7 @@ def host_and_step_ms(device: torch.device, lanes: Lanes) -> Row:
         wait(device)
         begin = time.perf_counter()
         for _ in range(QUEUED):
-            lanes._step(batch)
+            lanes._step(batch, lanes.problem.rows(batch))
         queueing.append(time.perf_counter() - begin)
         wait(device)
         whole.append(time.perf_counter() - begin)
@@ -195,7 +197,7 @@ def profile(device: torch.device, lanes: Lanes) -> Row:
     def record(steps: int) -> Any:
         with torch.profiler.profile(activities=activities) as recorded:
             for _ in range(steps):
-                lanes._step(batch)
+                lanes._step(batch, lanes.problem.rows(batch))
             wait(device)
         return recorded
 

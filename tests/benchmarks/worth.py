@@ -86,7 +86,8 @@ def issued() -> dict[str, Any]:
     device = torch.device("cpu")
     lanes = made(device, REPLICATES, 1)
     with torch.no_grad(), _Issued() as count:
-        lanes._step(a_batch(lanes))
+        batch = a_batch(lanes)
+        lanes._step(batch, lanes.problem.rows(batch))
     times = [step_time(device, REPLICATES, 1)["step_ms"] for _ in range(TURNS)]
     return {"operations": count.operations, "step_ms": times}
 

@@ -41,18 +41,47 @@ def test_any_kind_of_numbers_is_read_as_an_array_of_it_is(tmp_path: Path, kind: 
 
 
 @given(
+    gap=st.sampled_from([0, 12, 40, 1024]),
+    together=st.sampled_from([1, 7, 1 << 14]),
     part=st.lists(st.integers(0, 59), min_size=1, max_size=80),
     places=st.lists(st.integers(0, 10**6), max_size=40),
 )
 def test_any_rows_of_any_part_are_read_in_the_order_asked_for(
-    tmp_path_factory: pytest.TempPathFactory, part: list[int], places: list[int]
+    tmp_path_factory: pytest.TempPathFactory,
+    gap: int,
+    together: int,
+    part: list[int],
+    places: list[int],
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
     array = saved(folder)
     wanted = np.array(places, dtype=np.int64) % len(part)
     got = rows_of(folder).part(np.array(part))
-    np.testing.assert_array_equal(got[wanted], array[part][wanted])
-    np.testing.assert_array_equal(got[2:5], array[part][2:5])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_rows, "GAP_BYTES", gap)
+        patch.setattr(file_rows, "TOGETHER", together)
+        np.testing.assert_array_equal(got[wanted], array[part][wanted])
+        np.testing.assert_array_equal(got[2:5], array[part][2:5])
+
+
+@pytest.mark.parametrize("wanted", [[3, 3, 5], [5, 3, 3], [2, 4, 4, 4], [7], []], ids=str)
+def test_a_row_may_be_wanted_several_times(tmp_path: Path, wanted: list[int]) -> None:
+    array, rows = saved(tmp_path), np.array(wanted, dtype=np.int64)
+    np.testing.assert_array_equal(rows_of(tmp_path)[rows], array[rows])
+
+
+def test_rows_side_by_side_are_read_by_one_call_in_whatever_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array, rows, read, sizes = saved(tmp_path, (2000, 3)), rows_of(tmp_path), os.pread, list[int]()
+
+    def counted(file: int, size: int, offset: int) -> bytes:
+        sizes.append(size)
+        return read(file, size, offset)
+
+    monkeypatch.setattr(os, "pread", counted)
+    np.testing.assert_array_equal(rows[[9, 1000, 3, 1002, 4]], array[[9, 1000, 3, 1002, 4]])
+    assert sizes == [7 * 12, 3 * 12]
 
 
 def test_blocks_are_all_rows_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import sweep
-from sweep.data import file_rows
+from sweep.data import file_rows, streamed
 from sweep.data.dataset import Dataset, load_dataset
 from sweep.data.file_rows import FileRows
 from sweep.data.holdout import describe_preprocessing, make_refit_problem
@@ -111,6 +111,27 @@ def test_lanes_with_the_same_rows_share_what_is_read(
 
     monkeypatch.setattr(FileRows, "__getitem__", counted)
     assert torch.equal(problem.rows(places), wanted) and sum(read) == 16
+
+
+@pytest.mark.parametrize(("ahead", "n_reads"), [(1 << 22, 3), (2 * 3 * 16 * 6, 6)])
+def test_rows_of_several_batches_are_read_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, n_reads: int
+) -> None:
+    (spec, _), (_, file) = both(folder)
+    problem, read, before = make_problem(spec, file), list[int](), FileRows.__getitem__
+    places = problem.train[[0, 1, 0, 2, 1]]
+    batches = places.split(16, 1)
+    wanted = [problem.rows(batch) for batch in batches]
+
+    def counted(rows: FileRows, wanted: Any) -> np.ndarray:
+        read.append(len(wanted))
+        return before(rows, wanted)
+
+    monkeypatch.setattr(streamed, "AHEAD", ahead)
+    monkeypatch.setattr(FileRows, "__getitem__", counted)
+    for (at, x), batch, rows in zip(problem.row_batches(batches), batches, wanted, strict=True):
+        assert torch.equal(at, batch) and torch.equal(x, rows)
+    assert len(read) == n_reads and sum(read) == 3 * places.shape[1]
 
 
 def test_the_order_of_rows_is_that_of_rows_in_memory(folder: Path) -> None:
