@@ -20,6 +20,7 @@ from torch import Tensor, nn
 GOLDEN = 0x9E3779B1
 FORWARD = 1 << 20  # the layer that draws in forward() count as: no network has so many dropouts
 _LOW32 = 0xFFFFFFFF
+_SIGN = 1 << 31
 _STEP = 2.0**-32
 
 
@@ -35,14 +36,15 @@ class Draws:
 
     def bits(self, shape: Sequence[int]) -> Tensor:
         """Draw 32 bits for each element; another call draws others."""
-        self._calls += 1
-        key = _hash32(self._key + self._calls * GOLDEN)
-        element = torch.arange(prod(shape), device=key.device).view(tuple(shape))
-        return _hash32(element * GOLDEN + key)
+        return _bits(self._next_key(), shape)
 
     def kept(self, p: float, shape: Sequence[int]) -> Tensor:
         """Draw False with probability p, else True."""
-        return self.bits(shape) >= int(p * 2**32)
+        return _kept(self._next_key(), p, shape)
+
+    def _next_key(self) -> Tensor:
+        self._calls += 1
+        return _hash32(self._key + self._calls * GOLDEN)
 
     def uniform(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Draw from [0, 1), in as many steps as the dtype tells apart, at most 2**32."""
@@ -85,14 +87,41 @@ class CounterDropout(nn.Module):
         """Scale the kept entries by 1 / (1 - p), as torch.nn.Dropout does."""
         if not self.training or self.p == 0:
             return x
-        element = torch.arange(x.numel(), device=x.device).view(x.shape)
-        kept = _hash32(element * GOLDEN + self.key) >= int(self.p * 2**32)
+        kept = _kept(self.key, self.p, x.shape)
         return torch.where(kept, x / (1 - self.p), torch.zeros((), dtype=x.dtype, device=x.device))
 
 
 def draw_key(replicate_key: Tensor, step: Tensor, layer: int) -> Tensor:
     """Hash (replicate, step, layer) to the key of one layer that draws, shape of `step`."""
     return _hash32(_hash32(replicate_key + step.long() * GOLDEN) + layer)
+
+
+def _bits(key: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return 32 bits of a key for each element."""
+    element = torch.arange(prod(shape), device=key.device).view(tuple(shape))
+    return _hash32(element * GOLDEN + key)
+
+
+def _kept(key: Tensor, p: float, shape: Sequence[int]) -> Tensor:
+    """Tell for each element whether its bits are p·2**32 or more."""
+    least = int(p * 2**32)
+    if key.device.type != "cpu" or torch.compiler.is_compiling() or least > _LOW32:
+        return _bits(key, shape) >= least
+    element = torch.arange(prod(shape), dtype=torch.int32).view(tuple(shape))
+    bits = _mixed32(element * _signed(GOLDEN) + key.to(torch.int32))
+    return bits.bitwise_xor_(_signed(_SIGN)) >= least - _SIGN  # as numbers without a sign
+
+
+def _mixed32(x: Tensor) -> Tensor:
+    """Do as `_hash32` with bits that lie in int32, in place: in a third of the time."""
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        x.bitwise_xor_((x >> shift).bitwise_and_(_LOW32 >> shift)).mul_(_signed(factor))
+    return x.bitwise_xor_((x >> 16).bitwise_and_(_LOW32 >> 16))
+
+
+def _signed(bits: int) -> int:
+    """Return the number that int32 reads from 32 bits."""
+    return bits - (1 << 32) if bits & _SIGN else bits
 
 
 def _hash32(x: Tensor) -> Tensor:

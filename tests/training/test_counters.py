@@ -6,8 +6,16 @@ import itertools
 
 import pytest
 import torch
+from torch.func import vmap
 
-from sweep.training.counters import CounterDropout, Draws, draw_key
+from sweep.training.counters import (
+    GOLDEN,
+    CounterDropout,
+    Draws,
+    _hash32,
+    _kept,
+    draw_key,
+)
 from tests.support.problems import generator
 
 ROWS = torch.randn(4, 5, generator=generator(1))
@@ -33,6 +41,20 @@ def test_dropout_zeroes_the_share_p_and_scales_the_rest(p: float) -> None:
 def test_dropout_is_the_identity_in_evaluation_and_at_p_0() -> None:
     assert torch.equal(keyed(0.5, 3).eval()(ROWS), ROWS)
     assert torch.equal(keyed(0.0, 3)(ROWS), ROWS)
+
+
+@pytest.mark.parametrize("p", [1e-12, 0.1, 0.5, 0.75, 1 - 2**-32, 1])
+@pytest.mark.parametrize("keys", [[0], [3, 2**31 - 1, 2**31, 2**32 - 1], [2**40 + 5]], ids=str)
+def test_a_mask_is_what_the_bits_say(p: float, keys: list[int]) -> None:
+    """In lanes as alone: masks are made of 32 bits, the numbers drawn elsewhere of 64."""
+    element = torch.arange(20_000)
+    want = [_hash32(element * GOLDEN + key) >= int(p * 2**32) for key in keys]
+    inside = vmap(lambda key: _kept(key, p, (50, 400)))(torch.tensor(keys))
+    assert torch.equal(inside.flatten(1), torch.stack(want))
+    assert torch.equal(_kept(torch.tensor(keys[0]), p, (20_000,)), want[0])
+    draws, same = Draws(torch.tensor(keys[0])), Draws(torch.tensor(keys[0]))
+    for _ in range(2):
+        assert torch.equal(draws.kept(p, (5, 7)), same.bits((5, 7)) >= int(p * 2**32))
 
 
 def test_a_dropout_mask_follows_from_its_key_alone() -> None:
