@@ -163,6 +163,8 @@ class FileRows:
 
     def _of_file(self, file: int, rows: np.ndarray) -> np.ndarray:
         """Read rows (B,) of the file: (B, numbers of a row)."""
+        if 0 < len(rows) <= TOGETHER and (np.diff(rows) >= 0).all():
+            return self._in_order(file, rows)
         found = np.empty((len(rows), math.prod(self.shape[1:])), self.header.kind)
         order = np.argsort(rows, kind="stable")
         for start in range(0, len(rows), TOGETHER):

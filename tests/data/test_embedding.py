@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +21,11 @@ from sweep.errors import UsageError
 from sweep.plan.plan import make_plan
 from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec
+from sweep.training.cohort import Cohort
+from sweep.training.optimizers import Adam
+from sweep.training.recipe import Recipe
+from tests.benchmarks.contracts import largest_difference, trained
+from tests.support.settings import setting_of
 from tests.support.studies import parse, refused
 
 NET = """
@@ -120,6 +128,28 @@ def test_fused_is_serial(folder: Path) -> None:
     for a, b in zip(fused.study.trials, plain.study.trials, strict=True):
         assert a.params == b.params
         assert a.value == pytest.approx(b.value, rel=1e-5)
+
+
+def test_fused_is_serial_in_double_precision_beside_a_neighbour_that_diverges(
+    folder: Path,
+) -> None:
+    plan = make_plan(study(folder))
+    data, places = plan.problem.to("cpu", torch.float64), len(plan.problem.replicates)
+    recipe = Recipe(Adam(), epochs=4, batch_size=16)
+    settings = {
+        "a": setting_of(1e-3, 0.05),
+        "b": setting_of(0.1, 0.02),
+        "c": setting_of(0.0, 0.03),
+    }
+    wild = setting_of(math.nan, 0.01)  # its slot is free after an epoch
+    beside = {0: [("wild", wild), *[(name, settings[name]) for name in "ab"]]}
+    starts = beside | {1: [("c", settings["c"])]}
+    fused = trained(Cohort(data, plan.factory, recipe, 3 * places), starts)
+    assert fused["wild"].diverged is not None
+    for name, setting in settings.items():
+        serial = Cohort(data, plan.factory, replace(recipe, fused=False), 1)
+        alone = trained(serial, {0: [(name, setting)]})
+        assert largest_difference(fused[name], alone[name]) < 1e-9
 
 
 def test_a_config_has_the_texts_of_the_codes(folder: Path) -> None:

@@ -172,11 +172,39 @@ def test_the_trial_table_is_that_of_an_npz_file_bit_for_bit(folder: Path) -> Non
     assert tables[0] == tables[1] == tables[2]
 
 
-def trained(folder: Path, data: dict[str, Any], name: str) -> str:
+NET = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.first, self.last = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, n_outputs)
+    def forward(self, x):
+        return self.last(self.first(x)[0][:, -1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [{"hidden": [4]}, {"source": "python:nets:Net"}], ids=str)
+def test_two_workers_and_own_networks_come_to_the_same_bits_from_a_file(
+    folder: Path, model: dict[str, Any]
+) -> None:
+    (folder / "nets.py").write_text(NET)
+    npy = {"source": "X.npy", "target": "y.npy"}
+    memory = trained(folder, npy, "m", model=model)
+    file = trained(folder, {**npy, "stream": True}, "f", model=model)
+    shared = trained(folder, {**npy, "stream": True}, "w", model=model, workers=2)
+    assert memory.count("COMPLETE") == 4 and memory == file == shared
+
+
+def trained(
+    folder: Path, data: dict[str, Any], name: str, *, model: Any = None, workers: int = 1
+) -> str:
     """Train a small study; return all its trials but the times."""
     tree = {
         "study_name": name, "data": data, "storage": f"sqlite:///{folder / 't.db'}",
-        "model": {"hidden": [4]}, "training": {"epochs": 2, "batch_size": 16},
+        "model": model or {"hidden": [4]},
+        "training": {"epochs": 2, "batch_size": 16, "workers": workers, "width": 6},
         "search": {"n_trials": 4, "sampler": {"type": "random"}}, "replicates": {"n_folds": 3},
     }  # fmt: skip
     trials = sweep.run(parse_spec(tree, "t.yaml", folder)).trials

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -42,3 +43,18 @@ def test_actors_give_the_same_trials_also_where_one_is_killed(
     assert signal.getsignal(signal.SIGTERM) == before
     assert dict(os.environ) == environment
     assert "ray" in sys.modules and not sys.modules["ray"].is_initialized()
+
+
+@pytest.mark.slow
+def test_actors_read_the_rows_that_one_of_them_has_decoded(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(draw.normal(size=(120, 4)), columns=[*"abcd"])
+    frame.assign(y=np.arange(120) % 2).to_parquet(tmp_path / "t.parquet", row_group_size=50)
+    data = {"source": "t.parquet", "target": "y"}
+    storage = f"sqlite:///{tmp_path}/alone.db"
+    alone = tiny(tmp_path, storage=storage, data={**data, "stream": False})
+    engine = {"kind": "ray", "actors": 2}
+    spec = tiny(tmp_path, data={**data, "stream": True}, engine=engine)
+    pd.testing.assert_frame_equal(
+        table(sweep.run(alone)), table(sweep.run(spec)), check_exact=True
+    )

@@ -1,0 +1,73 @@
+"""A file ten times what a process may have of memory trains, and takes no more than 2 GB."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="limits and sizes as Linux has them"),
+]
+
+LIMIT_BYTES = 640 << 20  # of what a process may write to: torch alone takes half of it
+SHAPE = (204_800, 4096)  # of float64: ten times as much
+APART = 64  # so many rows from one that tells its class; the others are zeros, on no disk
+STUDY = """
+study_name: large
+storage: sqlite:///large.db
+device: cpu
+data: {source: X.npy, target: y.npy, test_fraction: 0.01, train_rows: 20_000}
+model: {kind: mlp, hidden: [4, 4]}
+training: {optimizer: adam, lr: 1e-2, batch_size: 512, epochs: 1, width: 2, workers: 1}
+search: {n_trials: 1, sampler: {type: random}, space: {alpha: {low: 1e-6, high: 1e-4}}}
+replicates: {n_folds: 1, holdout: 0.02}
+"""
+RUN = """
+import json, resource, sys
+from sweep.__main__ import main
+sys.argv = ["sweep", "run", "large.yaml", "--json"]
+try:
+    main()
+finally:
+    peak = max(resource.getrusage(who).ru_maxrss
+               for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps({"peak_kb": peak}), file=sys.stderr)
+"""
+
+
+def limited() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
+
+
+def write_rows(path: Path, classes: np.ndarray) -> int:
+    """Write a sparse file of `SHAPE`; return its size."""
+    with path.open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": SHAPE}
+        np.lib.format.write_array_header_1_0(file, header)
+        start, row_bytes = file.tell(), 8 * SHAPE[1]
+        size = file.truncate(start + SHAPE[0] * row_bytes)
+        for row in range(0, SHAPE[0], APART):
+            file.seek(start + row * row_bytes)
+            file.write(np.full(8, 2.0 * classes[row] - 1).tobytes())
+    return size
+
+
+def test_a_file_ten_times_the_memory_trains(tmp_path: Path) -> None:
+    classes = np.arange(SHAPE[0]) // APART % 2
+    assert write_rows(tmp_path / "X.npy", classes) > 10 * LIMIT_BYTES
+    np.save(tmp_path / "y.npy", classes)
+    (tmp_path / "large.yaml").write_text(STUDY)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN], cwd=tmp_path, preexec_fn=limited, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stderr.splitlines()[-1])["peak_kb"] <= 2 << 20
+    assert "best_value" in json.loads(done.stdout)
