@@ -19,7 +19,7 @@ from sweep.data.notes import Note, key_for
 from sweep.data.npy import STREAMED_BYTES
 from sweep.data.parts import Table
 from sweep.data.refuse import refuse
-from sweep.data.table_rows import Origin, decoded
+from sweep.data.table_rows import NoRoomError, Origin, decoded
 from sweep.data.tables import ROW, named_columns, of_table
 from sweep.runtime import total_memory_bytes
 from sweep.spec.columns import ColumnSpec
@@ -87,7 +87,12 @@ def read_in_part(data: DataSpec, folder: Path) -> dict[str, Any] | None:
             way_out = "" if needed else ", or remove data.stream"
             refuse(f"{rule} to be read in part", got, data.source, hint + way_out)
         return None
-    return _in_part(found, data, path)
+    try:
+        return _in_part(found, data, path)
+    except NoRoomError:
+        if data.stream or needed:
+            raise
+        return None
 
 
 def _in_part(found: _Found, data: DataSpec, path: Path) -> dict[str, Any]:

@@ -19,13 +19,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep.data.file_rows import BLOCK, FileRows, Header, Stamp, block_rows, refuse_changed
-from sweep.data.refuse import LARGEST, refuse, refuse_first
+from sweep.data.refuse import LARGEST, refuse_first
 from sweep.data.unnamed import Unnamed, folder
+from sweep.errors import UsageError
 
 # pandas and pyarrow take a while to import: only what reads tables has them.
 if TYPE_CHECKING:
     import pandas as pd
     from pyarrow.parquet import ParquetFile
+
+
+class NoRoomError(UsageError):
+    """No disk has room for decoded rows."""
 
 
 @dataclass(frozen=True)
@@ -207,9 +212,11 @@ def decoded(origin: Origin) -> TableRows:
             file.flush()
             stamp = Stamp.of(file)
     except OSError as error:
-        got = f"{error.strerror} for {header.size_bytes / 1e9:.3g} GB in {folder()}"
-        hint = "Make room there, or set TMPDIR to a folder on a larger disk"
-        refuse("must have room on a disk for its rows decoded", got, origin.where, hint, error)
+        raise NoRoomError(
+            f"data.source: must have room on a disk for its rows decoded, got {error.strerror} for"
+            f" {header.size_bytes / 1e9:.3g} GB in {folder()} ({origin.where}). Make room there,"
+            " or set TMPDIR to a folder on a larger disk"
+        ) from error
     rows = DecodedRows(unnamed.path, header, stamp, np.arange(n), origin, unnamed)
     return TableRows(rows, gaps, hashes)
 

@@ -196,14 +196,18 @@ def _little_room() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_said_in_one_line(
+def test_a_full_disk_is_said_in_one_line_unless_the_memory_will_do(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     pd.concat([table()] * 9, ignore_index=True).to_parquet(tmp_path / "t.parquet")
     request.getfixturevalue("_little_room")
+    spec = study(tmp_path, stream=True).data
+    monkeypatch.setattr(parquet, "STREAMED_BYTES", 500)
+    unsaid = spec.model_copy(update={"stream": None})
+    assert isinstance(load_dataset(unsaid, tmp_path, 0).X, pd.DataFrame)
     with pytest.raises(UsageError) as error:
-        load_dataset(study(tmp_path, stream=True).data, tmp_path, 0)
+        load_dataset(spec, tmp_path, 0)
     assert "data.source: must have room on a disk for its rows decoded, got" in str(error.value)
     assert "\n" not in str(error.value)
 
