@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from tests.benchmarks import engines, gpu, peers
+from tests.benchmarks import arrival, engines, gpu, peers
 from tests.benchmarks.comparison import Outcome
 from tests.benchmarks.job import Trial
+from tests.benchmarks.regret import Truth
 from tests.benchmarks.timing import Run, timed
 from tests.benchmarks.workloads import ENSEMBLE, PLAIN, Program, Workload
 
@@ -72,6 +74,42 @@ def test_networks_of_ones_own_are_compared(tmp_path: Path) -> None:
     (row,) = json.loads(output.read_text())["rows"].values()
     assert row["floor_ms"] > 0
     assert row["ratios"]["8"] == pytest.approx(row["ms"]["plain"] / row["ms"]["8"])
+
+
+@pytest.mark.slow
+def test_it_is_told_when_each_program_has_a_good_choice(tmp_path: Path) -> None:
+    options = "--runs", "1", "--only", "linear, diabetes"
+    found = run(tmp_path / "arrival.json", ".arrival", *options)
+    assert [row["program"] for row in found["rows"]] == [p.name for p in arrival.SOLVED]
+    for row in found["rows"]:
+        seconds, cpu, _ = row["choices"][-1]
+        assert 0 < seconds <= row["seconds"] and 0 < cpu <= row["cpu_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("alphas", "since"),
+    [((1.0, 10.0, 9.0), 2.0), ((10.0, 10.0, 10.0), 1.0), ((10.0, 1.0, 10.0), 3.0),
+     ((10.0, 10.0, 1.0), None)],
+    ids=["from the second on", "at once", "it left again", "never"],
+)  # fmt: skip
+def test_a_choice_has_arrived_once_it_stays_good(
+    alphas: tuple[float, ...], since: float | None
+) -> None:
+    truth = Truth(np.log([1.0, 10.0, 100.0]), np.array([3.0, 1.0, 3.0]), float("nan"))
+    choices = [(n, 0.0, alpha) for n, alpha in enumerate(alphas, 1)]
+    first = arrival.arrived(choices, truth, 0.5)
+    assert (first[0] if first else None) == since
+
+
+def test_after_each_trial_the_best_so_far_is_chosen_in_the_order_of_their_ends() -> None:
+    trials = [Trial(1.0, 3.0, 0.0, 12.0), Trial(2.0, 2.0, 0.0, 11.0), Trial(3.0, 1.0, 0.0, 13.0)]
+    outcome = Outcome(Run(10.0, 5.0, 1.0, ""), 1, trials, [])
+    assert arrival.of_trials(outcome) == [(1.0, 2.0), (2.0, 2.0), (3.0, 3.0)]
+
+
+def test_cpu_time_until_a_moment_lies_between_what_was_seen_before_and_after() -> None:
+    ended = Run(0.0, 3.0, 1.0, "", [(1.0, 0.5), (2.0, 1.5)])
+    assert [ended.cpu_until(at) for at in (0.0, 1.5, 9.0)] == [0.0, 1.0, 1.5]
 
 
 def test_from_which_length_on_more_hosts_pay_follows_from_the_pairs() -> None:

@@ -7,8 +7,8 @@ one partition. A run is one turn of both, with a seed of its own, on one core: `
 `sweep export`. Trainings are all that are made: of trials, of the control, and on fresh folds.
 CPU time is that of all processes, which other programs on the machine lengthen less than wall
 time. Regret is the true loss at the exported alpha minus the least, as in regret.json, in
-standard errors of the old default's study. Writes defaults.json after each run and prints the
-table.
+standard errors of the old default's study. Writes defaults.json after each run, goes on where it
+stopped, and prints the table.
 """
 
 from __future__ import annotations
@@ -94,9 +94,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    result = {"machine": machine() | {"load_before": os.getloadavg()[0]}, "rows": rows}
-    for seed in range(1, args.runs + 1):
+    about = machine() | {"load_before": os.getloadavg()[0]}
+    rows = json.loads(args.output.read_text())["rows"] if args.output.exists() else []
+    result = {"machine": about, "rows": rows}
+    for seed in range(1 + max((row["seed"] for row in rows), default=0), args.runs + 1):
         rows += [measure(job, seed) for job in JOBS]
         args.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(table(result, json.loads(TRUTHS.read_text())))

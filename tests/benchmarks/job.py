@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
 
 from sweep.data.dataset import load_dataset
 from sweep.data.problem import Problem, make_problem
@@ -49,6 +50,7 @@ class Job:
     trials: int
     processes: int
     storage: str
+    seed: int
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, the first being 0."""
@@ -68,6 +70,12 @@ class Job:
         problem = self.problem
         train, val = problem.train[r], problem.val[r, : int(problem.val_size[r])]
         return problem.X[train], problem.y[train], problem.X[val], problem.y_clean[val]
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of outputs (B, C) at targets (B,)."""
+        if self.problem.task == "regression":
+            return mse_loss(outputs[:, 0], targets)
+        return cross_entropy(outputs, targets)
 
 
 def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -103,6 +111,7 @@ def read_job(arguments: Sequence[str] | None = None) -> Job:
         trials=args.trials,
         processes=args.processes,
         storage=args.storage,
+        seed=spec.seed,
     )
 
 

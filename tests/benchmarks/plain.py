@@ -40,7 +40,7 @@ def train(job: Job, r: int, alpha: float) -> list[float]:
 def main() -> None:
     job = read_job()
     torch.set_num_threads(1)
-    torch.manual_seed(0)
+    torch.manual_seed(job.seed)
 
     def objective(trial: optuna.Trial) -> float:
         alpha = trial.suggest_float("alpha", job.low, job.high, log=True)
@@ -52,7 +52,7 @@ def main() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        study_name="plain", storage=job.storage, sampler=optuna.samplers.TPESampler(seed=0)
+        study_name="plain", storage=job.storage, sampler=optuna.samplers.TPESampler(seed=job.seed)
     )
     study.optimize(objective, n_trials=job.trials)
 

@@ -55,7 +55,7 @@ def main() -> None:
             tune_config=tune.TuneConfig(
                 metric="value", mode="min", num_samples=job.trials, reuse_actors=True,
                 search_alg=search.ConcurrencyLimiter(
-                    optuna_search.OptunaSearch(sampler=optuna.samplers.TPESampler(seed=0)),
+                    optuna_search.OptunaSearch(sampler=optuna.samplers.TPESampler(seed=job.seed)),
                     max_concurrent=job.processes,
                 ),
             ),

@@ -16,7 +16,6 @@ import torch
 from optuna.storages import RDBStorage
 from sqlalchemy import event
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from tests.benchmarks.job import Job, network, read_job
 
@@ -40,10 +39,10 @@ def train(job: Job, r: int, alpha: float) -> Tensor:
         batches = zip(x[order].split(job.batch), y[order].split(job.batch), strict=True)
         for x_batch, y_batch in batches:
             optimizer.zero_grad(set_to_none=True)
-            cross_entropy(model(x_batch), y_batch).backward()
+            job.loss(model(x_batch), y_batch).backward()
             optimizer.step()
         with torch.inference_mode():
-            val_losses[epoch] = cross_entropy(model(x_val), y_val)
+            val_losses[epoch] = job.loss(model(x_val), y_val)
     return val_losses
 
 
@@ -62,9 +61,9 @@ def open_storage(url: str) -> RDBStorage:
 
 def work(job: Job, place: int) -> None:
     """Run one process's part of the trials."""
-    torch.manual_seed(place)
+    torch.manual_seed(job.seed + place)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=place, constant_liar=job.processes > 1)
+    sampler = optuna.samplers.TPESampler(seed=job.seed + place, constant_liar=job.processes > 1)
     study = optuna.load_study(
         study_name="tuned", storage=open_storage(job.storage), sampler=sampler
     )

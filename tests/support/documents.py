@@ -22,6 +22,7 @@ from sweep.service.serve_config import Limits, ServeConfig
 from sweep.spec.study import schema
 from tests.benchmarks import __main__ as jobs
 from tests.benchmarks import (
+    arrival,
     claims,
     curves,
     defaults,
@@ -53,8 +54,7 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
     "results", "floor", "growth", "widths", "storage", "engines", "service", "regret", "pruners",
     "claims", "nulls", "repeats", "curves", "worth", "transfer", "lengths", "defaults",
-    "networks",
-    "partition",
+    "networks", "partition", "arrival",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -182,6 +182,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "regret": lambda: _regret(0),
     "intervals": lambda: _regret(1),
     "regret by partition": lambda: partition.table(_figures("partition")),
+    "arrival": lambda: arrival.table(_figures("arrival")),
     "default jobs": lambda: defaults.table(_figures("defaults"), _figures("regret")),
     "pruning": lambda: pruners.table(_figures("pruners")),
     "claims": _claims,
