@@ -8,21 +8,81 @@ torch's fused kernels have no rule for vmap; this is the mathematics they docume
 | n, d | heads, width of a head | |
 | q, k, v | queries, keys, values | (…, T, d), (…, S, d), (…, S, d) |
 | bias | added to the scores: -inf where a query must not see a key | (…, T, S) |
+
+On a CPU `heads` does it, with a way back of its own, where there are many scores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sweep.training.at_once import at_once, for_all_lanes
 from sweep.training.counters import Draws
 from sweep.training.drawing import dropout
+from sweep.training.heads import attend
 from sweep.training.written_out import linear
+
+FEWEST = 1 << 12  # scores of a lane, from which `heads` takes less time than products of torch
+LARGEST = 1 << 18  # multiplications of a head's product, up to which OpenBLAS keeps to one thread
+
+
+def _attended(
+    draws: Draws, tokens: list[Tensor], heads: int, bias: Tensor | None, blind: Tensor | None,
+    scale: float, drop: float,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Return what queries read, (…, T, n·d), and their shares after dropout, (…, n, T, S).
+
+    Args:
+        draws: of dropout.
+        tokens: q, k and v as (…, T, n·d); or all three beside each other.
+        heads: n.
+        bias: see above.
+        blind: queries whose outputs are 0, as the bias is.
+        scale: of the products.
+        drop: share to drop.
+    """
+    q, *k_and_v = tokens
+    n_queries, n_keys = (t.shape[-2] for t in _three(tokens)[:2])
+    shape = *q.shape[:-2], heads, n_queries, n_keys
+    largest = n_queries * n_keys * max(t.shape[-1] for t in _three(tokens)) // heads
+    if prod(shape) < FEWEST or largest > LARGEST or not for_all_lanes(q):
+        return _by_products(draws, _three(tokens), heads, bias, blind, scale, drop)
+    kept = None if blind is None else (~blind).to(q.dtype)
+    if drop:
+        of_drop = dropout(draws, torch.ones(shape, dtype=q.dtype).mT, drop).mT
+        kept = of_drop if kept is None else of_drop * kept
+    bias, kept = (
+        None if t is None else t.view(*[1] * (len(shape) - t.ndim), *t.shape) for t in (bias, kept)
+    )
+
+    def attending(q: Tensor, *others: Tensor | None) -> tuple[Tensor, Tensor]:
+        k, v, bias, kept = others
+        return attend(q, k, v, bias, kept, heads, scale)
+
+    out, shares = at_once(attending, q, *(k_and_v or (None, None)), bias, kept)
+    return out, shares
+
+
+def _by_products(
+    draws: Draws, tokens: list[Tensor], heads: int, bias: Tensor | None, blind: Tensor | None,
+    scale: float, drop: float,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Do as `_attended` does, by products that vmap can batch."""
+    q, k, v = (t.unflatten(-1, (heads, -1)).transpose(-2, -3) for t in tokens)
+    shares = _shares(draws, q, k, bias, scale, drop)
+    out = shares.mT @ v
+    out = out if blind is None else out.masked_fill(blind, 0)
+    return out.transpose(-2, -3).flatten(-2), shares.mT
+
+
+def _three(tokens: list[Tensor]) -> list[Tensor]:
+    return tokens if len(tokens) == 3 else [*tokens[0].chunk(3, -1)]
 
 
 def _shares(
@@ -50,10 +110,9 @@ def scaled_dot_product_attention(
     bias = _as_bias(attn_mask, query.dtype)
     if is_causal:
         bias = causal(query.shape[-2], key.shape[-2], query)
-    bias, blind = _without_blind(bias)
     scale = 1 / sqrt(query.shape[-1]) if scale is None else scale
-    shares = _shares(draws, query, key, bias, scale, dropout_p)
-    return _unless(blind, shares.mT @ value)
+    tokens, bias = [query, key, value], None if bias is None else bias.unsqueeze(-3)
+    return _attended(draws, tokens, 1, *_without_blind(bias), scale, dropout_p)[0]
 
 
 def _without_blind(bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
@@ -62,10 +121,6 @@ def _without_blind(bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         return None, None
     blind = (bias == -torch.inf).all(-1, keepdim=True)
     return bias.masked_fill(blind, 0), blind
-
-
-def _unless(blind: Tensor | None, out: Tensor) -> Tensor:
-    return out if blind is None else out.masked_fill(blind, 0)
 
 
 def causal(n_queries: int, n_keys: int, like: Tensor) -> Tensor:
@@ -117,21 +172,22 @@ def multi_head_attention_forward(
     else:
         assert in_proj_weight is not None
         weights = [in_proj_weight]
-    q, k, v = _projected(query, key, value, same, weights, in_proj_bias)
-    k, v = _lengthened(k, v, bias_k, bias_v, add_zero_attn)
+    tokens = _projected(query, key, value, same, weights, in_proj_bias)
+    if bias_k is not None or add_zero_attn:
+        q, k, v = _three(tokens)
+        tokens = [q, *_lengthened(k, v, bias_k, bias_v, add_zero_attn)]
     if static_k is not None or static_v is not None:
         raise NotImplementedError("static_k and static_v of multi_head_attention_forward")
-    heads = [t.unflatten(-1, (num_heads, -1)).transpose(1, 2) for t in (q, k, v)]
-    q, k, v = heads  # (B, n, T, d)
     padding = (
         key_padding_mask[None] if single and key_padding_mask is not None else key_padding_mask
     )
-    bias = _bias(attn_mask, padding, q, key.shape[1], k.shape[2])
+    n_keys = key.shape[1], _three(tokens)[1].shape[1]
+    bias = _bias(attn_mask, padding, query.dtype, (len(query), num_heads), *n_keys)
     drop, blind = dropout_p if training else 0.0, None
     if not need_weights:
         bias, blind = _without_blind(bias)
-    dropped = _shares(draws, q, k, bias, 1 / sqrt(q.shape[-1]), drop)
-    out = _unless(blind, dropped.mT @ v).transpose(1, 2).flatten(2)
+    scale = sqrt(num_heads / embed_dim_to_check)
+    out, dropped = _attended(draws, tokens, num_heads, bias, blind, scale, drop)
     out = linear(out, out_proj_weight, out_proj_bias).transpose(0, 1)
     seen = _seen(dropped, average_attn_weights) if need_weights else None
     if single:
@@ -140,20 +196,20 @@ def multi_head_attention_forward(
 
 
 def _seen(shares: Tensor, averaged: bool) -> Tensor:
-    return shares.mT.mean(1) if averaged else shares.mT
+    return shares.mean(1) if averaged else shares
 
 
 def _projected(
     query: Tensor, key: Tensor, value: Tensor, same: tuple[bool, bool],
     weights: list[Tensor | None], bias: Tensor | None,
 ) -> list[Tensor]:  # fmt: skip
-    """Map queries, keys and values by the weights of each, or by those of all in one."""
+    """Map queries, keys and values: to each, or to all three beside each other."""
     biases = [None] * 3 if bias is None else [*bias.chunk(3)]
     if len(weights) == 1:
         (whole,) = weights
         assert whole is not None
         if all(same):
-            return [*linear(query, whole, bias).chunk(3, -1)]
+            return [linear(query, whole, bias)]
         weights = [*whole.chunk(3)]
     each = zip((query, key, value), weights, biases, strict=True)
     return [linear(x, w, b) for x, w, b in each if w is not None]
@@ -173,14 +229,15 @@ def _lengthened(
 
 
 def _bias(
-    mask: Tensor | None, padding: Tensor | None, q: Tensor, n_keys: int, n_all: int
-) -> Tensor | None:
+    mask: Tensor | None, padding: Tensor | None, dtype: torch.dtype, begin: tuple[int, int],
+    n_keys: int, n_all: int,
+) -> Tensor | None:  # fmt: skip
     """Join both masks, and let what was appended to the keys be seen."""
     found: Tensor | None = None
-    added = _additive(mask, q.dtype)
+    added = _additive(mask, dtype)
     if added is not None:
-        found = added if added.ndim == 2 else added.unflatten(0, q.shape[:2])
-    hidden = _additive(padding, q.dtype)
+        found = added if added.ndim == 2 else added.unflatten(0, begin)
+    hidden = _additive(padding, dtype)
     if hidden is not None:
         hidden = hidden[:, None, None]
         found = hidden if found is None else found + hidden
