@@ -108,11 +108,23 @@ def _again(
     try:
         unnamed = Unnamed(os.open(path, os.O_RDONLY))
     except OSError:
-        return replace(decoded(origin).rows, rows=rows)
+        return replace(_decoded_here(origin), rows=rows)
     with unnamed.path.open("rb") as file:
         if Stamp.of(file) != stamp:  # a process on this machine that has the same number
-            return replace(decoded(origin).rows, rows=rows)
+            return replace(_decoded_here(origin), rows=rows)
     return DecodedRows(unnamed.path, header, stamp, rows, origin, unnamed)
+
+
+def _decoded_here(origin: Origin) -> DecodedRows:
+    """Decode the copy of a file that another machine has: of another time, but as large."""
+    try:
+        with origin.path.open("rb") as file:
+            stamp = Stamp.of(file)
+    except OSError as error:
+        refuse_changed(origin.path, str(error))
+    if stamp.size_bytes != origin.stamp.size_bytes:
+        refuse_changed(origin.path, "another file")
+    return decoded(replace(origin, stamp=stamp)).rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -251,13 +251,24 @@ def test_another_process_reads_the_same_file_and_another_machine_decodes_its_own
     assert told == [str(inode), *map(repr, wanted[8].tolist())]
     del dataset
     gc.collect()
+    os.utime(tmp_path / "t.parquet", ns=(1, 1))  # as a copy of the file may be
     far = pickle.loads(packed)
     np.testing.assert_array_equal(far[:], wanted[:9])
-    os.utime(tmp_path / "t.parquet", ns=(1, 1))
+    assert len([*far.frames()]) == 1
     del far
     gc.collect()
-    with pytest.raises(UsageError, match=r"must be the same file .* written to \(.*t\.parquet\)"):
+    table()[:50].to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(
+        UsageError, match=r"must be the same file .* another file \(.*t\.parquet\)"
+    ):
         pickle.loads(packed)
+
+
+def test_a_file_that_is_written_to_is_refused_where_its_columns_are_read(tmp_path: Path) -> None:
+    dataset = rows_in_part(tmp_path)
+    os.utime(tmp_path / "t.parquet", ns=(1, 1))
+    with pytest.raises(UsageError, match=r"must be the same file .* written to \(.*t\.parquet\)"):
+        next(dataset.X.frames())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
