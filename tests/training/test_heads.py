@@ -134,3 +134,16 @@ def test_a_lane_has_the_same_bits_in_any_place_and_company(
         alone = outcome([None if t is None else t[lane : lane + 1] for t in given])
         for one, other in zip(here, alone, strict=True):
             assert torch.equal(one[lane], other[0])
+
+
+def test_a_lane_that_diverges_is_not_warned_of_and_spares_the_others() -> None:
+    given = drawn("apart", torch.float32)
+    want = outcome(given)
+    queries, *_ = given
+    assert queries is not None
+    queries[1] = torch.inf
+    found = outcome(given)
+    assert found[0][1].isnan().all()
+    others = [0, 2, 3, 4]
+    for one, other in zip(found, want, strict=True):
+        assert torch.equal(one[others], other[others])
