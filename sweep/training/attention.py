@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sweep.training.at_once import at_once, for_all_lanes
 from sweep.training.counters import Draws
 from sweep.training.drawing import dropout
 from sweep.training.heads import attend
+from sweep.training.over_lanes import by_all_lanes, over_lanes
 from sweep.training.written_out import linear
 
 FEWEST = 1 << 12  # scores of a lane, from which `heads` takes less time than products of torch
@@ -51,7 +51,7 @@ def _attended(
     n_queries, n_keys = (t.shape[-2] for t in _three(tokens)[:2])
     shape = *q.shape[:-2], heads, n_queries, n_keys
     largest = n_queries * n_keys * max(t.shape[-1] for t in _three(tokens)) // heads
-    if prod(shape) < FEWEST or largest > LARGEST or not for_all_lanes(q):
+    if prod(shape) < FEWEST or largest > LARGEST or not by_all_lanes(q):
         return _by_products(draws, _three(tokens), heads, bias, blind, scale, drop)
     kept = None if blind is None else (~blind).to(q.dtype)
     if drop:
@@ -65,7 +65,7 @@ def _attended(
         k, v, bias, kept = others
         return attend(q, k, v, bias, kept, heads, scale)
 
-    out, shares = at_once(attending, q, *(k_and_v or (None, None)), bias, kept)
+    out, shares = over_lanes(attending, q, *(k_and_v or (None, None)), bias, kept)
     return out, shares
 
 

@@ -15,6 +15,7 @@ from torch._C import _functorch as functorch
 from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 from torch.autograd import Function
 
+DTYPES = torch.float32, torch.float64
 AT_ONCE = 1 << 18  # entries that are worked on at once
 
 OfLanes = Callable[..., tuple[Tensor, ...]]
@@ -25,7 +26,7 @@ def by_all_lanes(x: Tensor) -> bool:
 
     It is on a CPU, in the precision of its inputs, where nothing but vmap hides axes.
     """
-    if x.device.type != "cpu" or not x.is_floating_point() or x.numel() == 0:
+    if x.device.type != "cpu" or x.dtype not in DTYPES or x.numel() == 0:
         return False
     if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return False

@@ -9,6 +9,7 @@ from torch.func import grad, vmap
 
 from sweep.training import over_lanes
 from sweep.training.over_lanes import by_all_lanes, parts
+from tests.support.gpu import GPU, SimulatedGpu
 
 SEEN: list[tuple[int, ...]] = []
 
@@ -47,9 +48,23 @@ def test_only_lanes_of_vmap_are_laid_open() -> None:
     grad(noted)(x)
     vmap(grad(noted))(x[:, None])
     noted(x.long())
+    noted(x.bfloat16())
     with torch.autocast("cpu"):
         noted(x)
-    assert found == [True, True, False, False, False, False]
+    assert found == [True, True] + [False] * 5
+
+
+def test_what_all_lanes_share_gets_the_gradients_of_all() -> None:
+    x, shift = torch.rand(4, requires_grad=True), torch.rand(3)
+    vmap(work, (None, 0))(x, shift).square().sum().backward()
+    found, x.grad = x.grad, None
+    torch.stack([work(x, one) for one in shift]).square().sum().backward()
+    assert found is not None and x.grad is not None
+    torch.testing.assert_close(found, x.grad)
+
+
+def test_a_gpu_keeps_to_vmap(gpu: SimulatedGpu) -> None:
+    assert not by_all_lanes(torch.rand(3).to(GPU))
 
 
 def test_parts_cover_all_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
