@@ -16,7 +16,8 @@ from sweep.cli.arguments import ArgumentError, Version, argument_problem
 from sweep.cli.jobs import jobs
 from sweep.cli.lines import escape_what_cannot_be_shown, one_line
 from sweep.cli.serve import serve
-from sweep.errors import INTERRUPTED, SweepError
+from sweep.errors import INTERRUPTED, SweepError, UsageError
+from sweep.runtime import is_out_of_memory
 
 if TYPE_CHECKING:
     from sweep.engines.fork import Leader
@@ -68,6 +69,13 @@ def main(leader: Leader | None = None) -> None:
     except SweepError as error:
         print(one_line(f"sweep: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
+    except (MemoryError, RuntimeError) as error:  # before any network is trained, or after all
+        if not is_out_of_memory(error):
+            raise
+        rule = "memory: must hold the rows and what is learnt of them, got no more"
+        hint = "Use fewer rows or features, a .npy file, or a machine with more"
+        print(one_line(f"sweep: {rule} ({error}). {hint}"), file=sys.stderr)
+        sys.exit(UsageError.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `sweep status | head`: nobody reads on

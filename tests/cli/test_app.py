@@ -25,6 +25,7 @@ import sweep
 from sweep.analysis.status import load_study
 from sweep.cli import app, studies
 from sweep.config.export import read_config
+from sweep.data import dataset
 from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
 from sweep.training.cohort import Cohort
@@ -253,6 +254,16 @@ def test_a_gpu_that_is_not_there(folder: Path, command: Command, verb: str) -> N
     assert_one_line(
         folder, command, (verb, "study.yaml", "--device", "cuda"), "device", "--device"
     )
+
+
+@pytest.mark.parametrize("verb", ["run", "validate"])
+@pytest.mark.parametrize("make", [np.empty, torch.empty])
+def test_too_little_memory_to_plan_in_is_one_line(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[int], Any], verb: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(dataset, "remarks", lambda *_: make(1 << 50))
+    assert_one_line(folder, command, (verb, "study.yaml"), "memory: must", "fewer rows")
 
 
 @pytest.mark.parametrize("verb", ["run", "validate", "export", "status"])
