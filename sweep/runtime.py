@@ -234,15 +234,15 @@ def keep_freed_memory() -> None:
     """Keep glibc from handing freed blocks back to the system between steps.
 
     A step's temporaries would be mapped anew in the next step, at hundreds of page faults
-    each time: up to a third of a step.
+    each time: up to a third of a step. What a process had at its peak it keeps to its end.
     """
     import ctypes
 
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:  # glibc; the numbers are of its malloc.h
-        trim_threshold, mmap_threshold = -1, -3
-        mallopt(trim_threshold, 1 << 30)
-        mallopt(mmap_threshold, 32 << 20)
+        trim_threshold, mmap_max, never = -1, -4, -1
+        mallopt(trim_threshold, never)
+        mallopt(mmap_max, 0)  # else what takes more than 32 MB is mapped anew each time
 
 
 def die_with_parent(parent: int) -> None:
