@@ -81,8 +81,8 @@ def _roles(
 ) -> tuple[list[str], str | None, str | None, dict[str, str]]:
     """Name the targets, the groups, the weights, and by key what says where rows belong."""
     targets = [_named(frame, "target", name, data.where) for name in data.targets or (None,)]
-    groups = data.groups and _named(frame, "groups", data.groups, data.where)
-    weight = data.weight and _named(frame, "weight", data.weight, data.where)
+    groups = None if data.groups is None else _named(frame, "groups", data.groups, data.where)
+    weight = None if data.weight is None else _named(frame, "weight", data.weight, data.where)
     for key, name, others in (("groups", groups, targets), ("weight", weight, [*targets, groups])):
         if name is not None and name in others:
             what = "groups" if name == groups and key == "weight" else "target"
@@ -108,7 +108,8 @@ def _own_columns(
     given = {
         "fold": data.fold, "split": data.split, "time": data.time, "images": data.images,
     }  # fmt: skip
-    own = {key: _named(frame, key, name, data.where) for key, name in given.items() if name}
+    given = {key: name for key, name in given.items() if name is not None}
+    own = {key: _named(frame, key, name, data.where) for key, name in given.items()}
     own |= {key: name for key, name in (("part", PART), (ROW, ROW)) if name in frame}
     for key, name in own.items():
         if name in taken or [*own.values()].count(name) > 1:

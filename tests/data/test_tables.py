@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 
 from sweep.data.dataset import Rows, read_rows
+from sweep.data.sources import read_source
 from sweep.errors import UsageError
+from sweep.spec.data import DataSpec
 from sweep.spec.files import parse_spec
 from tests.support.sources import read, returning
 
@@ -404,3 +406,12 @@ def test_rows_to_test_on_are_read_by_the_same_rules(tmp_path: Path) -> None:
     assert isinstance(rows.X_test, pd.DataFrame)
     assert rows.X_test["day"].tolist() == [0, 1, 2]
     assert rows.X_test["name"].tolist() == ["n0", "n1", "n2"]
+
+
+@pytest.mark.parametrize("key", ["groups", "weight", "fold", "split", "time", "images"])
+def test_an_empty_name_of_a_column_is_refused(tmp_path: Path, key: str) -> None:
+    rows = "".join(f"{i},{i * 7 % 13},{i % 2}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text("a,b,y\n" + rows)
+    keys: dict[str, Any] = {key: ""}
+    with pytest.raises(UsageError, match=f"data.{key}: must name a column, got ''"):
+        read_source(DataSpec(source="t.csv", target="y", **keys), tmp_path)
