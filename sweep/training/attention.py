@@ -29,7 +29,7 @@ from sweep.training.over_lanes import by_all_lanes, over_lanes
 from sweep.training.written_out import linear
 
 FEWEST = 1 << 12  # scores of a lane, from which `heads` takes less time than products of torch
-LARGEST = 1 << 18  # multiplications of a head's product, up to which OpenBLAS keeps to one thread
+LARGEST = 1 << 18  # multiplications of a head's product: larger ones are left to torch
 
 
 def _attended(

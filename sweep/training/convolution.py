@@ -35,6 +35,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from sweep.training.over_lanes import applied, by_all_lanes, over_lanes, parts
+from sweep.training.pooling import each_axis
 
 FEW = 16  # entries of K below which the kernel's columns are copied beside each other
 
@@ -285,19 +286,14 @@ def _applied(axes: list[Axis], *tensors: Tensor | None) -> tuple[Tensor, ...]:
 
 def _axes(sizes: Any, stride: Any, padding: Any, dilation: Any) -> list[Axis]:
     n = len(sizes)
-    strides, gaps = _each(stride, n), _each(dilation, n)
+    strides, gaps = each_axis(stride, n), each_axis(dilation, n)
     if padding == "same":
         around = [gap * (size - 1) for size, gap in zip(sizes, gaps, strict=True)]
         ends = [(total // 2, total - total // 2) for total in around]
     else:
-        ends = [(zeros, zeros) for zeros in _each(0 if padding == "valid" else padding, n)]
+        ends = [(zeros, zeros) for zeros in each_axis(0 if padding == "valid" else padding, n)]
     of_axes = zip(sizes, strides, ends, gaps, strict=True)
     return [Axis(size, step, *end, gap) for size, step, end, gap in of_axes]
-
-
-def _each(value: Any, n: int) -> list[int]:
-    many = [*value] if isinstance(value, tuple | list) else [value]
-    return many * (n // len(many))
 
 
 CONVOLUTIONS: Mapping[Any, Callable[..., Any]] = {

@@ -98,16 +98,17 @@ def _max_pool(
     padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """Do what torch's `own` does along the last axes."""
-    sizes, steps = _each(kernel_size, n_axes), _each(stride or kernel_size, n_axes)
-    windows = [*map(Window, range(-n_axes, 0), sizes, steps, _each(dilation, n_axes))]
-    plain = not (ceil_mode or return_indices or any(_each(padding, n_axes)))
+    sizes, steps = each_axis(kernel_size, n_axes), each_axis(stride or kernel_size, n_axes)
+    windows = [*map(Window, range(-n_axes, 0), sizes, steps, each_axis(dilation, n_axes))]
+    plain = not (ceil_mode or return_indices or any(each_axis(padding, n_axes)))
     fit = all(w.gap * (w.size - 1) < x.shape[w.axis] for w in windows)
     if not (plain and fit and by_all_lanes(x)) or max(sizes) > LARGEST:
         return own(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
     return over_lanes(lambda lanes: applied(MaxPool, lanes, windows[::-1])[:1], x)[0]
 
 
-def _each(value: Any, n: int) -> list[int]:
+def each_axis(value: Any, n: int) -> list[int]:
+    """Return a setting of a layer for each of n axes, where torch takes one for all too."""
     many = [*value] if isinstance(value, tuple | list) else [value]
     return many * (n // len(many))
 

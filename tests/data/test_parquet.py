@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 import sweep
 from sweep.data import file_rows, parquet, table_rows
 from sweep.data.dataset import Dataset, load_dataset
 from sweep.data.holdout import about_refit, describe_preprocessing, make_refit_problem
-from sweep.data.problem import Problem, make_problem
+from sweep.data.problem import make_problem
 from sweep.data.table_rows import TableRows
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec
+from tests.data.test_streamed import assert_alike
 
 N = 90
 
@@ -74,16 +74,6 @@ def both(folder: Path, frame: pd.DataFrame, **data: Any) -> list[tuple[StudySpec
     frame.to_parquet(folder / "t.parquet", row_group_size=17)
     specs = [study(folder, stream=stream, **data) for stream in (False, True)]
     return [(spec, load_dataset(spec.data, folder, spec.seed)) for spec in specs]
-
-
-def assert_alike(memory: Problem, file: Problem) -> None:
-    assert memory.streamed is None and file.streamed is not None and not len(file.X)
-    assert memory.feature_shape == file.feature_shape
-    for places in (memory.train, memory.val, memory.train[0, :4]):
-        assert torch.equal(memory.rows(places), file.rows(places))
-    for name, value in vars(memory).items():
-        if isinstance(value, torch.Tensor) and name != "X":
-            assert torch.equal(value, getattr(file, name)), name
 
 
 CASES: list[dict[str, Any]] = [
