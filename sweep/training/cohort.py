@@ -20,6 +20,7 @@ import numpy as np
 
 from sweep.data.problem import Problem
 from sweep.spec.resolved import Setting
+from sweep.training.fitted import FittedLanes
 from sweep.training.lanes import Lanes
 from sweep.training.messages import Array, Measures, Report
 from sweep.training.modules import Factory
@@ -64,7 +65,8 @@ class Cohort:
         width = width if recipe.fused else 1
         self.n_slots = max(1, width // len(problem.replicates))
         self.lanes_per_slot = min(width, len(problem.replicates))
-        self._lanes = Lanes(problem, factory, recipe, self.n_slots, self.lanes_per_slot)
+        lanes = Lanes(problem, factory, recipe, self.n_slots, self.lanes_per_slot)
+        self._lanes = FittedLanes(lanes)
         self._slots: dict[int, _Slot] = {}
         self._new: list[int] = []  # slots in which a round is yet to begin
         self._launched: _Epoch | None = None
@@ -119,7 +121,7 @@ class Cohort:
         return [report for report in reports if report]
 
     def _train(self) -> _Epoch:
-        self._fit_lanes()
+        self._lanes.fit(self._slots)
         self._begin()
         rounds = {index: (slot, slot.round) for index, slot in self._slots.items()}
         self._lanes.train_epoch()
@@ -143,12 +145,6 @@ class Cohort:
             places = self._places
             for index, measures in self._lanes.measure(places, over).items():
                 self._slots[index].measures.append(measures.part(slice(len(places))))
-
-    def _fit_lanes(self) -> None:
-        """Train no slots behind the last one that is held."""
-        slots = 1 + max(self._slots)
-        if slots != self._lanes.shape[0] and self._lanes.same_in_any_number:
-            self._lanes.resize(slots)
 
     def _round_of(self, slot: _Slot) -> range:
         """Return the replicates that are in the slot's lanes now."""

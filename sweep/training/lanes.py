@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from copy import copy
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,9 +55,6 @@ from sweep.training.vmapped import Stacked, check_alike, running, stack_buffers
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
 class Lanes:
     """L networks trained side by side; `places` of them, G, make a slot."""
 
@@ -87,10 +85,9 @@ class Lanes:
             self._orders = draws.Orders.of(problem, recipe.seed, recipe.epochs)
         n_rows = problem.train.shape[1]
         self._n_batch = recipe.batch_size or n_rows
-        steps = -(-n_rows // self._n_batch)
-        self._factors = factors(schedule_of(recipe.schedule), recipe.epochs, steps).to(
-            self._device
-        )
+        self.n_steps = -(-n_rows // self._n_batch)
+        schedule = schedule_of(recipe.schedule)
+        self._factors = factors(schedule, recipe.epochs, self.n_steps).to(self._device)
         self._loss, self._levels = loss_of(problem, training=True), levels(problem)
         self._augment_keys = draws.keys(problem, recipe.seed, "augment")
         self._augmenter = None
@@ -98,7 +95,9 @@ class Lanes:
             self._augmenter = Augmenter(recipe.augment, recipe.row_shape, problem.X)
             self._loss = mixing(self._loss) if self._augmenter.mixes else self._loss
         # As functions of lanes: bound methods of these would keep them alive.
-        compiled = partial(torch.compile, dynamic=False) if recipe.compile else _as_it_is
+        compiled: Callable[[Any], Any] = partial(torch.compile, dynamic=False)
+        if not recipe.compile:
+            compiled = lambda work: work  # noqa: E731
         self._update = compiled(Lanes._update_mlp) if self._mlp else Lanes._update_any
         self._summed_loss = compiled(Lanes._sum_losses)
         self._allocate(slots, places)
@@ -117,13 +116,19 @@ class Lanes:
     @torch.no_grad()
     def resize(self, slots: int) -> None:
         """Have so many slots from now on; the first ones go on as they are, new ones are idle."""
-        places, before = self.shape[1], self._held()
+        places, before = self.shape[1], self.held()
         kept = slice(0, min(slots, self.shape[0]) * places)
         self._allocate(slots, places)
-        for new, old in zip(self._held(), before, strict=True):
+        for new, old in zip(self.held(), before, strict=True):
             new[kept] = old[kept]
 
-    def _held(self) -> list[Tensor]:
+    def copied(self, slots: int) -> Lanes:
+        """Return lanes of so many slots that go on as the first ones of these do."""
+        lanes = copy(self)
+        lanes.resize(slots)
+        return lanes
+
+    def held(self) -> list[Tensor]:
         """List what lanes hold from step to step: (L, …) each."""
         flats = (self._params, *self._state)
         return [
@@ -195,7 +200,7 @@ class Lanes:
             work()
             return
         if name not in self._graphs:
-            self._graphs[name] = graph.capture(work, self._held())
+            self._graphs[name] = graph.capture(work, self.held())
         (self._graphs[name] or work)()
 
     @running()
@@ -312,7 +317,3 @@ class Lanes:
             name: held[lane].detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, held in self._networks.items()
         }
-
-
-def _as_it_is(function: Function) -> Function:
-    return function

@@ -84,7 +84,7 @@ def reports(cohort: Cohort, starts: Starts) -> Iterator[Report]:
         if not cohort.trials:
             break
         yield from cohort.advance()
-    check_captured(cohort._lanes)
+    check_captured(cohort._lanes.lanes)
 
 
 def trained(cohort: Cohort, starts: Starts) -> dict[str, Report]:

@@ -105,7 +105,7 @@ def history(
         between(lanes, epoch)
         lanes.train_epoch()
         losses.append(lanes.validate(range(places)))
-    return [torch.stack(losses), *lanes._held()]
+    return [torch.stack(losses), *lanes.held()]
 
 
 def equal(one: History, other: History) -> bool:
@@ -286,11 +286,11 @@ def test_compiled_steps_leave_all_tensors_where_they_are(name: str) -> None:
     problem = problem_of(replicates=EIGHT[:3])
     recipe = replace(recipe_of(), compile=True)
     lanes = Lanes(problem, NETS.get(name, mlp(problem)), recipe, SLOTS, 3)
-    before = [tensor.data_ptr() for tensor in lanes._held()]
+    before = [tensor.data_ptr() for tensor in lanes.held()]
     for _ in range(2):
         lanes.train_epoch()
         lanes.reset(range(1), range(3), [HEALTHY])
-    assert [tensor.data_ptr() for tensor in lanes._held()] == before
+    assert [tensor.data_ptr() for tensor in lanes.held()] == before
 
 
 # --- planted faults: the comparisons above must see them
