@@ -10,14 +10,20 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweep.errors import UsageError, hide_passwords
+from sweep.search.ask_tell import is_result
 from sweep.spec.attributes import (
     ALPHA_CAP,
     ALPHA_MAX,
     ALPHA_RANGE,
     ATTEMPTS,
+    BASELINE,
+    CONFIRMATION,
+    CONTROLS,
     DATA_HASH,
     ENGINE,
+    ENQUEUED,
     FOLDER,
+    LINE,
     MEMORY_WAS_SHORT,
     OUTCOME,
     PROBLEM,
@@ -83,6 +89,24 @@ def settle(plan: Outline, study: optuna.Study) -> Outline:
     return plan
 
 
+def has_nothing_to_keep(plan: Outline, storage: MirroredStorage, study: optuna.Study) -> bool:
+    """Tell a study that another plan began and that came to no result, so that it may go.
+
+    Its first run ended early: a network raised, say, and has been mended since. What users have
+    enqueued is worth keeping.
+
+    Raises:
+        UsageError: another version of sweep began it.
+    """
+    attrs, trials = study.user_attrs, study.get_trials(deepcopy=False)
+    if SPEC not in attrs or attrs.keys() & {BASELINE, CONTROLS, LINE, CONFIRMATION}:
+        return False
+    if storage.has_enqueued(study._study_id) or any(ENQUEUED in t.user_attrs for t in trials):
+        return False
+    now = replace(plan, spec=going_on(plan.spec, stored_spec(attrs[SPEC])))
+    return not any(map(is_result, trials)) and bool(_changes(now, attrs))
+
+
 def _direction(spec: StudySpec) -> StudyDirection:
     return StudyDirection[spec.objective.study_direction.upper()]
 
@@ -119,7 +143,8 @@ def requeue(storage: MirroredStorage, study_id: int) -> None:
     storage.flush(durable=True)
 
 
-def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
+def _changes(plan: Outline, attrs: dict[str, Any]) -> list[str]:
+    """Say what is other than when the study was begun, but for what may change."""
     old = stored_spec(attrs[SPEC]).identity
     changes = [
         f"{key} was {before!r}, is {now!r}"
@@ -136,7 +161,11 @@ def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
     before, now = (about.get("penalised") for about in (begun, plan.about))
     if not changes and before and set(before) != set(now or ()):
         changes.append(f"penalised were {', '.join(before)}, are {', '.join(now or ())}")
-    if changes:
+    return changes
+
+
+def _refuse_changes(plan: Outline, attrs: dict[str, Any]) -> None:
+    if changes := _changes(plan, attrs):
         raise UsageError(
             f"study_name: the study {plan.spec.study_name} exists with another spec: "
             f"{'; '.join(changes)} ({hide_passwords(plan.spec.storage)})."

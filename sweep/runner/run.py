@@ -70,11 +70,10 @@ def _run(
         kept = f"{spec.study_name}-{datetime.now():%Y%m%d-%H%M%S}"
         rename_study(spec.storage, spec.study_name, kept)
     with _quiet_optuna(), closing(MirroredStorage.open(spec.storage, spec.study_name)) as storage:
-        study = optuna.create_study(
-            storage=storage, study_name=spec.study_name,
-            direction=spec.objective.study_direction,
-            pruner=make_pruner(spec.search.pruner, spec.training.epochs), load_if_exists=True,
-        )  # fmt: skip
+        study = _study(spec, storage)
+        if resume.has_nothing_to_keep(plan, storage, study):
+            storage.delete_study(study._study_id)
+            study = _study(spec, storage)
         plan = resume.settle(plan, study)
         spec = plan.spec
         study.sampler = make_sampler(spec.search.sampler, spec.seed)
@@ -92,6 +91,14 @@ def _run(
                 return ending
         finally:
             resume.requeue(storage, study._study_id)
+
+
+def _study(spec: StudySpec, storage: MirroredStorage) -> optuna.Study:
+    """Load the study, or create it."""
+    return optuna.create_study(
+        storage=storage, study_name=spec.study_name, direction=spec.objective.study_direction,
+        pruner=make_pruner(spec.search.pruner, spec.training.epochs), load_if_exists=True,
+    )  # fmt: skip
 
 
 @contextmanager

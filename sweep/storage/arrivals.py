@@ -34,6 +34,10 @@ class Arrivals:
         while self._enqueued[study_id]:
             yield self._enqueued[study_id].popleft()
 
+    def has_enqueued(self, study_id: int) -> bool:
+        """Tell whether `enqueued` would give any."""
+        return bool(self._enqueued.get(study_id))
+
     def expect(self, study_id: int, trials: Iterable[FrozenTrial]) -> None:
         """Keep trials that users have enqueued; their rows stay until they are taken over."""
         for trial in trials:

@@ -111,6 +111,10 @@ class MirroredStorage(InMemoryStorage):
         """Give the trials that users have enqueued in a study since, each once."""
         return self._owned.arrivals.enqueued(study_id)
 
+    def has_enqueued(self, study_id: int) -> bool:
+        """Tell whether `enqueued` would give any."""
+        return self._owned.arrivals.has_enqueued(study_id)
+
     def take_over(self, study_id: int, template: FrozenTrial, old_id: int) -> None:
         """Create a trial instead of a user's, which the flush that writes the new one deletes."""
         with self._lock:
@@ -194,12 +198,9 @@ class MirroredStorage(InMemoryStorage):
             return trial_id
 
     def set_trial_param(
-        self,
-        trial_id: int,
-        param_name: str,
-        param_value_internal: float,
+        self, trial_id: int, param_name: str, param_value_internal: float,
         distribution: BaseDistribution,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Set a parameter, given in the distribution's internal representation."""
         schema.check_key(param_name, "parameter name")
         value = schema.check_number(param_value_internal, f"parameter {param_name}")
@@ -260,10 +261,7 @@ class MirroredStorage(InMemoryStorage):
         return self.view.trial(super().get_trial(trial_id))
 
     def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Return the trials of a study, as `view` shows."""
         if states == (TrialState.WAITING,):
