@@ -11,8 +11,6 @@ Every mistake is one line, in which rows count from 0.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from sweep.data.features import Features, as_features, blocks, form, hashed, take
+from sweep.data.content import Content, add_features
+from sweep.data.features import Features, as_features, form, held, take
 from sweep.data.file_rows import FileRows
-from sweep.data.folds import draw_share, strata
+from sweep.data.folds import all_but, draw_share, lost_labels, strata
 from sweep.data.guarded import guarded
 from sweep.data.notes import Note, lines
 from sweep.data.places import latest, read_places
@@ -115,19 +114,19 @@ def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = Fal
     order, folds = rows.order, rows.folds
     if in_time and order is None:
         order = np.arange(len(rows.y))
-    content_hash, labels = _content_hash(rows), strata(rows.y, rows.classes)
+    labels = strata(rows.y, rows.classes)
     X, y, groups, X_test, y_test = rows.X, rows.y, rows.groups, rows.X_test, rows.y_test
     weight, weight_test = rows.weight, rows.weight_test
     if X_test is None or y_test is None:
         test = _held_out(rows, order, labels, data.test_fraction, seed)
-        search = np.setdiff1d(np.arange(len(y)), test)
+        search = all_but(test, len(y))
         X, X_test, y, y_test = take(X, search), take(X, test), y[search], y[test]
         groups, order, folds = (
             None if of is None else of[search] for of in (groups, order, folds)
         )
         if weight is not None:
             weight, weight_test = weight[search], weight[test]
-    lost = np.setdiff1d(labels, strata(y, rows.classes))
+    lost = lost_labels(labels, strata(y, rows.classes))
     if len(lost):
         name, key = rows.classes[lost[0]], "split" if data.split else "test"
         if rows.is_test is not None:
@@ -140,8 +139,8 @@ def load_dataset(data: DataSpec, folder: Path, seed: int, *, in_time: bool = Fal
             f"which leaves none of {name!r} ({data.where}). Lower it"
         )
     return Dataset(
-        X, y, groups, X_test, y_test, data.task, rows.classes, content_hash, rows.group_names,
-        rows.notes, order, folds, weight, weight_test, rows.targets,
+        X, y, groups, X_test, y_test, data.task, rows.classes, rows.content_hash,
+        rows.group_names, rows.notes, order, folds, weight, weight_test, rows.targets,
     )  # fmt: skip
 
 
@@ -188,7 +187,7 @@ class Rows:
         y_test: (T,) of y's kind, or None.
         classes: names of the classes by index; () where targets are numbers.
         group_names: of the groups by number; () without groups.
-        notes, order, folds, targets: as of `Dataset`.
+        notes, content_hash, order, folds, targets: as of `Dataset`.
         is_test: (N,) bool, which rows are held out, where the table says so.
         weight, weight_test: (N,), (T,) finite and at least 0, or None.
     """
@@ -201,6 +200,7 @@ class Rows:
     classes: tuple[str, ...]
     group_names: tuple[str, ...]
     notes: tuple[str, ...]
+    content_hash: str
     order: np.ndarray | None = None
     folds: np.ndarray | None = None
     is_test: np.ndarray | None = None
@@ -241,33 +241,18 @@ def _read(data: DataSpec, folder: Path) -> Rows:
     groups, group_names = _groups(raw.get("groups"), X, where)
     X_test, y_test = _test_rows(raw, X, encode, data.task, where)
     weight, weight_test = read_weights(raw, X, X_test, where)
+    places, encoded, content = read_places(raw, where), encode(y), Content(classes)
+    seen = add_features(content, raw, X, encoded, where)
     if where not in NAMED:  # in those there is nothing to mend
         test = None if X_test is None or y_test is None else (X_test, y_test)
-        notes += remarks(X, encode(y), groups, test, data)
+        notes += remarks(X, encoded, groups, test, data, seen)
+    for part in (encoded, groups, None if X_test is None else held(X_test), y_test):
+        content.add(part)
+    content_hash = content.ended(places, (weight, weight_test))
     return Rows(
-        X, encode(y), groups, X_test, y_test, classes, group_names, lines(notes),
-        *read_places(raw, where), weight, weight_test, y.names,
+        X, encoded, groups, X_test, y_test, classes, group_names, lines(notes), content_hash,
+        *places, weight, weight_test, y.names,
     )  # fmt: skip
-
-
-def _content_hash(rows: Rows) -> str:
-    digest = hashlib.sha256(json.dumps(rows.classes).encode())
-    for part in (rows.X, rows.y, rows.groups, rows.X_test, rows.y_test):
-        if part is not None and not isinstance(part, np.ndarray | FileRows):
-            digest.update(json.dumps(list(part.columns)).encode())
-            part = hashed(part)
-        if part is not None:
-            digest.update(f"{part.dtype.str}{part.shape}".encode())
-            for _, block in blocks(part):
-                digest.update(np.ascontiguousarray(block).data)
-        digest.update(b";")
-    for place in (rows.order, rows.folds, rows.is_test):
-        if place is not None:
-            digest.update(place.tobytes())
-    for part in (rows.weight, rows.weight_test):  # the hash of rows without is as it was
-        if part is not None:
-            digest.update(b"weight" + part.tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _groups(values: Any, X: Features, where: str) -> tuple[np.ndarray | None, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,8 @@ from sweep.runtime import total_memory_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
-Features: TypeAlias = "np.ndarray | FileRows | TableRows | pd.DataFrame"
+Held: TypeAlias = "np.ndarray | pd.DataFrame"  # rows in memory
+Features: TypeAlias = "Held | FileRows | TableRows"
 
 MANY = 50  # more different values than this are hardly the names of classes
 FEW = 10  # texts that may all be different
@@ -53,13 +54,8 @@ def as_features(values: Any, name: str, where: str, notes: list[Note] | None = N
     """
     if isinstance(values, FileRows):
         _check_shape(values, name, where)
-        for start, block in values.blocks():
-            _check_numbers(block, name, where, start)
-        return values
+        return values  # its numbers are checked in the one pass that looks at all of them
     if isinstance(values, TableRows):
-        if values.gaps.all():  # as where a column has empty cells alone
-            for frame in values.frames():
-                as_features(frame, name, where)
         return values  # its numbers were checked as they were decoded
     if isinstance(values, np.ndarray):
         return _array(values, name, where)
@@ -84,6 +80,12 @@ def take(X: Features, rows: np.ndarray) -> Features:
     return X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].reset_index(drop=True)
 
 
+def held(X: Features) -> Held:
+    """Take rows for such in memory, which those of a source's own test set always are."""
+    assert not isinstance(X, FileRows | TableRows)
+    return X
+
+
 def form(X: Features) -> Any:
     """Return what two features have in common where a network takes both: shape, or columns."""
     if isinstance(X, np.ndarray | FileRows):
@@ -103,14 +105,19 @@ def blocks(X: np.ndarray | FileRows) -> Iterator[tuple[int, np.ndarray]]:
         yield start, X[start : start + size]
 
 
-def hashed(table: TableRows | pd.DataFrame) -> np.ndarray:
-    """Return pandas' hash of each row of a table, (N,) uint64."""
-    if isinstance(table, TableRows):
-        return table.hashes
-    import pandas as pd
+def check_numbers(array: np.ndarray, name: str, where: str, first: int = 0) -> None:
+    """Refuse numbers that training cannot take; `first` is the row that the array begins with.
 
-    found: np.ndarray = pd.util.hash_pandas_object(table, index=False).to_numpy()
-    return found
+    Raises:
+        UsageError: naming the first of them.
+    """
+    wrong = ~(np.abs(array) < LARGEST)
+    refuse_first(wrong, array, f"{name} must be finite and below 1e30", where, first=first)
+
+
+def refuse_empty(column: str, where: str) -> NoReturn:
+    """Refuse a column without a value."""
+    refuse(f"column {column!r} must have values", "only empty cells", where, "Drop the column")
 
 
 def as_float32(X: Features) -> np.ndarray:
@@ -157,7 +164,7 @@ def _array(values: Any, name: str, where: str) -> np.ndarray:
         ]
         refuse_first(~np.reshape(numbers, array.shape), array, f"{name} must be numbers", where)
     array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
-    _check_numbers(array, name, where)
+    check_numbers(array, name, where)
     return array
 
 
@@ -167,12 +174,6 @@ def _check_shape(array: np.ndarray | FileRows, name: str, where: str) -> None:
         refuse(f"{name} must have rows and features", f"shape {array.shape}", where, hint)
 
 
-def _check_numbers(array: np.ndarray, name: str, where: str, first: int = 0) -> None:
-    """Refuse numbers that training cannot take; `first` is the row that the array begins with."""
-    wrong = ~(np.abs(array) < LARGEST)
-    refuse_first(wrong, array, f"{name} must be finite and below 1e30", where, first=first)
-
-
 def _cells(column: pd.Series, where: str, notes: list[Note] | None) -> pd.Series:
     """Turn a column into float64 or into texts; a missing cell is NaN or None."""
     import pandas as pd
@@ -180,7 +181,7 @@ def _cells(column: pd.Series, where: str, notes: list[Note] | None) -> pd.Series
 
     what = f"column {column.name!r}"
     if column.isna().all():
-        refuse(f"{what} must have values", "only empty cells", where, "Drop the column")
+        refuse_empty(str(column.name), where)
     if column.dtype == object and isinstance(first := column.dropna().iloc[0], _NESTED):
         got, settled = f"cells of {type(first).__name__}", key_for(str(column.name), "drop")
         refuse(f"{what} must be numbers or texts", got, where, f"Set {settled}, or unfold it")

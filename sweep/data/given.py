@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from sweep.data.dataset import Dataset
+from sweep.data.folds import lost_labels
 from sweep.errors import UsageError
 from sweep.spec.splits import scheme_of
 from sweep.spec.study import StudySpec
@@ -34,7 +35,7 @@ def given_folds(spec: StudySpec, dataset: Dataset, labels: np.ndarray) -> Pools:
         )
     pools = _windows(spec, dataset) if scheme_of(spec) == "time" else _own(spec, dataset)
     for fold, (pool, _) in enumerate(pools):
-        lost = np.setdiff1d(labels, labels[pool])
+        lost = lost_labels(labels, labels[pool])
         if len(lost):
             key = "replicates.scheme" if scheme_of(spec) == "time" else _key(spec)
             raise UsageError(

@@ -27,7 +27,7 @@ from sweep.data.odd_columns import (
     settled_columns,
 )
 from sweep.data.parts import Table
-from sweep.data.remarks import ID
+from sweep.data.survey import ID
 from sweep.data.replicates import split_rows
 from sweep.data.sizes import of_counts, settings_for
 from sweep.data.sources import read_source, read_table

@@ -17,7 +17,8 @@ from sweep.data.columns import read_feature
 from sweep.data.features import MANY, as_features
 from sweep.data.notes import Note
 from sweep.data.parts import Table
-from sweep.data.remarks import ID, counting
+from sweep.data.remarks import counting
+from sweep.data.survey import ID
 from sweep.data.tables import read_column
 from sweep.errors import UsageError
 from sweep.spec.columns import ColumnSpec

@@ -7,19 +7,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from sweep.data.features import refuse_empty
 from sweep.data.file_rows import Stamp
 from sweep.data.files import read_file
 from sweep.data.notes import Note, key_for
 from sweep.data.npy import STREAMED_BYTES
 from sweep.data.parts import Table
 from sweep.data.refuse import refuse
-from sweep.data.table_rows import NoRoomError, Origin, decoded
+from sweep.data.survey import TableSeen
+from sweep.data.table_rows import NoRoomError, Origin, TableRows, counting, decoded
 from sweep.data.tables import ROW, named_columns, of_table
 from sweep.runtime import total_memory_bytes
 from sweep.spec.columns import ColumnSpec
@@ -106,10 +109,20 @@ def _in_part(found: _Found, data: DataSpec, path: Path) -> dict[str, Any]:
     narrow = data.model_copy(update={"columns": columns or None})
     table = Table(frame.assign(**{ROW: np.arange(len(frame))}), (), False)
     rows = of_table(table, narrow, path.parent)
-    X = decoded(found.origin).part(rows.pop(ROW).to_numpy())
+    X, seen = _surveyed(found.origin, rows.pop(ROW).to_numpy())
     text = f"rows of {data.source} are decoded into a file, {found.size_bytes / 1e9:.3g} GB, and"
     note = Note("streamed", "", f"{text} read batch by batch")
-    return rows | {"X": X, "notes": [note, *rows["notes"]]}
+    return rows | {"X": X, "seen": seen, "notes": [note, *rows["notes"]]}
+
+
+def _surveyed(origin: Origin, rows: np.ndarray) -> tuple[TableRows, TableSeen]:
+    """Decode all rows, and look at those (n,) that are wanted as they pass by."""
+    seen = TableSeen(origin.columns, rows, counting(origin, rows))
+    of_file = decoded(origin, seen.look)
+    empty = np.flatnonzero(seen.constants.present == 0)
+    if len(empty):
+        refuse_empty(origin.columns[empty[0]], origin.where)
+    return TableRows(replace(of_file, rows=rows), seen.gaps), seen
 
 
 def _look(path: Path, data: DataSpec) -> _Found | None:

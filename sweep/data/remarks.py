@@ -10,96 +10,82 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from sweep.data.features import Features, blocks, hashed
-from sweep.data.file_rows import FileRows
+from sweep.data.features import Features, Held, blocks, held
 from sweep.data.notes import Note, key_for
+from sweep.data.survey import (
+    FIRST,
+    MOST_ODD,
+    Constants,
+    Keys,
+    Seen,
+    counts,
+    may_count,
+    one_pass,
+    row_hashes,
+    table_keys,
+)
 from sweep.data.table_rows import TableRows
 from sweep.spec.data import DataSpec
-
-MOST_ODD = 3  # rows that differ from all others in a column
-LEAST_ROWS = 10  # with fewer any column counts them by chance
-_FIRST = 2 * MOST_ODD + 1  # rows of which more than half are as usual
-ID = re.compile(r"(^|.*[^a-z])(id|idx|index|key|no|nr|number|row|rownum|unnamed: \d+)$", re.I)
 
 
 def remarks(
     X: Features, y: np.ndarray, groups: np.ndarray | None,
-    test: tuple[Features, np.ndarray] | None, data: DataSpec,
+    test: tuple[Features, np.ndarray] | None, data: DataSpec, seen: Seen | None = None,
 ) -> Iterator[Note]:  # fmt: skip
-    """Yield all that is to be said of rows; arguments as of `copies`, and the data section."""
-    numbered = counting(X)
+    """Yield all that is to be said of rows.
+
+    Args:
+        X, y: (N, *features) and (N,) or (N, T), rows and their targets.
+        groups: (N,) their groups, or None.
+        test: rows and targets that the source itself holds out, or None.
+        data: the study's data section.
+        seen: what one pass over rows of a file has found; None: rows are in memory.
+    """
+    numbered = seen.numbered if seen else counting(held(X))
     for name in numbered:
         text = "it counts the rows, and is a feature. To leave it out: "
         yield Note("counting", f"column {name!r}", text + key_for(name, "drop"))
     if data.scale == "standard":
-        yield from nearly_constant(X)
-    rest = test and (_without(test[0], numbered), test[1])
-    yield from copies(_without(X, numbered), y, groups, rest, data.target is not None)
+        yield from _named(X, seen.constants) if seen else nearly_constant(held(X))
+    keys = seen.keys if seen else hashes(held(X), y, numbered)
+    of_test = test and hashes(held(test[0]), test[1], numbered)
+    yield from copies(keys, groups, of_test, data.target is not None)
 
 
-def counting(X: Features) -> list[str]:
+def counting(X: Held) -> list[str]:
     """Name the columns of a table that count the rows: the first, or one that is called so."""
-    if isinstance(X, np.ndarray | FileRows) or len(X) < LEAST_ROWS:
+    if isinstance(X, np.ndarray):
         return []
-    if isinstance(X, TableRows):
-        named = [name for name in X.columns if name == X.columns[0] or ID.fullmatch(name)]
-        return [name for name in named if _counts(X.column(name))]
-    numbers = [str(name) for name, kind in X.dtypes.items() if kind == np.float64]
-    named = [name for name in numbers if name == X.columns[0] or ID.fullmatch(name)]
-    return [name for name in named if _counts(X[name].to_numpy())]
+    named = may_count([*map(str, X)], len(X))
+    return [name for name in named if X.dtypes[name] == np.float64 and counts(X[name].to_numpy())]
 
 
-def _counts(values: np.ndarray) -> bool:
-    return bool((np.diff(np.sort(values)) == 1).all() and values[0] % 1 == 0)
-
-
-def _without(X: Features, names: list[str]) -> Features:
-    """Leave columns of a table out: a copy of a row has another number."""
-    if isinstance(X, np.ndarray | FileRows):
-        return X
-    return X.hashed_without(names) if isinstance(X, TableRows) else X.drop(columns=names)
-
-
-def nearly_constant(X: Features) -> Iterator[Note]:
+def nearly_constant(X: Held) -> Iterator[Note]:
     """Name the columns of numbers that are constant but for at most `MOST_ODD` rows in 20."""
-    if isinstance(X, np.ndarray | FileRows):
-        yield from _nearly_constant(X)
-        return
-    if isinstance(X, TableRows):
-        for frame in X.frames():
-            yield from nearly_constant(frame)
+    if isinstance(X, np.ndarray):
+        constants = Constants(math.prod(X.shape[1:]))
+        one_pass(blocks(X), constants.look)
+        yield from _named(X, constants)
         return
     numbers = X.select_dtypes(np.float64)
     for name, values in ((name, numbers[name].to_numpy()) for name in numbers):
         rows = np.flatnonzero(~np.isnan(values))
-        usual = np.median(values[rows[:_FIRST]])  # more than half of these are usual
+        usual = np.median(values[rows[:FIRST]])  # more than half of these are usual
         odd = rows[values[rows] != usual]
         if len(odd):
             first = values[odd[0]], int(odd[0])
             yield from _odd(f"column {name!r}", usual, len(odd), len(rows), first)
 
 
-def _nearly_constant(X: np.ndarray | FileRows) -> Iterator[Note]:
-    """Look at the features of an array block by block: counts, and the first odd row of each."""
-    head = X[:_FIRST].reshape(-1, math.prod(X.shape[1:]))
-    usual = np.median(head, axis=0)
-    places = np.flatnonzero((head == usual).sum(0) > len(head) / 2)
-    usual, counts = usual[places], np.zeros(len(places), dtype=np.int64)
-    firsts: dict[int, tuple[float, int]] = {}
-    for start, rows in blocks(X):
-        block = rows.reshape(len(rows), -1)
-        odd = block[:, places] != usual
-        counts += odd.sum(0)
-        for n in np.flatnonzero(odd.any(0)).tolist():
-            row = int(odd[:, n].argmax())
-            firsts.setdefault(n, (block[row, places[n]], start + row))
-    for n, first in sorted(firsts.items()):
-        yield from _odd(f"feature {places[n]}", usual[n], int(counts[n]), len(X), first)
+def _named(X: Features, constants: Constants) -> Iterator[Note]:
+    columns = X.columns if isinstance(X, TableRows) else None
+    for place, usual, n_odd, n, first in constants.found():
+        name = f"column {columns[place]!r}" if columns else f"feature {place}"
+        yield from _odd(name, usual, n_odd, n, first)
 
 
 def _odd(name: str, usual: float, n_odd: int, n: int, first: tuple[float, int]) -> Iterator[Note]:
@@ -113,32 +99,32 @@ def _odd(name: str, usual: float, n_odd: int, n: int, first: tuple[float, int]) 
 
 
 def copies(
-    X: Features,
-    y: np.ndarray,
+    keys: np.ndarray,
     groups: np.ndarray | None,
-    test: tuple[Features, np.ndarray] | None = None,
+    test: np.ndarray | None = None,
     is_table: bool = True,
 ) -> Iterator[Note]:
     """Say how many rows are copies of another that is not of the same group.
 
     Args:
-        X: (N, *features) rows.
-        y: (N,) or (N, T) their targets.
+        keys: (N,) `hashes` of rows.
         groups: (N,) their groups, or None.
-        test: (T, *features) and (T,) rows that the source itself holds out, or None.
+        test: (T,) hashes of rows that the source itself holds out, or None.
         is_table: whether columns of the source have names.
     """
-    keys = _hashes(X, y)
     owners = np.arange(len(keys)) if groups is None else groups
     if test is not None:
-        keys = np.concatenate([keys, _hashes(*test)])
-        owners = np.concatenate([owners, owners.max() + 1 + np.arange(len(test[1]))])
-    _, which = np.unique(keys, return_inverse=True)
+        keys = np.concatenate([keys, test])
+        owners = np.concatenate([owners, owners.max() + 1 + np.arange(len(test))])
+    twice = np.flatnonzero(_repeated(keys))  # few, as a rule
+    if not len(twice):
+        return
+    _, which = np.unique(keys[twice], return_inverse=True)
     n_owners = int(owners.max()) + 1
-    pairs = np.unique(which * n_owners + owners) // n_owners
+    pairs = np.unique(which * n_owners + owners[twice]) // n_owners
     found = np.flatnonzero((np.bincount(pairs) > 1)[which])
     if len(found):
-        a, b = np.flatnonzero(which == which[found[0]])[:2]
+        a, b = twice[np.flatnonzero(which == which[found[0]])[:2]]
         way_out = "name a column that they share in data.groups" if is_table else "return `groups`"
         yield Note(
             "copies", "",
@@ -148,18 +134,26 @@ def copies(
         )  # fmt: skip
 
 
-def _hashes(X: Features, y: np.ndarray) -> np.ndarray:
-    """Return a hash (N,) of each row's features and targets."""
-    if y.ndim == 2:
-        y = np.array([hash(row.tobytes()) for row in y + 0.0], dtype=np.int64)
-    if not isinstance(X, np.ndarray | FileRows):
-        import pandas as pd
+def _repeated(keys: np.ndarray) -> np.ndarray:
+    """Tell which keys (N,) stand there more than once: (N,) bool."""
+    ordered = np.sort(keys)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(again):
+        return np.zeros(len(keys), dtype=bool)
+    at = np.minimum(np.searchsorted(again, keys), len(again) - 1)
+    return np.asarray(again[at] == keys)
 
-        return hashed(X) ^ pd.util.hash_array(y)
-    found = np.empty(len(X), dtype=np.int64)
-    for start, block in blocks(X):
-        end = start + len(block)
-        rows = np.ascontiguousarray(block.reshape(len(block), -1) + 0)  # which makes -0 to 0
-        pairs = zip(rows, y[start:end].tolist(), strict=True)
-        found[start:end] = [hash((row.tobytes(), target)) for row, target in pairs]
-    return found
+
+def hashes(X: Held, y: np.ndarray, without: Sequence[str] = ()) -> np.ndarray:
+    """Return a hash (N,) of the features and the target of each row.
+
+    Args:
+        X: (N, *features) rows.
+        y: (N,) or (N, T) their targets.
+        without: columns of a table to leave out: a copy of a row has another number.
+    """
+    if not isinstance(X, np.ndarray):
+        return table_keys(row_hashes(X.drop(columns=[*without])), y)
+    keys = Keys(y)
+    one_pass(blocks(X), keys.look)
+    return keys.found

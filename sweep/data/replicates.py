@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from sweep.data.dataset import Dataset
-from sweep.data.folds import draw_folds, draw_group_folds, draw_rows, draw_share, strata
+from sweep.data.folds import all_but, draw_folds, draw_group_folds, draw_rows, draw_share, strata
 from sweep.data.given import given_folds
 from sweep.data.lopsided import what_is_wrong
 from sweep.errors import UsageError
@@ -56,7 +56,7 @@ def split_rows(
             for repeat in range(spec.replicates.n_repeats)
             for val in _validation_rows(spec, dataset, labels, _repeat_seed(seed, repeat))
         ]
-        pools = [np.setdiff1d(np.arange(len(labels)), val) for val in vals]
+        pools = [all_but(val, len(labels)) for val in vals]
     most = min(map(len, pools))  # groups may leave another partition with fewer
     n = min(spec.data.train_rows or most, most) if partition else _n_train(spec, dataset, most)
     replicates = tuple(

@@ -11,8 +11,9 @@ from the Parquet file, of some columns at a time, as from a table in memory: to 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from sweep.data.file_rows import BLOCK, FileRows, Header, Stamp, block_rows, refuse_changed
 from sweep.data.refuse import LARGEST, refuse_first
+from sweep.data.survey import Look, among, cannot_count, counts, may_count, one_pass
 from sweep.data.unnamed import Unnamed, folder
 from sweep.errors import UsageError
 
@@ -27,6 +29,9 @@ from sweep.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
     from pyarrow.parquet import ParquetFile
+
+
+AT_FIRST = 1 << 16  # rows of a column that tell whether it may count them
 
 
 class NoRoomError(UsageError):
@@ -68,12 +73,14 @@ class Origin:
         except OSError as error:
             refuse_changed(self.path, str(error))
 
-    def rows(self) -> Iterator[pd.DataFrame]:
-        """Yield all rows in order, some (B, F) at a time."""
-        size = block_rows((0, len(self.columns)))
+    def rows(self, at_most: int = BLOCK) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield all rows in order, as the place of the first and some (B, F) float64."""
+        size, start = min(at_most, block_rows((0, len(self.columns)))), 0
         names = [*self.columns]
         for batch in self.open().iter_batches(size, columns=names, use_threads=False):
-            yield _numbers(batch, self.columns)
+            block = _numbers(batch, self.columns).to_numpy()
+            yield start, block
+            start += len(block)
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """Yield all columns in order, some (N, B) at a time."""
@@ -124,7 +131,7 @@ def _decoded_here(origin: Origin) -> DecodedRows:
         refuse_changed(origin.path, str(error))
     if stamp.size_bytes != origin.stamp.size_bytes:
         refuse_changed(origin.path, "another file")
-    return decoded(replace(origin, stamp=stamp)).rows
+    return decoded(replace(origin, stamp=stamp))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,12 +141,10 @@ class TableRows:
     Attributes:
         rows: reads them whole.
         gaps: (N,) bool, whether a cell of a row is missing.
-        hashes: (N,) uint64 of rows, as pandas makes them.
     """
 
     rows: DecodedRows
     gaps: np.ndarray
-    hashes: np.ndarray
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -171,7 +176,7 @@ class TableRows:
     def part(self, rows: np.ndarray) -> TableRows:
         """Return some of the rows (n,), in that order; nothing is read."""
         of_file = replace(self.rows, rows=self.rows.rows[rows])
-        return TableRows(of_file, self.gaps[rows], self.hashes[rows])
+        return TableRows(of_file, self.gaps[rows])
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """Yield the rows of some columns at a time, (N, B), as float64."""
@@ -180,47 +185,27 @@ class TableRows:
             whole = len(places) == len(frame) and (np.diff(places) > 0).all()
             yield frame if whole else frame.iloc[places].reset_index(drop=True)
 
-    def column(self, name: str) -> np.ndarray:
-        """Read one column, (N,) float64."""
-        frame = replace(self.rows.origin, columns=(name,)).frames()
-        values: np.ndarray = next(iter(frame))[name].to_numpy()[self.rows.rows]
-        return values
 
-    def hashed_without(self, names: Collection[str]) -> TableRows:
-        """Return the same rows, hashed without some columns."""
-        if not names:
-            return self
-        import pandas as pd
-
-        hashes, columns = np.empty_like(self.hashes), [*self.columns]
-        for start, block in self.rows.blocks():
-            frame = pd.DataFrame(block.astype(np.float64), columns=columns).drop(columns=[*names])
-            found = pd.util.hash_pandas_object(frame, index=False)
-            hashes[start : start + len(block)] = found
-        return replace(self, hashes=hashes)
-
-
-def decoded(origin: Origin) -> TableRows:
+def decoded(origin: Origin, *looks: Look) -> DecodedRows:
     """Decode all rows of a file, one after another.
+
+    Args:
+        origin: the file.
+        looks: what the rows are shown to, float64, NaN where a cell is missing.
 
     Raises:
         UsageError: in one line, where the disk is full or a number is none to train on.
     """
-    import pandas as pd
-
     n, kind = origin.open().metadata.num_rows, np.dtype(origin.kind)
     header = Header((n, len(origin.columns)), kind, False, 0)
-    gaps, hashes, start = np.empty(n, dtype=bool), np.empty(n, dtype=np.uint64), 0
     try:
         unnamed = Unnamed.of_size(header.size_bytes)
         with unnamed.path.open("r+b") as file:
-            for block in origin.rows():
-                _check(block, origin, start)
-                of_block = slice(start, start + len(block))
-                gaps[of_block] = block.isna().to_numpy().any(1)
-                hashes[of_block] = pd.util.hash_pandas_object(block, index=False)
-                file.write(np.ascontiguousarray(block.to_numpy(), dtype=kind).data)
-                start += len(block)
+
+            def write(_: int, block: np.ndarray) -> None:
+                file.write(np.ascontiguousarray(block, dtype=kind).data)
+
+            one_pass(origin.rows(), partial(_check, origin), *looks, write)
             file.flush()
             stamp = Stamp.of(file)
     except OSError as error:
@@ -229,12 +214,25 @@ def decoded(origin: Origin) -> TableRows:
             f" {header.size_bytes / 1e9:.3g} GB in {folder()} ({origin.where}). Make room there,"
             " or set TMPDIR to a folder on a larger disk"
         ) from error
-    rows = DecodedRows(unnamed.path, header, stamp, np.arange(n), origin, unnamed)
-    return TableRows(rows, gaps, hashes)
+    return DecodedRows(unnamed.path, header, stamp, np.arange(n), origin, unnamed)
 
 
-def _check(block: pd.DataFrame, origin: Origin, start: int) -> None:
-    values = block.to_numpy()
+def counting(origin: Origin, rows: np.ndarray) -> list[str]:
+    """Name the columns that count rows (n,) of a file; others are not read to their end."""
+    return [name for name in may_count(origin.columns, len(rows)) if _counts(origin, name, rows)]
+
+
+def _counts(origin: Origin, name: str, rows: np.ndarray) -> bool:
+    found: list[np.ndarray] = []
+    take = among(rows, lambda _, values: found.append(values[:, 0]))
+    for start, block in replace(origin, columns=(name,)).rows(AT_FIRST):
+        take(start, block)
+        if found and cannot_count(found[-1]):
+            return False
+    return counts(np.concatenate(found))
+
+
+def _check(origin: Origin, start: int, values: np.ndarray) -> None:
     wrong = np.abs(values) >= LARGEST
     if wrong.any():
         column = int(wrong.any(0).argmax())

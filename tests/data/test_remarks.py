@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweep.data.remarks import copies, counting, nearly_constant
+from sweep.data.remarks import copies, counting, hashes, nearly_constant
 from tests.support.sources import read, returning
 
 GENERATOR = np.random.default_rng(0)
@@ -19,7 +19,8 @@ THRICE = np.tile(np.arange(40), 3)
 
 
 def said(X: Any, y: Any, groups: Any = None, test: Any = None) -> list[str]:
-    return [note.text for note in copies(X, y, groups, test)]
+    of_test = None if test is None else hashes(*test)
+    return [note.text for note in copies(hashes(X, y), groups, of_test)]
 
 
 @pytest.mark.parametrize("as_table", [False, True])
