@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.data.features import Features, Held, blocks, check_numbers, held
+from sweep.data.features import Features, Held, blocks, check_numbers
 from sweep.data.file_rows import FileRows
 from sweep.data.survey import (
     Constants,

@@ -27,10 +27,10 @@ from sweep.data.odd_columns import (
     settled_columns,
 )
 from sweep.data.parts import Table
-from sweep.data.survey import ID
 from sweep.data.replicates import split_rows
 from sweep.data.sizes import of_counts, settings_for
 from sweep.data.sources import read_source, read_table
+from sweep.data.survey import ID
 from sweep.errors import UsageError, did_you_mean
 from sweep.spec.data import DataSpec, is_table
 from sweep.spec.files import parse_spec

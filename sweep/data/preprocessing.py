@@ -18,6 +18,7 @@ import numpy as np
 from sweep.data.features import Features, as_float32, blocks, take
 from sweep.data.file_rows import FileRows
 from sweep.data.streamed import Scaled
+from sweep.data.survey import Look, among, one_pass
 from sweep.data.table_rows import TableRows
 
 # scikit-learn and pandas take most of a second to import: only functions that need them do.
@@ -30,13 +31,14 @@ Transform: TypeAlias = Callable[[Features], "np.ndarray | Scaled"]
 
 
 def preprocessors(
-    scale: str, search: Features, fits: Sequence[np.ndarray], *, embed: bool = False
+    scale: str, search: Features, fits: Sequence[np.ndarray], *looks: Look, embed: bool = False
 ) -> list[Transform]:
     """Fit the preprocessing of features by several sets of rows, in one pass over them.
 
     Args:
         scale, search, embed: as of `preprocessor`.
         fits: which of the rows of `search` to learn from, (n,) each, in order.
+        looks: what rows are shown to where all of them are read one after another.
 
     Returns:
         For each a function of rows (B, *features) that returns them as (B, *features) float32, or
@@ -51,7 +53,7 @@ def preprocessors(
         ]
     if scale == "none":
         return [unscaled for _ in fits]
-    return [partial(_scaled, scaler) for scaler in fit_scalers(search, fits)]
+    return [partial(_scaled, scaler) for scaler in fit_scalers(search, fits, *looks)]
 
 
 def preprocessor(scale: str, search: Features, fit: Features, *, embed: bool = False) -> Transform:
@@ -77,7 +79,9 @@ def preprocessor(scale: str, search: Features, fit: Features, *, embed: bool = F
     return _table_preprocessor(fit_table(scale, search, fit, embed=embed))
 
 
-def fit_scalers(X: np.ndarray | FileRows, fits: Sequence[np.ndarray]) -> list[StandardScaler]:
+def fit_scalers(
+    X: np.ndarray | FileRows, fits: Sequence[np.ndarray], *looks: Look
+) -> list[StandardScaler]:
     """Measure mean and deviation of each feature over several sets of rows, in one pass.
 
     Blocks of rows are combined as Chan, Golub and LeVeque do it, which scikit-learn has. Their
@@ -86,15 +90,19 @@ def fit_scalers(X: np.ndarray | FileRows, fits: Sequence[np.ndarray]) -> list[St
     Args:
         X: (N, *features).
         fits: (n,) rows each, in order.
+        looks: what the rows of X are shown to beside.
     """
     from sklearn.preprocessing import StandardScaler
 
     scalers = [StandardScaler() for _ in fits]
-    for start, block in blocks(X):
-        for scaler, rows in zip(scalers, fits, strict=True):
-            first, end = np.searchsorted(rows, (start, start + len(block)))
-            if first < end:
-                scaler.partial_fit(_flat(block[rows[first:end] - start]))
+
+    def learn(scaler: StandardScaler, _: int, block: np.ndarray) -> None:
+        scaler.partial_fit(_flat(block))
+
+    learning = (
+        among(rows, partial(learn, scaler)) for scaler, rows in zip(scalers, fits, strict=True)
+    )
+    one_pass(blocks(X), *learning, *looks)
     return scalers
 
 

@@ -11,7 +11,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import tee
 from typing import Any, NamedTuple
@@ -21,7 +22,8 @@ import torch
 from torch import Tensor
 
 from sweep.data.dataset import Dataset, noisy_labels
-from sweep.data.features import take
+from sweep.data.features import Features, take
+from sweep.data.file_rows import FileRows
 from sweep.data.preprocessing import (
     Transform,
     category_sizes,
@@ -31,13 +33,17 @@ from sweep.data.preprocessing import (
     unscaled,
 )
 from sweep.data.replicates import Split, split_rows
-from sweep.data.streamed import Scaled, Streamed, joined_rows
+from sweep.data.streamed import Kept, Scaled, Streamed, joined_rows
+from sweep.data.table_rows import TableRows
 from sweep.data.user_code import OwnFunction, load_function
 from sweep.data.weights import UNWEIGHTED, RowWeights
 from sweep.spec.loss_setting import loss_setting
 from sweep.spec.losses import AUTO, LossSetting
 from sweep.spec.study import StudySpec
 from sweep.spec.tasks import TASKS
+
+KEPT_BYTES = 1 << 29  # of rows of a file that a plan looks at more than once
+Keep = Callable[[np.ndarray, int], np.ndarray]  # rows of a replicate and their features: some
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +134,10 @@ class Problem:
         return replace(self, X=X, feature_shape=feature_shape)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Problem:
-        """Copy to a device; what is float gets `dtype`, indices and classes stay int64."""
+        """Copy to a device; what is float gets `dtype`, indices and classes stay int64.
+
+        Rows of a file are read anew from then on.
+        """
 
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device, dtype if tensor.is_floating_point() else None)
@@ -136,16 +145,21 @@ class Problem:
         tensors: dict[str, Any] = {
             name: move(v) for name, v in vars(self).items() if isinstance(v, Tensor)
         }
-        return replace(self, **tensors)
+        streamed = self.streamed and replace(self.streamed, kept=None)
+        return replace(self, **tensors, streamed=streamed)
 
 
-def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Problem:
+def make_problem(
+    spec: StudySpec, dataset: Dataset, partition: int = 0, keep: Keep | None = None
+) -> Problem:
     """Split the search rows into replicates and preprocess each by its own training rows.
 
     Args:
         spec: the study.
         dataset: its rows.
         partition: which way to divide them into folds; see `split_rows`.
+        keep: where rows lie in a file, what to have in memory of those that a replicate trains
+            on, of so many features; None: nothing.
 
     Returns:
         The problem on the CPU in float32.
@@ -157,6 +171,7 @@ def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Probl
     replicates, splits = split_rows(spec, dataset, partition)
     noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
     weights = RowWeights.of(spec, dataset, noisy)
+    kept = keep and _kept(dataset.X, [train for train, _ in splits], keep)
     if fits_all(scale, dataset.X):
         ones = np.ones(dataset.y.shape[1:])
         units = [(ones, 0 * ones)] * len(splits)
@@ -164,7 +179,8 @@ def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Probl
         places = splits
     else:
         fits, embed = [train for train, _ in splits], spec.data.categorical == "embed"
-        transforms = preprocessors(scale, dataset.X, fits, embed=embed)
+        looks = [kept.look] if kept else []
+        transforms = preprocessors(scale, dataset.X, fits, *looks, embed=embed)
         blocks = [
             _block(transform, scale, dataset, noisy, weights, *split)
             for transform, split in zip(transforms, splits, strict=True)
@@ -172,7 +188,29 @@ def make_problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Probl
         places, units = _places(splits), [block.units for block in blocks]
     trains, vals = zip(*places, strict=True)
     sizes = np.array([len(val) for val in vals])
-    return joined(spec, blocks, dataset, np.stack(trains), _padded(vals), sizes, units, replicates)
+    found = joined(
+        spec, blocks, dataset, np.stack(trains), _padded(vals), sizes, units, replicates
+    )
+    if kept is None or found.streamed is None:
+        return found
+    return replace(found, streamed=replace(found.streamed, kept=kept.filled()))
+
+
+def _kept(X: Features, trains: Sequence[np.ndarray], keep: Keep) -> Kept | None:
+    """Choose the rows to keep: those of one replicate after another, as long as there is room."""
+    if not isinstance(X, FileRows | TableRows):
+        return None
+    of_file = X.rows if isinstance(X, TableRows) else X
+    n_features = math.prod(X.shape[1:])
+    room = KEPT_BYTES // (n_features * of_file.dtype.itemsize)
+    wanted = np.zeros(len(X), dtype=bool)
+    for train in trains:
+        more = wanted.copy()
+        more[keep(train, n_features)] = True
+        if more.sum() > room:
+            break
+        wanted = more
+    return Kept(of_file, np.flatnonzero(wanted))
 
 
 class Block(NamedTuple):

@@ -18,6 +18,7 @@ import numpy as np
 
 from sweep.data.features import as_float32
 from sweep.data.file_rows import FileRows
+from sweep.data.survey import among
 
 AHEAD = 1 << 20  # numbers of rows that are read before the first of them is wanted
 
@@ -37,6 +38,42 @@ class Scaled(NamedTuple):
     fill: np.ndarray | None = None
 
 
+class Kept:
+    """Rows of a file that are in memory as well, for as long as a study is planned.
+
+    Args:
+        X: (N, *features) rows of a file.
+        rows: (K,) which of them, in order.
+    """
+
+    def __init__(self, X: FileRows, rows: np.ndarray):
+        self._X, self._rows = X, rows
+        self._values = np.empty((len(rows), *X.shape[1:]), X.dtype)
+        self._n = 0  # rows that are there
+
+    def look(self, start: int, block: np.ndarray) -> None:
+        """Keep what is wanted of rows (B, *features) that are read one after another."""
+        among(self._rows, self._keep)(start, block)
+
+    def filled(self) -> Kept:
+        """Read what nobody has shown."""
+        if self._n < len(self._rows):
+            self._keep(0, self._X[self._rows])
+        return self
+
+    def take(self, of_file: np.ndarray) -> np.ndarray | None:
+        """Return rows (B,) of the file, (B, *features); None where one is not here."""
+        here = self._X.rows[self._rows]
+        if not len(here):
+            return None
+        at = np.minimum(np.searchsorted(here, of_file), len(here) - 1)
+        return self._values[at] if np.array_equal(here[at], of_file) else None
+
+    def _keep(self, start: int, block: np.ndarray) -> None:
+        self._values[start : start + len(block)] = block
+        self._n += len(block)
+
+
 @dataclass(frozen=True, eq=False)
 class Streamed:
     """Rows of a problem, (M, *features), each preprocessed as it is read.
@@ -45,6 +82,7 @@ class Streamed:
         rows: of the file, (M,).
         ends: (P,) where parts end.
         mean, scale, fill: (P, F) of each part, or None.
+        kept: some that need not be read again.
     """
 
     rows: FileRows
@@ -52,6 +90,7 @@ class Streamed:
     mean: np.ndarray | None
     scale: np.ndarray | None
     fill: np.ndarray | None = None
+    kept: Kept | None = None
 
     def take(self, places: np.ndarray) -> np.ndarray:
         """Read rows at places (B,), or (L, B) of lanes: (B, *features) or (L, B, *features).
@@ -103,7 +142,8 @@ class Streamed:
             start = end
 
     def _read(self, places: np.ndarray) -> np.ndarray:
-        found = self.rows[places]
+        found = self.kept.take(self.rows.rows[places]) if self.kept else None
+        found = self.rows[places] if found is None else found
         if self.mean is None and self.fill is None:
             return as_float32(found)
         # The very steps of scikit-learn's scaler: an array in memory comes to the same bits.
@@ -125,8 +165,9 @@ def joined_rows(parts: Sequence[np.ndarray | Scaled]) -> np.ndarray | Streamed:
     rows = np.concatenate([part.rows.rows for part in of_file])
     whole = replace(of_file[0].rows, rows=rows)
     ends = np.cumsum([len(part.rows) for part in of_file])
-    learnt = ([part[n] for part in of_file] for n in range(1, len(Scaled._fields)))
-    return Streamed(whole, ends, *map(_stacked, learnt))
+    _, *learnt = zip(*of_file, strict=True)
+    mean, scale, fill = map(_stacked, learnt)
+    return Streamed(whole, ends, mean, scale, fill)
 
 
 def _stacked(of_parts: Sequence[Any]) -> np.ndarray | None:

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +35,8 @@ BEST, MORE_STEPS = 4, 20  # from the best of the starts, so many steps
 # Of the replicates but the first: those that promise most, from so many starts, so many steps.
 PROMISING, FEW_STARTS, FEW_STEPS = 4, 16, 40
 
+Rows = TypeVar("Rows", np.ndarray, Tensor)
+
 
 def alpha_max(
     problem: Problem, hidden: Sequence[int], activation: str, l1_ratio: float, seed: int = 0
@@ -47,13 +51,11 @@ def alpha_max(
       M = max over ‖u‖₁ = 1, b and output k of |relu(xu + b)ᵀr_k| / n: a unit that pays needs
       ‖u‖₁‖v‖₁ ≥ (2α/M)², which costs more than L₀ when α is above.
     """
-    if loss_of(problem).null is None:
+    if loss_of(problem).null is None or not has_formula(hidden, activation, l1_ratio):
         return None
-    if not hidden and l1_ratio > 0:
+    if not hidden:
         gradients = (_gradient(problem, r) for r in range(len(problem.train)))
         return max(float((x.mT @ r).abs().max()) / len(x) for x, r in gradients) / l1_ratio
-    if len(hidden) != 1 or activation != "relu" or 0 < l1_ratio < 1:
-        return None
     largest = _largest_pull(problem, 2 if l1_ratio == 0 else 1, seed)
     if l1_ratio == 0:
         return largest / 2
@@ -61,16 +63,22 @@ def alpha_max(
     return math.sqrt(null_loss * largest) / 2
 
 
+def has_formula(hidden: Sequence[int], activation: str, l1_ratio: float) -> bool:
+    """Say whether there is a formula for a network, if there is one for its loss."""
+    if not hidden:
+        return l1_ratio > 0
+    return len(hidden) == 1 and activation == "relu" and not 0 < l1_ratio < 1
+
+
+def sampled(rows: Rows, n_features: int) -> Rows:
+    """Return the rows (n,) of a replicate, or of more than memory should hold some all over."""
+    return rows[:: -(-len(rows) * max(STARTS, n_features) // ENTRIES)]
+
+
 def _gradient(problem: Problem, replicate: int) -> tuple[Tensor, Tensor]:
     """Return x (n, F) and r (n, C) of a replicate, in float64."""
-    rows = _some(problem, replicate)
+    rows = sampled(problem.train[replicate], math.prod(problem.feature_shape))
     return problem.rows(rows).flatten(1).double(), _null(problem, rows).pull
-
-
-def _some(problem: Problem, replicate: int) -> Tensor:
-    """Return the rows (n,) of a replicate, or of more than memory should hold some all over."""
-    rows, n_features = problem.train[replicate], math.prod(problem.feature_shape)
-    return rows[:: -(-len(rows) * max(STARTS, n_features) // ENTRIES)]
 
 
 def _null_loss(problem: Problem, replicate: int) -> float:

@@ -14,14 +14,14 @@ import torch
 from sweep.data.dataset import Dataset, load_dataset
 from sweep.data.guarded import describe
 from sweep.data.holdout import about_refit
-from sweep.data.problem import Problem, make_problem
+from sweep.data.problem import Keep, Problem, make_problem
 from sweep.data.replicates import partition_seed
 from sweep.data.user_code import load_function
 from sweep.errors import UsageError
 from sweep.plan.balance import balanced
 from sweep.plan.memory import check_lanes, check_rows, lane_bytes, mlp_bytes
 from sweep.plan.metric import null_model
-from sweep.plan.range import make_range
+from sweep.plan.range import make_range, rows_looked_at
 from sweep.plan.remarks import network_remarks
 from sweep.plan.width import choose_width, resolve_device
 from sweep.spec.attributes import BALANCED, NOTES, UNSCORED
@@ -122,7 +122,7 @@ def make_plan(spec: StudySpec) -> Plan:
     dataset = load_dataset(spec.data, spec.folder, spec.seed, in_time=scheme_of(spec) == "time")
     check_rows(spec, dataset)
     # It goes to the device last: the range that is found before is the same on any.
-    problem = _problem(spec, dataset)
+    problem = _problem(spec, dataset, keep=rows_looked_at(spec))
     _check_warmup(spec, problem)
     _check_images(spec, dataset)
     if isinstance(spec.model, MlpSpec):
@@ -272,9 +272,9 @@ def on_partition(plan: Plan, partition: int) -> Plan:
     return replace(plan, problem=problem, recipe=recipe)
 
 
-def _problem(spec: StudySpec, dataset: Dataset, partition: int = 0) -> Problem:
+def _problem(spec: StudySpec, rows: Dataset, part: int = 0, keep: Keep | None = None) -> Problem:
     """Make the replicates on the CPU, with flat rows where the network takes them."""
-    problem = make_problem(spec, dataset, partition)
+    problem = make_problem(spec, rows, part, keep)
     if not isinstance(spec.model, MlpSpec):
         return problem
     return problem.shaped((math.prod(problem.feature_shape),))

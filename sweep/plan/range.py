@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sweep.data.problem import Problem
+from collections.abc import Sequence
+
+from sweep.data.problem import Keep, Problem
 from sweep.errors import UsageError
-from sweep.plan.alpha_max import alpha_max
+from sweep.plan.alpha_max import alpha_max, has_formula, sampled
 from sweep.spec.optimizers import SgdSpec
 from sweep.spec.resolved import Range
 from sweep.spec.sections import MlpSpec
@@ -24,13 +26,9 @@ def make_range(spec: StudySpec, problem: Problem) -> Range:
     if spec.strength == "weight_decay":
         bounds = spec.search.space.weight_decay
         return Range(bounds.low if bounds else 1e-5, bounds.high if bounds else 1.0)
-    model, wanted, largest = spec.model, spec.search.space.alpha, None
-    # The formula is of a network whose weights, and no biases, are all penalised, and which trains
-    # on the rows as they are.
-    patterns = spec.penalty.exempt or spec.penalty.include
-    if isinstance(model, MlpSpec) and not (patterns or spec.training.augment):
-        ratio, _ = spec.ends("l1_ratio")
-        largest = alpha_max(problem, model.hidden, model.activation, ratio, spec.seed)
+    wanted, largest = spec.search.space.alpha, None
+    if network := _of_formula(spec):
+        largest = alpha_max(problem, *network, spec.seed)
     cap = stability_cap(spec)
     auto_high = min(largest or DEFAULT_RANGE[1], cap or float("inf"))
     high = auto_high if wanted.high == "auto" else wanted.high
@@ -52,6 +50,24 @@ def make_range(spec: StudySpec, problem: Problem) -> Range:
             " Give both, or lower it"
         )
     return Range(low, high, largest, cap)
+
+
+def rows_looked_at(spec: StudySpec) -> Keep | None:
+    """Return which rows of a replicate the range is found from; None: of none."""
+    network = _of_formula(spec)
+    return sampled if network and has_formula(*network) else None
+
+
+def _of_formula(spec: StudySpec) -> tuple[Sequence[int], str, float] | None:
+    """Return hidden units, activation and l1_ratio of a network that alpha_max may know."""
+    model, patterns = spec.model, spec.penalty.exempt or spec.penalty.include
+    # The formula is of a network whose weights, and no biases, are all penalised, and which trains
+    # on the rows as they are.
+    if not isinstance(model, MlpSpec) or patterns or spec.training.augment:
+        return None
+    if spec.strength == "weight_decay":
+        return None
+    return model.hidden, model.activation, spec.ends("l1_ratio")[0]
 
 
 def stability_cap(spec: StudySpec) -> float | None:
