@@ -2,6 +2,8 @@
 
 import runpy
 import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 import sweep
+from sweep.analysis.selection import Finished
 from sweep.result import StudyResult
 from tests.support import postgres
 from tests.support.studies import tiny
@@ -30,12 +33,18 @@ def test_a_shipped_study_runs(study: Path, tmp_path: Path) -> None:
     assert len(result.study.trials) == 3 and result.verdict
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Finished]:
+    """Whole studies, each run once."""
+    return cache(lambda study: run(study, tmp_path_factory.mktemp(study.stem)).finished)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
 def test_a_whole_shipped_study_ends_with_a_better_network_than_no_penalty(
-    study: Path, tmp_path: Path
+    whole: Callable[[Path], Finished], study: Path
 ) -> None:
-    finished = run(study, tmp_path).finished
+    finished = whole(study)
     best = finished.choose("best")
     gain = finished.gain(best)
     assert gain and gain.se is not None and gain.fresh
@@ -46,9 +55,9 @@ def test_a_whole_shipped_study_ends_with_a_better_network_than_no_penalty(
 
 
 @pytest.mark.slow
-def test_the_default_study_finds_the_known_curve(tmp_path: Path) -> None:
+def test_the_default_study_finds_the_known_curve(whole: Callable[[Path], Finished]) -> None:
     """The figures of an independent serial run of this problem, to three of its errors."""
-    finished = run(STUDIES[0].parent / "digits-l2.yaml", tmp_path).finished
+    finished = whole(STUDIES[0].parent / "digits-l2.yaml")
     best = finished.choose("best")
     assert finished.baseline is not None and finished.alpha_max is not None
     assert finished.baseline.value == pytest.approx(0.912, abs=0.2)

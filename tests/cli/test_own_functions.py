@@ -262,6 +262,7 @@ ENDLESS_IN: dict[str, dict[str, Any]] = {"model": MODEL, "data": DATA}
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("verb", ["validate", "run"])
 @pytest.mark.parametrize("kind", ENDLESS_IN)
 def test_ctrl_c_ends_a_function_that_goes_on_for_ever(

@@ -82,6 +82,7 @@ def test_there_is_no_config_before_there_is_a_result(done: Served) -> None:
         assert (answer.status, answer.json["key"]) == (409, "study")
 
 
+@pytest.mark.alone
 def test_the_report_is_a_page_in_a_sandbox_and_drawn_once(done: Served) -> None:
     answer = done.get("/v1/studies/one/report")
     assert answer.status == 200, answer.body

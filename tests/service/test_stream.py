@@ -161,6 +161,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_service_within_seconds_with_open_streams(
     database: Database, tmp_path: Path, number: signal.Signals
@@ -206,6 +207,7 @@ def test_a_stream_has_no_gap_and_no_repeat_over_a_kill_of_the_service(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_hundred_idle_streams_cost_little(tmp_path: Path) -> None:
     with served(tmp_path, limits={"streams": 300, "requests_per_minute": 10_000}) as server:
         server.submit("one")

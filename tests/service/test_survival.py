@@ -197,6 +197,7 @@ def test_a_running_study_is_cancelled_and_resumed_with_more_trials(
     assert table(sqlite_stage.storage, "long") == undisturbed
 
 
+@pytest.mark.alone
 def test_a_model_that_ignores_signals_is_cancelled_by_force(sqlite_stage: Stage) -> None:
     sqlite_stage.limits = {"running": 1, "per_project": 1}
     sqlite_stage.supervise()
@@ -220,6 +221,7 @@ def test_a_run_that_overruns_its_timeout_fails(sqlite_stage: Stage) -> None:
     assert "longer than its timeout" in job.message
 
 
+@pytest.mark.alone
 def test_runs_go_on_while_the_database_is_away(tmp_path: Path) -> None:
     server = postgres.new_server()
     try:
@@ -275,6 +277,7 @@ def test_a_study_waits_for_room_on_the_disk(sqlite_stage: Stage, small_disk: Pat
     assert sqlite_stage.wait("one", "done").attempts == 1
 
 
+@pytest.mark.alone
 def test_a_lost_machine_is_given_up_and_its_study_run_elsewhere(
     tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:

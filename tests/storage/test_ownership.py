@@ -366,6 +366,7 @@ def test_a_database_that_stays_away_is_waited_for_once(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("asked_before", [True, False])
 @pytest.mark.parametrize("who_waits", ["this thread", "another thread"])
 def test_an_interrupt_ends_the_wait_for_a_database(

@@ -97,7 +97,7 @@ class Run:
         assert self._code is not None
         return Outcome(self._code, *(Path(file).read_text() for file in self.files))
 
-    def send(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         if not self.ended():
             os.kill(self.pid, number)
 
@@ -146,7 +146,7 @@ class Crew:
     def end(self) -> None:
         with self._server:  # whose end of the pipe ends it
             for run in self._runs:
-                run.send(signal.SIGKILL)
+                run.send_signal(signal.SIGKILL)
                 run.wait()
 
 
