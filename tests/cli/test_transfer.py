@@ -28,6 +28,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "small.yaml"
 
 
+@pytest.mark.slow
 def test_a_ladder_is_run_said_and_used(study: str, command: Command) -> None:
     done = command("transfer", study, "--rows", "480")
     assert done.code == 0, done.err

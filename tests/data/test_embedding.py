@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sweep
@@ -85,6 +85,7 @@ def study(folder: Path, function: str = "Net", **sections: Any) -> StudySpec:
     return parse_spec(tree, "x.yaml", folder)
 
 
+@settings(max_examples=40)
 @given(
     texts=st.lists(st.sampled_from(["a", "b", "c", None]), min_size=4, max_size=20),
     n_fit=st.integers(1, 20),

@@ -29,6 +29,7 @@ from tests.support.studies import tiny
 EXACT = ["number", "state", "value", "alpha", "train_loss", "norm", "outcome"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
+SLOW = pytest.mark.slow  # of many alike; some stay among the fast ones
 
 
 def run(folder: Path, n_workers: int, **overrides: Any) -> StudyResult:
@@ -37,7 +38,8 @@ def run(folder: Path, n_workers: int, **overrides: Any) -> StudyResult:
 
 
 @pytest.mark.parametrize(
-    ("n_workers", "width"), [(2, "auto"), (3, "auto"), (2, 16), (2, 4), (2, 3)]
+    ("n_workers", "width"),
+    [(3, "auto"), (2, 3), *(pytest.param(2, width, marks=SLOW) for width in ("auto", 16, 4))],
 )
 def test_a_study_is_the_same_with_any_number_of_workers(
     tmp_path: Path, n_workers: int, width: int | str

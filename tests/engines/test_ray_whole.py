@@ -73,7 +73,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize("kind", STUDIES)
-@pytest.mark.parametrize("faults", [[], FAULTS], ids=["all well", "all wrong"])
+@pytest.mark.parametrize(
+    "faults",
+    [pytest.param([], marks=pytest.mark.slow), FAULTS],
+    ids=["all well", "all wrong"],
+)
 def test_the_table_is_that_of_one_process(
     whole: Any, tmp_path: Path, kind: str, faults: list[Fault]
 ) -> None:

@@ -189,7 +189,7 @@ def test_a_linear_model_collapses_just_above_and_not_just_below(name: str, ratio
     assert measures.train_loss[1] < measures.train_loss[0]
 
 
-@pytest.mark.parametrize("name", ["diabetes", "iris"])
+@pytest.mark.parametrize("name", [pytest.param("diabetes", marks=pytest.mark.slow), "iris"])
 def test_a_hidden_relu_layer_collapses_just_above_and_not_just_below_under_l2(name: str) -> None:
     problem = reduced(real(name, 4))
     edge = alpha_max(problem, [32], "relu", 0.0)

@@ -178,6 +178,7 @@ def test_adam_takes_one_pass_where_its_kernel_can(
     assert isinstance(optimizer, FusedAdam) == one_pass
 
 
+@pytest.mark.slow
 def test_steps_that_nothing_can_compile_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

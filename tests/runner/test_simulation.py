@@ -41,7 +41,7 @@ from sweep.spec.files import parse_spec
 from sweep.stats import Array, fold_means, paired_gain, standard_error, t_quantile
 
 STUDIES = 200
-FOLDS = pytest.mark.parametrize("n_folds", [4, 5, 8])
+FOLDS = pytest.mark.parametrize("n_folds", [4, pytest.param(5, marks=pytest.mark.slow), 8])
 GRID = np.linspace(-5, -1, 401)
 TRUTH = PchipInterpolator(
     [-5, -4, -3.5, -3, -2.75, -2.5, -2.25, -2, -1.5, -1],

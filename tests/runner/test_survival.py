@@ -47,6 +47,7 @@ KINDS = {
     "long": ("training.epochs=300",),  # past the moments at which it is killed
 }  # fmt: skip
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
+SLOW = pytest.mark.slow  # of many alike; some of each stay among the fast ones
 Rows = list[dict[str, str]]
 Whole = Callable[[str], Rows]
 
@@ -221,13 +222,8 @@ MOMENTS = {
 }
 
 
-FAST = ("told",)
-
-
-@pytest.mark.parametrize(
-    "point",
-    [pytest.param(p, marks=() if p in FAST else (pytest.mark.slow,)) for p in MOMENTS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("point", MOMENTS)
 def test_a_kill_at_any_point_of_a_run_loses_nothing(
     crew: Crew, whole: Whole, tmp_path: Path, point: str
 ) -> None:
@@ -396,7 +392,7 @@ def test_a_run_that_is_asked_to_stop_saves_and_says_how_to_go_on(
     survive(study, whole("tpe"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=SLOW)])
 def test_a_second_signal_stops_a_run_in_the_middle_of_an_epoch(
     crew: Crew, whole: Whole, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -569,7 +565,7 @@ EXPIRED = (
 
 @pytest.mark.parametrize(
     ("meanwhile", "heartbeat_s"),  # the loop wakes first, or the heartbeat
-    [("has ended", 1000.0), ("is under way", 1.5)],
+    [("has ended", 1000.0), pytest.param("is under way", 1.5, marks=SLOW)],
 )
 def test_an_owner_that_slept_past_its_lease_writes_nothing(
     crew: Crew, whole: Whole, tmp_path: Path, meanwhile: str, heartbeat_s: float
@@ -669,7 +665,10 @@ def test_a_kill_of_a_run_on_postgresql_loses_nothing(
 
 @pytest.mark.parametrize(
     ("limit", "words"),
-    [({"max_pages": 30}, "full"), ({"max_bytes": 160_000}, "disk I/O error")],
+    [
+        ({"max_pages": 30}, "full"),
+        pytest.param({"max_bytes": 160_000}, "disk I/O error", marks=SLOW),
+    ],
     ids=["no pages left", "file too large"],
 )
 def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_when_there_is_space(
@@ -708,7 +707,9 @@ def test_a_filesystem_on_which_wal_does_not_work_is_one_line(
     assert_one_line(Study(crew, tmp_path).run(journal=journal), 2, words)
 
 
-@pytest.mark.parametrize("busy_s", [None, 0.05])  # SQLite waits for the lock, or the run does
+@pytest.mark.parametrize(  # the run waits for the lock, or SQLite does
+    "busy_s", [0.05, pytest.param(None, marks=SLOW)]
+)
 def test_a_database_that_another_program_locks_for_a_while_is_waited_for(
     crew: Crew, whole: Whole, tmp_path: Path, busy_s: float | None
 ) -> None:

@@ -158,7 +158,8 @@ def is_relative(result: StudyResult) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "moves"), [(3e-5, 3e-4, "upwards"), (0.03, 0.1, "downwards")]
+    ("low", "high", "moves"),
+    [(3e-5, 3e-4, "upwards"), pytest.param(0.03, 0.1, "downwards", marks=pytest.mark.slow)],
 )
 def test_an_optimum_outside_the_range_is_found(
     tmp_path: Path, low: float, high: float, moves: str
@@ -246,7 +247,9 @@ def test_a_widened_study_resumes_to_the_table_of_an_uninterrupted_one(
     pd.testing.assert_frame_equal(resumed.trials[columns], whole.trials[columns], rtol=2e-4)
 
 
-@pytest.mark.parametrize("name", ["widenings", "alpha_range"])
+@pytest.mark.parametrize(
+    "name", ["widenings", pytest.param("alpha_range", marks=pytest.mark.slow)]
+)
 def test_a_run_interrupted_at_once_while_it_widens_resumes_to_the_same_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
