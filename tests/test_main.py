@@ -60,7 +60,7 @@ def caught(pid: int) -> set[signal.Signals]:
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60  # on a busy machine
+    deadline = time.monotonic() + 300  # on a busy machine
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -69,7 +69,7 @@ def wait_for(is_so: Callable[[], bool]) -> None:
 def assert_interrupted(process: subprocess.Popen[str], number: signal.Signals) -> None:
     children = of(process.pid)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     if process.returncode == 0:  # it was done before
         return
     assert process.returncode == INTERRUPTED, err
@@ -179,7 +179,7 @@ module.main()
 def test_an_interrupt_that_a_library_would_tell_of_or_lose_ends_it_with_130(where: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", IN_A_LIBRARY.format(where)],
-        capture_output=True, text=True, timeout=30,
+        capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "")
 
@@ -191,7 +191,7 @@ def test_sigquit_keeps_its_meaning_and_leaves_no_worker(tiny: Path) -> None:
     assert signal.SIGQUIT not in caught(process.pid)
     children = of(process.pid)
     process.send_signal(signal.SIGQUIT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, "Traceback" in err) == (-signal.SIGQUIT, False)
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
 
@@ -219,7 +219,7 @@ def test_workers_whose_owner_is_killed_end_at_once_without_a_word(tiny: Path, mo
     children = of(process.pid)
     process.kill()
     began = time.monotonic()
-    _, err = process.communicate(timeout=30)  # until the last one has closed it
+    _, err = process.communicate(timeout=120)  # until the last one has closed it
     assert time.monotonic() - began < 0.9  # training, or planning, went on for longer
     assert err.strip() == ""
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
@@ -240,7 +240,7 @@ def test_an_interrupt_ends_a_run_whose_database_is_away_within_2_s(
     time.sleep(5)  # longer than the first pauses
     began = time.monotonic()
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert time.monotonic() - began < 2
     assert (process.returncode, out) == (INTERRUPTED, "")
     assert re.fullmatch(r"sweep: storage .* must answer .* Run again to resume.*\n", err)
@@ -258,7 +258,7 @@ def test_a_run_whose_database_is_dropped_ends_at_once(tiny: Path) -> None:
         wait_for(lambda: any(row["trials"] for row in overview(url)))
         server.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
         began = time.monotonic()
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert time.monotonic() - began < 4  # an epoch, and a second until curves are stored
         assert (process.returncode, out) == (1, "")
         assert re.fullmatch(r"sweep: storage .* does not exist\. Create it.*\n", err)

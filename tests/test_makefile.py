@@ -19,7 +19,7 @@ def make(*targets: str) -> str:
     if not shutil.which("make"):
         pytest.skip("needs make")
     return subprocess.run(
-        ["make", *targets], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+        ["make", *targets], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
     ).stdout
 
 

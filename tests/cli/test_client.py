@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_the_study_and_says_how_to_come_back(
     assert child.stderr.readline() == "queued\n"
     time.sleep(0.2)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=300)
     assert (child.returncode, out) == (130, "")
     assert err.strip() == "sweep: one goes on; see sweep watch one"
     assert server.service.queue.find("vision", "one").state == "queued"

@@ -215,7 +215,7 @@ class make(nn.Linear):
 """
 
 
-def shell(folder: Path, *args: str, timeout: int = 60) -> subprocess.CompletedProcess[str]:
+def shell(folder: Path, *args: str, timeout: int = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "sweep", *args], cwd=folder, capture_output=True, text=True,
         timeout=timeout, stdin=subprocess.DEVNULL,

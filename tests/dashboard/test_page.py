@@ -29,7 +29,7 @@ from tests.support.browser import dump_dom
 from tests.support.pictured import pictured
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 # Trials end every second or so, for longer than the browser needs.
 LONG = ("--n-trials", "5000", "--set", "training.epochs=400", "--set", "search.in_flight=4",
         "--set", "search.sampler.type=random")  # fmt: skip

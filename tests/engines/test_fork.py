@@ -183,5 +183,5 @@ def test_a_command_that_comes_to_no_run_leaves_no_process(
 ) -> None:
     command = [sys.executable, "-m", "sweep", "run", *arguments, "--set", "training.workers=2"]
     # Whoever is left would hold the pipe open that is read here to its end.
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == (0 if "--help" in arguments else 2)

@@ -247,7 +247,7 @@ def test_workers_end_with_their_owner(tmp_path: Path, number: signal.Signals) ->
         process.kill()  # the owner alone: the others find their pipe closed
     else:
         os.killpg(process.pid, number)  # as a terminal does: to all of them
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     expected = -signal.SIGKILL if number == signal.SIGKILL else 130
     assert process.returncode == expected, said
     wait_for(lambda: [pid for pid in children if Path(f"/proc/{pid}").exists()], 0)

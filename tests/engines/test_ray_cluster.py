@@ -83,7 +83,7 @@ def test_a_token_that_is_missing_is_told_in_one_line(tmp_path: Path) -> None:
         "from sweep.__main__ import main; main()"
     )
     told = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300,
         env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": "/no/token"},
     )  # fmt: skip
     assert told.returncode == 2

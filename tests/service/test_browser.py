@@ -116,7 +116,7 @@ def test_a_table_is_dropped_watched_and_its_config_taken(
     page.save_to(folder)
     for form in ("yaml", "toml", "json"):
         page.click(f"[data-form={form}]")
-        wanted, ends = folder / f"my-cats.{form}", time.monotonic() + 30
+        wanted, ends = folder / f"my-cats.{form}", time.monotonic() + 120
         while not wanted.exists() and time.monotonic() < ends:
             time.sleep(0.1)
     configs = [sweep.load_config(folder / f"my-cats.{form}") for form in ("yaml", "toml", "json")]

@@ -13,7 +13,7 @@ from sweep.spec.yaml import read_yaml
 from tests.support.served import STUDY, YAML, Answer, Served, served
 
 pytestmark = pytest.mark.slow
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 @pytest.fixture(scope="module")

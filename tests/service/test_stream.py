@@ -15,7 +15,7 @@ from sweep.service.jobs import Queue
 from tests.support.queued import submission
 from tests.support.served import Served, free_port, port_of, process, served
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 def happen(database: Database, name: str, *lines: str) -> None:

@@ -188,7 +188,7 @@ def test_a_running_study_is_cancelled_and_resumed_with_more_trials(
     sqlite_stage.submit(LONG.replace("n_trials: 12", "n_trials: 11"))
     sqlite_stage.wait_for_results("long", 1)
     sqlite_stage.queue.cancel("vision", "long")
-    job = sqlite_stage.wait("long", "cancelled", patience_s=30)
+    job = sqlite_stage.wait("long", "cancelled")
     assert job.ending == "interrupted"  # in good order, by SIGTERM or by the queue's word
     sqlite_stage.queue.resume("vision", "long")
     sqlite_stage.wait("long", "done")

@@ -16,7 +16,7 @@ FLAGS = (
     "--disable-dev-shm-usage", "--hide-scrollbars", "--enable-logging=stderr", "--v=0",
 )  # fmt: skip
 BUDGET_MS = 15_000  # of the page's own time, which runs as fast as the page lets it
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 _CONSOLE = re.compile(r'^\[.*?:CONSOLE[:(]\d+\)?\] "(.*)", source: ', re.MULTILINE)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.support.browser import FLAGS, _binary
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 # The browser reads commands at 3 and answers at 4.
 JOIN = """
 import fcntl, os, sys

@@ -19,7 +19,7 @@ from sweep.service.serve_config import ServeConfig, parse_config
 from sweep.service.server import Server, listen
 from sweep.service.service import Service
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 ROOT = Path(__file__).parents[2]
 STUDY = """\
 study_name: {name}

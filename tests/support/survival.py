@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 100  # a process that hangs ends as one that failed
+LIMIT_S = 300  # a process that hangs ends as one that failed
 NOBODY = 65534
 PRELOAD = (
     "alembic.command", "optuna.storages", "optuna.samplers", "optuna.pruners",

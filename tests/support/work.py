@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 FAST = {"retry_s": 0.2, "cancel_s": 3.0}
 OVERRIDES = {"device": "cpu", "training.workers": 1}
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def main(told: dict[str, Any]) -> None:
