@@ -69,7 +69,7 @@ def wait_for(is_so: Callable[[], bool]) -> None:
 def assert_interrupted(process: subprocess.Popen[str], number: signal.Signals) -> None:
     children = of(process.pid)
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=60)
     if process.returncode == 0:  # it was done before
         return
     assert process.returncode == INTERRUPTED, err
