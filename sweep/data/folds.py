@@ -43,6 +43,8 @@ def draw_rows(labels: np.ndarray, n: int, seed: int, *, every_class: bool = Fals
         every_class: whether a class whose share is less than a row gets one all the same, from
             the class with the most; n is then at least the number of classes.
     """
+    if n == len(labels):
+        return np.arange(n)
     generator, counts = np.random.default_rng(seed), np.bincount(labels)
     quotas, remainders = np.divmod(counts * n, len(labels))
     largest = np.lexsort((generator.random(len(counts)), -remainders))
@@ -50,7 +52,8 @@ def draw_rows(labels: np.ndarray, n: int, seed: int, *, every_class: bool = Fals
     if every_class:
         _give_each_a_row(quotas, counts)
     shuffled = generator.permutation(len(labels))
-    drawn = [shuffled[labels[shuffled] == c][:quota] for c, quota in enumerate(quotas)]
+    classes = labels[shuffled]
+    drawn = [shuffled[classes == c][:quota] for c, quota in enumerate(quotas)]
     return np.sort(np.concatenate(drawn))
 
 

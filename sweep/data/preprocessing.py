@@ -96,14 +96,17 @@ def fit_scalers(
 
     scalers = [StandardScaler() for _ in fits]
 
-    def learn(scaler: StandardScaler, _: int, block: np.ndarray) -> None:
-        scaler.partial_fit(_flat(block))
+    def learn(start: int, block: np.ndarray) -> None:
+        values = _flat(block)
+        for scaler, rows in zip(scalers, fits, strict=True):
+            among(rows, partial(_learn, scaler))(start, values)
 
-    learning = (
-        among(rows, partial(learn, scaler)) for scaler, rows in zip(scalers, fits, strict=True)
-    )
-    one_pass(blocks(X), *learning, *looks)
+    one_pass(blocks(X), learn, *looks)
     return scalers
+
+
+def _learn(scaler: StandardScaler, _: int, values: np.ndarray) -> None:
+    scaler.partial_fit(values)
 
 
 def unscaled(rows: Features) -> np.ndarray | Scaled:

@@ -63,8 +63,7 @@ def null_model(
         UsageError: the metric is not defined on a fold.
     """
     bare = replace(dataset, X=np.zeros((len(dataset.y), 1), dtype=np.float32))
-    partitions = (0,) if is_given(spec) else (0, 1)
-    problems = [make_problem(spec, bare, partition) for partition in partitions]
+    problems = [problem] if is_given(spec) else [problem, make_problem(spec, bare, 1)]
     for each in problems:
         check_metric(spec, each, metric)
     n_folds, value = spec.replicates.n_folds, LOSS if spec.objective.beside else metric

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from sweep.data.folds import draw_folds, draw_group_folds, draw_rows, draw_share
+from sweep.data.folds import (
+    all_but,
+    draw_folds,
+    draw_group_folds,
+    draw_rows,
+    draw_share,
+    lost_labels,
+)
 
 
 @given(
@@ -70,3 +77,16 @@ def test_a_class_of_less_than_half_a_row_would_be_left_out() -> None:
     labels = np.repeat([0, 1], [98, 2])
     assert set(labels[draw_rows(labels, 20, seed=0)]) == {0}
     assert np.bincount(labels[draw_rows(labels, 20, seed=0, every_class=True)]).tolist() == [19, 1]
+
+
+@given(st.sets(st.integers(0, 40)), st.lists(st.integers(0, 5), min_size=1))
+def test_the_rest_of_rows_and_of_labels_is_that_of_sets(rows: set[int], labels: list[int]) -> None:
+    assert all_but(np.array(sorted(rows), dtype=int), 41).tolist() == sorted({*range(41)} - rows)
+    some = np.array(labels[::2])
+    assert lost_labels(np.array(labels), some).tolist() == sorted({*labels} - {*some.tolist()})
+
+
+@given(st.lists(st.integers(0, 4), min_size=1), st.integers(0, 99))
+def test_a_draw_of_all_rows_is_all_of_them(labels: list[int], seed: int) -> None:
+    rows = draw_rows(np.array(labels), len(labels), seed, every_class=True)
+    assert rows.tolist() == [*range(len(labels))]
