@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from sweep.spec.losses import LossSetting
+from sweep.training.entries import by_vectors
 from sweep.training.loss import (
     Loss,
     Null,
@@ -111,7 +112,8 @@ def _logistic(out: Tensor, y: Tensor, share: float) -> Tensor:
 
 def _logistic_slope(z: Tensor, y: Tensor, share: float) -> Tensor:
     """Return (sigmoid(z) − y) / (B·C)."""
-    return z.sigmoid().sub_(_smooth(columns(z, y).to(z), share)).mul_(1 / entries(z))
+    target = _smooth(columns(z, y).to(z), share)
+    return by_vectors(torch.sigmoid, z).sub_(target).mul_(1 / entries(z))
 
 
 def _smooth(target: Tensor, share: float) -> Tensor:
@@ -143,14 +145,18 @@ def focal(setting: LossSetting, *, binary: bool = False) -> Loss:
 
 
 def _of_logs(logs: Tensor, gamma: float) -> Tensor:
-    return -(-torch.expm1(logs)).pow(gamma) * logs
+    return -_power(-torch.expm1(logs), gamma) * logs
+
+
+def _power(x: Tensor, gamma: float) -> Tensor:
+    return by_vectors(lambda t: t.pow(gamma), x)
 
 
 def _steepness(logs: Tensor, gamma: float) -> Tensor:
     """Return −p·dℓ/dp = x^γ·(1 + γ·p·(−log p)/x), x = 1 − p, of log p."""
     x = -torch.expm1(logs)
     ratio = torch.where(x > 0, -logs / x.clamp_min(torch.finfo(x.dtype).tiny), 1)
-    return x.pow(gamma) * (1 + gamma * logs.exp() * ratio)
+    return _power(x, gamma) * (1 + gamma * logs.exp() * ratio)
 
 
 def _focal(out: Tensor, y: Tensor, gamma: float) -> Tensor:
@@ -174,7 +180,8 @@ def _focal_labels_slope(z: Tensor, y: Tensor, gamma: float) -> Tensor:
     """Return −s·a·(1 − p) / (B·C), s = ±1 the label."""
     sign = 2 * columns(z, y).to(z) - 1
     logs = logsigmoid(sign * z)
-    return _steepness(logs, gamma).mul_((-sign * z).sigmoid()).mul_(sign).mul_(-1 / entries(z))
+    wrong = by_vectors(torch.sigmoid, -sign * z)
+    return _steepness(logs, gamma).mul_(wrong).mul_(sign).mul_(-1 / entries(z))
 
 
 def _focal_logits(y: Tensor, n_outputs: int, w: Tensor | None, gamma: float, more: int) -> Tensor:

@@ -20,6 +20,7 @@ from sweep.training.attention import ATTENTION
 from sweep.training.convolution import CONVOLUTIONS
 from sweep.training.counters import Draws
 from sweep.training.drawing import DRAWING
+from sweep.training.entries import ENTRIES
 from sweep.training.normalisation import NORMALISATION
 from sweep.training.outputs import read_outputs
 from sweep.training.packed import PACKING
@@ -32,6 +33,7 @@ KEY = "_sweep_draws"  # the buffer of a network that holds the key of its draws
 # Of torch's functions what stands in for them: those that draw take the lane's `Draws` first.
 FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     **WRITTEN_OUT, **PACKING, **CELLS, **POOLING, **CONVOLUTIONS, **NORMALISATION,
+    **ENTRIES,
 }  # fmt: skip
 FUNCTIONS_THAT_DRAW: Mapping[Any, Callable[..., Any]] = {**DRAWING, **RECURRENT, **ATTENTION}
 

@@ -21,11 +21,13 @@ OpenBLAS reads twice as fast forward; a layer behind it would lose going back wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from sweep.training.entries import by_vectors
 from sweep.training.layout import Tensors
 from sweep.training.linalg import affine, product, sums
 from sweep.training.loss import Loss
@@ -48,11 +50,13 @@ def _silu_backward(d: Tensor, z: Tensor, h: Tensor) -> Tensor:
 
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
-_gelu_backward = torch.ops.aten.gelu_backward.grad_input
+_gelu, _gelu_backward = nn.GELU(), torch.ops.aten.gelu_backward.default
 ACTIVATIONS: Mapping[type[nn.Module], Activation] = {
     nn.ReLU: Activation(torch.relu_, lambda d, z, h: _relu_backward(d, h, 0, grad_input=d)),
     nn.Tanh: Activation(torch.tanh_, lambda d, z, h: _tanh_backward(d, h, grad_input=d)),
-    nn.GELU: Activation(nn.GELU(), lambda d, z, h: _gelu_backward(d, z, grad_input=d)),
+    nn.GELU: Activation(
+        partial(by_vectors, _gelu), lambda d, z, h: by_vectors(_gelu_backward, d, z)
+    ),
     SiLU: Activation(SiLU(), _silu_backward),
     ELU: Activation(ELU(), lambda d, z, h: torch.where(z > 0, d, d * (h + 1))),
 }

@@ -1,10 +1,10 @@
-"""Batch normalisation of all lanes at once on a CPU, whatever order images lie in.
+"""Batch normalisation of all lanes at once on a CPU, whatever order axes lie in.
 
 | symbol | meaning | shape |
 |---|---|---|
 | L, B, C | lanes, rows of a batch, channels | |
 | n | entries of a channel | |
-| x | images, lines or volumes | (L, B, C, ...) |
+| x | rows, lines, images or volumes | (L, B, C, ...) |
 | mean, var | of a channel of each lane | (L, C) |
 """
 
@@ -19,6 +19,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from sweep.training.entries import in_vectors
 from sweep.training.over_lanes import applied, by_all_lanes, over_lanes, parts
 
 
@@ -90,7 +91,8 @@ def _batch_norm(
 ) -> Tensor:  # fmt: skip
     """Do what F.batch_norm does."""
     n = x.numel() // x.shape[1] if x.numel() else 0
-    if x.ndim < 3 or n < 2 or not by_all_lanes(x):
+    rows = x.ndim == 2 and in_vectors(x.shape[1])  # torch's lanes lie side by side then
+    if rows or n < 2 or not by_all_lanes(x):
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         assert running_mean is not None

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-VECTORS = 32  # entries that torch's sigmoid takes at once at most; a rest has other bits
+from sweep.training.entries import sigmoid_
 
 Context = Any
 Dims = tuple[int | None, ...]
@@ -61,13 +61,6 @@ def _beside(x: Tensor, h: Tensor) -> Tensor:
 def _of_steps(steps: int, one: Tensor, keep: bool) -> Tensor:
     """Return room for what is like `one` in each step: (steps, …), the same place if not kept."""
     return one.new_empty(steps if keep else 1, *one.shape).expand(steps, *one.shape)
-
-
-def _sigmoid_(z: Tensor) -> Tensor:
-    """Overwrite contiguous z with sigmoid(z), whose bits are the same wherever a lane lies."""
-    if z.device.type != "cpu" or z.numel() % (VECTORS * torch.get_num_threads()) == 0:
-        return z.sigmoid_()
-    return z.mul_(0.5).tanh_().mul_(0.5).add_(0.5)
 
 
 def _scaled(W: Tensor, factor: float, rows: slice) -> Tensor:
@@ -150,10 +143,10 @@ class Lstm(Function):
         each = zip(beside.unbind(), gates.unbind(), parts, before, after, tanhs.unbind(),
                    beside[1:, ..., -size:].unbind(), strict=False)  # fmt: skip
         for whole, z, (i, f, g, o), was, now, tanh, state in each:
-            _sigmoid_(torch.bmm(whole, weight, out=z))
+            sigmoid_(torch.bmm(whole, weight, out=z))
             torch.add(minus_2, g, alpha=4, out=g)
             torch.mul(f, was, out=now).addcmul_(i, g)
-            _sigmoid_(tanh.copy_(now))
+            sigmoid_(tanh.copy_(now))
             torch.add(minus_1, tanh, alpha=2, out=tanh)
             torch.mul(o, tanh, out=state)
         hs = beside[1:, ..., -size:].contiguous()
@@ -217,9 +210,9 @@ class Gru(Function):
         each = zip(beside.unbind(), gates.unbind(), halves.unbind(), zip(*parts, strict=True),
                    ns.unbind(), states, states[1:], strict=False)  # fmt: skip
         for whole, both, half, (r, z, of_x, of_h), n, was, now in each:
-            _sigmoid_(torch.bmm(whole, to_gates, out=both))
+            sigmoid_(torch.bmm(whole, to_gates, out=both))
             torch.bmm(whole, to_n, out=half)
-            _sigmoid_(torch.addcmul(of_x, r, of_h, out=n))
+            sigmoid_(torch.addcmul(of_x, r, of_h, out=n))
             torch.add(minus_1, n, alpha=2, out=n)
             torch.sub(was, n, out=now).mul_(z).add_(n)
         return beside[1:, ..., -size:].contiguous(), beside, gates, halves, ns

@@ -135,7 +135,6 @@ def dropout_net() -> nn.Module:
 
 
 def norm_net() -> nn.Module:
-    # In the tail of a vector, BatchNorm rounds differently: with 32 channels no lane lies there.
     return nn.Sequential(nn.Linear(5, 32), nn.BatchNorm1d(32), nn.Tanh(), nn.Linear(32, 3))
 
 
@@ -163,14 +162,20 @@ def test_a_trial_reports_the_same_bits_in_any_slot_and_company(
     assert_bitwise(alone(first, HEALTHY), crowded(second, HEALTHY))
 
 
+def curved_net() -> nn.Module:
+    hidden = nn.Linear(5, 5), nn.BatchNorm1d(5), nn.SiLU(), nn.Linear(5, 7), nn.BatchNorm1d(7)
+    return nn.Sequential(*hidden, nn.Softplus(), nn.Linear(7, 3))
+
+
+@pytest.mark.parametrize("width", [16, 24])
 @pytest.mark.parametrize(
-    "net", [dropout_net, norm_net, layer_norm_net, conv_net, lambda: nn.Linear(5, 3)]
+    "net", [dropout_net, norm_net, layer_norm_net, conv_net, curved_net, lambda: nn.Linear(5, 3)]
 )
 def test_other_layers_report_the_same_bits_in_any_slot_and_company(
-    net: Callable[[], nn.Module],
+    net: Callable[[], nn.Module], width: int
 ) -> None:
     problem = problem_of(replicates=EIGHT[:3])
-    first, second = (Cohort(problem, net, ADAM, width=16) for _ in range(2))
+    first, second = (Cohort(problem, net, ADAM, width) for _ in range(2))
     assert_bitwise(alone(first, HEALTHY), crowded(second, HEALTHY))
 
 
