@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ import numpy as np
 
 from sweep.data.dataset import load_dataset
 from sweep.data.features import MANY
+from sweep.data.images import are_images
 from sweep.data.odd_columns import (
     FEW_NUMBERS,
     GAPS,
@@ -29,7 +29,7 @@ from sweep.data.odd_columns import (
 from sweep.data.parts import Table
 from sweep.data.replicates import split_rows
 from sweep.data.sizes import of_counts, settings_for
-from sweep.data.sources import read_source, read_table
+from sweep.data.sources import home_of, read_source, read_table
 from sweep.data.survey import ID
 from sweep.errors import UsageError, did_you_mean
 from sweep.spec.data import DataSpec, is_table
@@ -42,7 +42,6 @@ NAMES = (
 LOWEST_COUNT = 10  # numbers that are all above this are hardly counts of events
 _PARTS = re.compile(r"(.*_)?(target|label|outcome)(_.*)?")
 _WHEN = re.compile(r"(.*[^a-z])?(date|time|timestamp|year|month|day)", re.I)
-_IMAGE = re.compile(r".+\.(png|jpe?g|bmp|gif|tiff?|webp)", re.I)
 
 _BINARY = "; binary has one output for both"
 _COUNT = "; if they count events, say count"
@@ -156,11 +155,14 @@ def _of_table(table: Table, source: str, asked: str | None, folder: Path) -> Gue
     n = len(table.frame)
     if n == 0:
         raise UsageError(f"data.source: must have rows, got none ({source}). Add some")
-    columns = settled_columns(table, source)
+    home = home_of(folder / source)
+    images = next((str(name) for name, cells in table.frame.items()
+                   if name != asked and are_images(cells, home)), None)  # fmt: skip
+    rest = table.frame.drop(columns=[images] if images else [])
+    columns = settled_columns(table._replace(frame=rest), source)
     target, why = _target(columns, source, asked)
     groups = group_candidates(columns, target.name)
     odd = odd_columns(columns, target, next((g.name for g in groups if g.sure), None))
-    images = _images(table, (folder / source).parent)
     if images is not None:
         odd = [entry for entry in odd if entry.name == target.name]
     left = {c.name for c in columns} - {target.name} - {e.name for e in odd if _is_dropped(e)}
@@ -180,17 +182,6 @@ def _of_table(table: Table, source: str, asked: str | None, folder: Path) -> Gue
         tuple(of_counts(counts, task, n, len(left))), settings_for(n, _rarest(counts, task)),
         images, n_gaps=round(target.gaps * n),
     )  # fmt: skip
-
-
-def _images(table: Table, folder: Path) -> str | None:
-    """Find a column whose cells name images, of which the first is there."""
-    for name, column in table.frame.items():
-        names = [cell.strip() for cell in column if isinstance(cell, str)]
-        if len(names) == len(column) and all(map(_IMAGE.fullmatch, names)):
-            with suppress(OSError):  # a name that no file can have
-                if (folder / names[0]).is_file():
-                    return str(name)
-    return None
 
 
 def _is_dropped(entry: Entry) -> bool:

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 GREY = ("1", "L", "LA", "I;16")  # modes of one channel
 COLOUR = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")  # they become three
+NAME = re.compile(r".+\.(png|jpe?g|bmp|gif|tiff?|webp)", re.I)
+BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")  # of their bytes
 DEEP, DEEPEST = "I;16", 65535.0  # the mode whose largest value is not 255
 
 
@@ -71,6 +74,34 @@ def read_images(cells: pd.Series, folder: Path, where: str) -> np.ndarray:
     return found
 
 
+def are_images(cells: pd.Series, folder: Path) -> bool:
+    """Tell cells that all name images or hold them, of which the first is there.
+
+    Args:
+        cells: (N,) of any kind.
+        folder: where relative paths start.
+    """
+    if not all(_is_held(cell) or NAME.fullmatch(_path(cell)) for cell in cells):
+        return False
+    with suppress(OSError):  # a name that no file can have
+        return any(_is_held(cell) or (folder / _path(cell)).is_file() for cell in cells[:1])
+    return False
+
+
+def _is_held(cell: Any) -> bool:
+    """Tell a cell that holds the bytes of an image."""
+    inside = cell.get("bytes") if isinstance(cell, dict) else None
+    if not isinstance(inside, bytes):
+        return False
+    return inside.startswith(BEGINNINGS) or inside[8:12] == b"WEBP"
+
+
+def _path(cell: Any) -> str:
+    """Return the path that a cell names, or nothing."""
+    path = cell.get("path") if isinstance(cell, dict) else cell
+    return path.strip() if isinstance(path, str) else ""
+
+
 def _pixels(image: Image, grey: bool) -> np.ndarray:
     """Return an image as (C, H, W) in 0..1."""
     if image.mode == DEEP:
@@ -81,9 +112,8 @@ def _pixels(image: Image, grey: bool) -> np.ndarray:
 
 
 def _name(cell: Any, row: int, where: str) -> str:
-    path = cell.get("path") if isinstance(cell, dict) else cell
-    if isinstance(path, str) and path.strip():
-        return path.strip()
+    if path := _path(cell):
+        return path
     if isinstance(cell, dict) and cell.get("bytes"):
         return f"row {row}"
     _refuse("must name an image in every row", f"none in row {row}", where, "Mend or drop it")

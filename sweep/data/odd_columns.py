@@ -167,7 +167,8 @@ def _ways(column: pd.Series) -> Iterator[tuple[dict[str, Any], str]]:
     yield {"decimal": "."}, "reads 1.234 as a number a bit above 1"
     yield {"kind": "day-first"}, "may be day-first or month-first: check it"
     yield {"kind": "month-first"}, "is read month first"
-    different = pd.Series(column.dropna().unique()).astype(str).str.strip()
+    # As texts first: of lists and the like none could be told from another.
+    different = pd.Series(column.dropna().astype(str).unique()).str.strip()
     strays = different[(different != "") & pd.to_numeric(different, errors="coerce").isna()]
     if 0 < len(strays) <= _FEW:
         texts = strays.tolist()

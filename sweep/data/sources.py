@@ -50,9 +50,9 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     """
     source, path = data.source, folder / data.source
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        ".csv": lambda: of_table(_read_tables(data, folder), data, path.parent),
+        ".csv": lambda: of_table(_read_tables(data, folder), data, home_of(path)),
         ".parquet": lambda: _read_parquet(data, folder),
-        "": lambda: of_table(_read_tables(data, folder), data, path),
+        "": lambda: of_table(_read_tables(data, folder), data, home_of(path)),
         ".npy": lambda: read_npy(data, folder),
         ".npz": lambda: _read_arrays(data, folder),
         **dict.fromkeys(SVMLIGHT, lambda: read_svmlight(path)),
@@ -94,6 +94,11 @@ def read_table(source: str, folder: Path, target: str | None = None) -> Table:
     return Table(frame.rename(columns=str), notes, True)
 
 
+def home_of(path: Path) -> Path:
+    """Return the folder where paths in a table start: its own, or that which it is."""
+    return path.parent if path.suffix else path
+
+
 def _read_tables(data: DataSpec, folder: Path) -> Table:
     """Read a table, with the files of validation and test rows that it may have."""
     target, tables = next(iter(data.targets), None), {}
@@ -110,7 +115,7 @@ def _from(table: Table, data: DataSpec, path: Path) -> Table:
     """Have the images of a table beside the source start at its own folder."""
     if data.images not in table.frame:
         return table
-    folder = (path.parent if path.suffix else path).resolve()
+    folder = home_of(path).resolve()
 
     def whole(cell: Any) -> Any:
         is_name = isinstance(cell, str) and cell.strip()
@@ -210,7 +215,7 @@ def _read_parquet(data: DataSpec, folder: Path) -> dict[str, Any]:
     in_part = read_in_part(data, folder)
     if in_part is not None:
         return in_part
-    return of_table(_read_tables(data, folder), data, (folder / data.source).parent)
+    return of_table(_read_tables(data, folder), data, home_of(folder / data.source))
 
 
 def _read_pixels(path: Path) -> pd.DataFrame:

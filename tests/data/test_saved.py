@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sweep.data.dataset import Rows, read_rows
 from sweep.data.guess import guess
@@ -131,3 +134,42 @@ def test_images_inside_are_read(tmp_path: Path) -> None:
 def test_a_table_of_arrow_knows_no_classes_without_its_metadata(tmp_path: Path) -> None:
     save(tmp_path / "pets", pets(), {})
     assert read(tmp_path).classes == ("0", "1", "2")
+
+
+def _png(row: int) -> bytes:
+    written = io.BytesIO()
+    Image.new("L", (4, 3), row).save(written, "PNG")
+    return written.getvalue()
+
+
+CELLS: dict[str, Callable[[int], Any]] = {
+    "names": lambda row: f"small/{row}.png",
+    "paths": lambda row: {"bytes": None, "path": f"small/{row}.png"},
+    "bytes": lambda row: {"bytes": _png(row), "path": None},
+    "both": lambda row: {"bytes": _png(row), "path": f"gone/{row}.png"},
+}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_column_of_its_images_is_proposed_and_read(tmp_path: Path, kind: str) -> None:
+    columns = {**pets(), "picture": [CELLS[kind](row) for row in range(60)]}
+    save(tmp_path / "all" / "pets", columns, PET)
+    (tmp_path / "all" / "pets" / "small").mkdir()
+    for row in range(60):  # as seen from the folder that is the table
+        (tmp_path / "all" / "pets" / "small" / f"{row}.png").write_bytes(_png(row))
+    guessed = guess("all/pets", tmp_path)
+    assert (guessed.images, guessed.target, guessed.problem) == ("picture", "label", None)
+    X: Any = read(tmp_path, source="all/pets", images="picture").X
+    assert X.shape == (60, 1, 3, 4) and X[7].max() == np.float32(7 / 255)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [{"bytes": b"RIFF....WAVE", "path": "a.wav"}, {"bytes": None, "path": None}, [1.0, 2.0], {}],
+    ids=["sound", "nothing", "list", "empty"],
+)
+def test_a_column_of_other_things_than_cells_is_left_out(tmp_path: Path, cell: Any) -> None:
+    save(tmp_path / "pets", {**pets(), "odd": [cell] * 60}, PET)
+    guessed = guess("pets", tmp_path)
+    assert (guessed.images, guessed.problem) == (None, None)
+    assert [(entry.name, entry.value) for entry in guessed.columns] == [("odd", "drop")]
