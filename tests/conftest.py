@@ -21,6 +21,7 @@ from hypothesis import settings
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import RandomSampler
 from optuna.trial import create_trial
+from xdist.scheduler import LoadFileScheduling
 
 import sweep
 from sweep.analysis.selection import Finished
@@ -54,12 +55,21 @@ replicates: {n_folds: 3}
 """
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let `--dist loadgroup` keep the tests of a file together, unless they name a group."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
+class OneRay(LoadFileScheduling):  # type: ignore[misc]
+    """Keeps the tests of a file in one process, and all that start Ray in the same one.
+
+    Two Rays side by side are too much for two cores, and one would see the other's files.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        starts_ray = ("test_ray_", "test_clusters.py", "test_benchmarks.py")
+        return "ray" if any(name in file for name in starts_ray) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneRay | None:
+    return OneRay(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)

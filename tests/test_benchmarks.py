@@ -56,7 +56,6 @@ def test_the_floor_is_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_the_engines_are_measured() -> None:
     pytest.importorskip("ray")
     command = [sys.executable, "-m", "tests.benchmarks.engines", "--quick"]

@@ -17,7 +17,6 @@ from tests.conftest import TINY
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("ray"),  # one Ray at a time
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
 ROOT = Path(__file__).parents[1]

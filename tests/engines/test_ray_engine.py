@@ -19,7 +19,6 @@ from tests.support.studies import tiny
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_actors_give_the_same_trials_also_where_one_is_killed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,7 +46,6 @@ def test_actors_give_the_same_trials_also_where_one_is_killed(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_actors_read_the_rows_that_one_of_them_has_decoded(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     frame = pd.DataFrame(draw.normal(size=(120, 4)), columns=[*"abcd"])

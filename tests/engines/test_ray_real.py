@@ -22,7 +22,6 @@ from tests.support.tables import Table
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("ray"),  # one Ray at a time
     pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc"),
 ]
 
