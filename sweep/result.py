@@ -6,7 +6,7 @@ import html
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import optuna
 
@@ -154,6 +154,11 @@ def run(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> StudyResult:
     """Run or resume a study and read what came of it; arguments as in `run_study`."""
+    if not isinstance(spec, StudySpec):
+        raise UsageError(
+            f"spec: must be a study as load_spec returns it, got {spec!r:.60}."
+            " Give sweep.load_spec(FILE)"
+        )
     ending = run_study(
         spec, engine=engine, fresh=fresh, on_plan=on_plan, on_progress=on_progress,
         should_stop=should_stop, publish=page.publish,
@@ -191,6 +196,11 @@ def report(studies: StudyResult | Iterable[StudyResult], path: str | Path) -> Pa
     results = [studies] if isinstance(studies, StudyResult) else [*studies]
     if not results:
         raise UsageError("report: must have a study or more, got none. Give a StudyResult")
+    if wrong := [one for one in results if not isinstance(one, StudyResult)]:
+        raise UsageError(
+            f"report: must have results of studies, got {wrong[0]!r:.60}."
+            " Give sweep.load_result(STUDY)"
+        )
     write_report([result.study for result in results], Path(path))
     return Path(path)
 
@@ -226,6 +236,7 @@ def transfer(
             asked for is more than ten times its own.
         SweepError: a study has no result to go by.
     """
+    _check_aim(rows, hidden, fixed)
     what: What = "hidden" if hidden is not None else "rows"
 
     def trained(of: StudySpec) -> StudyResult | None:
@@ -246,3 +257,14 @@ def transfer(
     found = Transfer(what, tuple(rungs), size, fixed if what == "rows" else "epochs")
     note_transfer(spec.storage, spec.study_name, found.summary)
     return found
+
+
+def _check_aim(rows: int | None, hidden: int | None, fixed: Fixed) -> None:
+    """Refuse what `transfer` cannot follow."""
+    if hidden is not None and rows is not None:
+        raise UsageError(
+            f"transfer: must go to more rows or to more units, got rows {rows} and hidden"
+            f" {hidden}. Leave one out"
+        )
+    if fixed not in (known := get_args(Fixed)):
+        raise UsageError(f"fixed: must be {' or '.join(known)}, got {fixed!r:.60}. Give one")

@@ -1,7 +1,9 @@
 """What a run returns in Python: the study as it lies in the storage."""
 
 import html
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -106,3 +108,28 @@ def test_a_run_that_is_stopped_says_so_and_goes_on_later(tiny: Path) -> None:
     second = sweep.run(spec)
     assert second.ending == "done"
     assert second.trials["value"].to_list() == load_result("tiny", URL).trials["value"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda _: sweep.run("tiny.yaml"), "spec: must be a study as load_spec returns it"),  # type: ignore[arg-type]
+        (lambda _: sweep.transfer({"seed": 0}), "spec: must be a study as load_spec returns it"),  # type: ignore[arg-type]
+        (lambda _: sweep.report("tiny.yaml", "o.html"), "report: must have results of studies"),  # type: ignore[arg-type]
+        (lambda _: sweep.transfer(sweep.load_spec("tiny.yaml"), rows=90, hidden=8), "got rows 90"),
+        (
+            lambda _: sweep.transfer(sweep.load_spec("tiny.yaml"), fixed="step"),  # type: ignore[arg-type]
+            "fixed: must be epochs or steps, got 'step'",
+        ),
+        (lambda result: result.choice("2se"), "selection: must be best or 1se, got '2se'"),
+        (lambda result: result.export("o.yaml", "2se"), "selection: must be best or 1se, got"),
+    ],
+)  # fmt: skip
+def test_what_no_function_takes_is_refused_in_one_line(
+    tiny: Path, call: Callable[[sweep.StudyResult], Any], line: str
+) -> None:
+    before = sorted(tiny.rglob("*"))
+    with pytest.raises(sweep.UsageError) as caught:
+        call(sweep.load_result("tiny.yaml"))
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+    assert sorted(tiny.rglob("*")) == before

@@ -192,10 +192,12 @@ class Finished:
         taken on the model, by the standard error of the difference.
 
         Raises:
-            UsageError: 1se with fewer than 3 folds, or before the line is trained.
+            UsageError: 1se with fewer than 3 folds, or before the line is trained; or neither.
         """
         if selection == "best":
             return best_of(self.trials, self.deciding)
+        if selection != "1se":
+            raise UsageError(f"selection: must be best or 1se, got {selection!r:.60}. Give one")
         self._check_folds("selection: 1se")
         return simplest_of(self.curve, self.deciding)
 
