@@ -10,7 +10,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.search.point import Point
-from sweep.spec.attributes import DIVERGED, OUTCOME
+from sweep.spec.attributes import DIVERGED, OUTCOME, REASON
 from sweep.spec.study import StudySpec
 from sweep.stats import standard_error
 
@@ -44,10 +44,15 @@ def without_result(study_name: str, trials: Sequence[FrozenTrial]) -> str:
             f"study: must have a finished trial, got none in {study_name}."
             " Run it first, or see `sweep status`"
         )
-    diverged = sum(trial.user_attrs.get(OUTCOME) == DIVERGED for trial in stopped)
+    diverged = [trial for trial in stopped if trial.user_attrs.get(OUTCOME) == DIVERGED]
+    reasons = [str(trial.user_attrs.get(REASON) or "") for trial in diverged]
+    why = f", the last with {reasons[-1].partition(' (')[0]}" if any(reasons[-1:]) else ""
+    # All else is finite where a metric is not: the network has learned.
+    of_metric = bool(reasons) and all(reason.startswith("metric ") for reason in reasons)
+    hint = "Mend objective.metric" if of_metric else "Lower training.lr, say"
     return (
         f"study: must have a trial with a value, got none of {len(stopped)} in {study_name}"
-        f" ({diverged} diverged). Lower training.lr, say, and run it with --fresh"
+        f" ({len(diverged)} diverged{why}). {hint}, and run it with --fresh"
     )
 
 

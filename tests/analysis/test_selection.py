@@ -1,6 +1,7 @@
 """Which strength is chosen, and what is said about it."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -226,14 +227,30 @@ def test_an_interval_needs_three_folds() -> None:
         finished.interval(finished.choose("best"))
 
 
-def test_where_every_trial_diverged_there_is_nothing_to_choose() -> None:
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        ({}, "(2 diverged). Lower training.lr"),
+        (
+            {"reason": "validation loss inf at epoch 3 (fold 0, seed 0)"},
+            "(2 diverged, the last with validation loss inf at epoch 3). Lower training.lr",
+        ),
+        (
+            {"reason": "metric nan at the end of training (fold 0, seed 0)"},
+            "(2 diverged, the last with metric nan at the end of training). Mend objective.metric",
+        ),
+    ],
+)
+def test_where_every_trial_diverged_there_is_nothing_to_choose(
+    reason: dict[str, str], line: str
+) -> None:
     study = made_study({})
     for _ in range(2):
         diverged = optuna.trial.create_trial(
-            state=optuna.trial.TrialState.FAIL, user_attrs={"outcome": "diverged"}
+            state=optuna.trial.TrialState.FAIL, user_attrs={"outcome": "diverged", **reason}
         )
         study.add_trial(diverged)
-    with pytest.raises(SweepError, match=r"got none of 2 in made \(2 diverged\)\. Lower"):
+    with pytest.raises(SweepError, match=re.escape(f"got none of 2 in made {line}")):
         Finished.read(study)
 
 
