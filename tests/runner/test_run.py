@@ -432,6 +432,7 @@ def test_what_a_study_file_offers_runs(tmp_path: Path, overrides: dict[str, Any]
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_study_killed_again_and_again_ends_with_the_table_of_an_uninterrupted_one(
     tmp_path: Path,
 ) -> None:
