@@ -77,6 +77,15 @@ def test_networks_of_ones_own_are_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_waves_of_trials_are_measured_with_all_slots_and_those_held(tmp_path: Path) -> None:
+    output = tmp_path / "waves.json"
+    options = "--turns", "1", "--epochs", "4", "--only", "residual", "--output", str(output)
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.waves", *options], check=True)
+    (row,) = json.loads(output.read_text())["rows"].values()
+    assert row["ratio"] == pytest.approx(row["held"] / row["all"])
+
+
+@pytest.mark.slow
 def test_it_is_told_when_each_program_has_a_good_choice(tmp_path: Path) -> None:
     options = "--runs", "1", "--only", "linear, diabetes"
     found = run(tmp_path / "arrival.json", ".arrival", *options)

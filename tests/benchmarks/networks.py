@@ -53,9 +53,9 @@ ENTRIES, SIGMOIDS = 64 * 1024, 200  # of the sigmoid
 CURVED = {"sigmoid", "tanh", "safe_softmax", "softmax", "log_softmax", "gelu"}  # operators
 
 
-def problem_of(net: Network) -> Problem:
-    """Draw rows of the network's shape: eight folds."""
-    folds, sizes = [(fold, 0) for fold in range(FOLDS)], [VAL_ROWS] * FOLDS
+def problem_of(net: Network, n_folds: int = FOLDS) -> Problem:
+    """Draw rows of the network's shape, and as many to validate on in each fold."""
+    folds, sizes = [(fold, 0) for fold in range(n_folds)], [VAL_ROWS] * n_folds
     return made_up("classification", folds, net.shape, n=ROWS, val_sizes=sizes,
                    dtype=torch.float32, n_outputs=CLASSES)  # fmt: skip
 

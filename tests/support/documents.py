@@ -40,6 +40,7 @@ from tests.benchmarks import (
     service,
     storage,
     transfer,
+    waves,
     widths,
     worth,
 )
@@ -54,7 +55,7 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FIGURES = (
     "results", "floor", "growth", "widths", "storage", "engines", "service", "regret", "pruners",
     "claims", "nulls", "repeats", "curves", "worth", "transfer", "lengths", "defaults",
-    "networks", "partition", "arrival",
+    "networks", "partition", "arrival", "waves",
 )  # fmt: skip
 _PART = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -201,6 +202,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "serve keys": _serve_keys,
     "transfer": lambda: transfer.table(_figures("transfer")),
     "own networks": lambda: networks.table(_figures("networks")["rows"]),
+    "waves": lambda: waves.table(_figures("waves")["rows"]),
     "worth": lambda: worth.table(_figures("worth")),
 }
 
