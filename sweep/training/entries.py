@@ -30,10 +30,10 @@ def in_vectors(entries: int) -> bool:
 
 def by_vectors(function: OfEntries, *tensors: Tensor) -> Tensor:
     """Apply a function of entries to tensors of one shape."""
-    first, unit = tensors[0], VECTOR * torch.get_num_threads()
-    if first.device.type != "cpu" or torch.compiler.is_compiling():
+    first = tensors[0]
+    if torch.compiler.is_compiling() or first.device.type != "cpu":
         return function(*tensors)
-    missing = -first.numel() % unit
+    missing = -first.numel() % (VECTOR * torch.get_num_threads())
     if missing:
         flat = (F.pad(tensor.reshape(-1), (0, missing)) for tensor in tensors)
         return function(*flat)[: first.numel()].view(first.shape)
@@ -55,6 +55,8 @@ def sigmoid_(z: Tensor) -> Tensor:
 
 def _in_lane(function: OfEntries, x: Any, *args: Any, **options: Any) -> Tensor:
     """Apply a function of entries, and of numbers, in all lanes at once."""
+    if torch.compiler.is_compiling():
+        return function(x, *args, **options)
     of_entries = partial(_with_numbers, function, args, options)
     numbers = all(isinstance(arg, int | float | str) for arg in (*args, *options.values()))
     if not numbers or not isinstance(x, Tensor) or in_vectors(x.numel()) or not by_all_lanes(x):

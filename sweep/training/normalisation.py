@@ -91,8 +91,7 @@ def _batch_norm(
 ) -> Tensor:  # fmt: skip
     """Do what F.batch_norm does."""
     n = x.numel() // x.shape[1] if x.numel() else 0
-    rows = x.ndim == 2 and in_vectors(x.shape[1])  # torch's lanes lie side by side then
-    if rows or n < 2 or not by_all_lanes(x):
+    if n < 2 or not by_all_lanes(x) or _is_rows_in_vectors(x):
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         assert running_mean is not None
@@ -103,6 +102,11 @@ def _batch_norm(
         running_mean.mul_(1 - momentum).add_(momentum * mean)
         running_var.mul_(1 - momentum).add_(momentum * n / (n - 1) * var)
     return out
+
+
+def _is_rows_in_vectors(x: Tensor) -> bool:
+    """Whether each lane of rows begins a vector where torch normalises all lanes' side by side."""
+    return x.ndim == 2 and in_vectors(x.shape[1])
 
 
 def _by_running(
