@@ -45,6 +45,8 @@ def by_vectors(function: OfEntries, *tensors: Tensor) -> Tensor:
 
 def sigmoid_(z: Tensor) -> Tensor:
     """Overwrite contiguous z with sigmoid(z)."""
+    if torch.compiler.is_compiling() or z.device.type != "cpu":
+        return z.sigmoid_()
     flat, unit = z.view(-1), VECTOR * torch.get_num_threads()
     whole, rest = flat.split([flat.numel() // unit * unit, flat.numel() % unit])
     whole.sigmoid_()
@@ -95,6 +97,8 @@ def _everywhere(name: str) -> Mapping[Any, Callable[..., Any]]:
 
 def _power(x: Any, exponent: Any) -> Tensor:
     """Whole powers are products, whose bits are the same everywhere."""
+    if isinstance(x, int | float):
+        return _in_lane(partial(torch.pow, x), exponent)
     whole = isinstance(exponent, int) and exponent >= 0
     return torch.pow(x, exponent) if whole else _in_lane(torch.pow, x, exponent)
 
@@ -107,4 +111,6 @@ ENTRIES: Mapping[Any, Callable[..., Any]] = {
     **{f: _with_inplace(f) for f in (F.silu, F.mish, F.elu, F.selu, F.celu)},
     torch.special.expit: partial(_in_lane, torch.sigmoid),
     torch.pow: _power, torch.Tensor.pow: _power, torch.Tensor.__pow__: _power,
+    torch.Tensor.__rpow__: lambda x, base: _power(base, x),
+    torch.Tensor.pow_: partial(_overwriting, torch.pow),
 }  # fmt: skip

@@ -18,7 +18,7 @@ tensors alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from copy import copy
 from functools import partial
 from typing import Any
@@ -95,9 +95,7 @@ class Lanes:
             self._augmenter = Augmenter(recipe.augment, recipe.row_shape, problem.X)
             self._loss = mixing(self._loss) if self._augmenter.mixes else self._loss
         # As functions of lanes: bound methods of these would keep them alive.
-        compiled: Callable[[Any], Any] = partial(torch.compile, dynamic=False)
-        if not recipe.compile:
-            compiled = lambda work: work  # noqa: E731
+        compiled: Any = partial(torch.compile, dynamic=False) if recipe.compile else lambda f: f
         self._update = compiled(Lanes._update_mlp) if self._mlp else Lanes._update_any
         self._summed_loss = compiled(Lanes._sum_losses)
         self._allocate(slots, places)
@@ -279,11 +277,13 @@ class Lanes:
         self._losses.copy_(self._evaluation.losses(self._networks, replicates))
 
     @running()
-    def measure(self, replicates: range, slots: Collection[int]) -> dict[int, Measures]:
+    def measure(
+        self, replicates: range, slots: Collection[int], *, scored: bool = True
+    ) -> dict[int, Measures]:
         """Measure the lanes of some slots on all rows of their replicates: (G,) each.
 
-        It takes more memory than training does: slots are measured in groups. Those are of one
-        size, the last ones overlapping, since that may matter to the last bit of a lane.
+        Slots are measured in groups, for want of memory: of one size, the last ones overlapping,
+        since that may matter to a lane's last bit. The metric is left out if not `scored`.
         """
         (n_slots, places), n_at_once = self.shape, self._evaluation.slots_measured_at_once
         firsts = {min(slot // n_at_once * n_at_once, n_slots - n_at_once) for slot in slots}
@@ -291,12 +291,12 @@ class Lanes:
         for first in sorted(firsts):
             lanes = slice(first * places, (first + n_at_once) * places)
             weights = torch.cat([part[lanes] for part in self._params.weights], 1)
-            inputs = self.layout.first_layer(self._tensors)[lanes]
-            networks = {name: held[lanes] for name, held in self._networks.items()}
             wanted = [slot - first for slot in slots if first <= slot < first + n_at_once]
             measures = self._evaluation.measures(
-                networks, weights, inputs, self._columns["l1_ratio"][lanes], replicates, wanted
-            )
+                {name: held[lanes] for name, held in self._networks.items()},
+                weights, self.layout.first_layer(self._tensors)[lanes],
+                self._columns["l1_ratio"][lanes], replicates, wanted if scored else (),
+            )  # fmt: skip
             for n in range(n_at_once):
                 found[first + n] = measures.part(slice(n * places, (n + 1) * places))
         return {slot: found[slot] for slot in slots}

@@ -183,6 +183,21 @@ def table(rows: dict[str, Any]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def measure_each(
+    only: Sequence[str], output: Path, measured: Callable[[Network], dict[str, Any]],
+    of: Callable[[dict[str, Any]], str],
+) -> None:  # fmt: skip
+    """Measure the networks whose names contain one of some words; print a row of each."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    result: dict[str, Any] = {"machine": machine(), "rows": {}}
+    for name, net in NETWORKS.items():
+        if any(part in name for part in only):
+            result["rows"][name] = row = measured(net)
+            output.write_text(json.dumps(result, indent=1) + "\n")
+            print(of({name: row}).splitlines()[-1], flush=True)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure all networks, or those whose names contain what is given."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -191,14 +206,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--lanes", type=int, nargs="*", default=LANES)
     parser.add_argument("--only", nargs="*", default=[""])
     args = parser.parse_args(argv)
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    result: dict[str, Any] = {"machine": machine(), "rows": {}}
-    for name, net in NETWORKS.items():
-        if any(part in name for part in args.only):
-            result["rows"][name] = row = measure(net, args.turns, args.lanes)
-            args.output.write_text(json.dumps(result, indent=1) + "\n")
-            print(table({name: row}).splitlines()[-1], flush=True)
+    measured = partial(measure, turns=args.turns, lanes=args.lanes)
+    measure_each(args.only, args.output, measured, table)
 
 
 if __name__ == "__main__":

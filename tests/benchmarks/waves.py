@@ -10,7 +10,6 @@ slots in every wave, in turns. It writes its JSON after each network, and prints
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -19,18 +18,13 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
-os.environ["OMP_NUM_THREADS"] = "1"  # read by torch as it is imported
-
-import torch
-
-from sweep.runtime import keep_freed_memory
 from sweep.training import fitted
 from sweep.training.cohort import Cohort
 from sweep.training.optimizers import FusedAdam
 from sweep.training.recipe import Recipe
-from tests.benchmarks.machine import HERE, machine
-from tests.benchmarks.networks import ALPHA, BATCH, LR, cpu_s, problem_of
-from tests.benchmarks.own_nets import NETWORKS, Network
+from tests.benchmarks.machine import HERE
+from tests.benchmarks.networks import ALPHA, BATCH, LR, cpu_s, measure_each, problem_of
+from tests.benchmarks.own_nets import Network
 from tests.support.settings import setting_of
 
 WAVES, SLOTS, FOLDS = (8, 4, 1), 9, 4
@@ -79,14 +73,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--only", nargs="*", default=["LSTM", "transformer", "CNN, 8 × 8", "res"])
     args = parser.parse_args(argv)
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    result: dict[str, Any] = {"machine": machine(), "rows": {}}
-    for name, net in NETWORKS.items():
-        if any(part in name for part in args.only):
-            result["rows"][name] = measure(net, args.turns, args.epochs)
-            args.output.write_text(json.dumps(result, indent=1) + "\n")
-            print(table({name: result["rows"][name]}).splitlines()[-1], flush=True)
+    measured = partial(measure, turns=args.turns, epochs=args.epochs)
+    measure_each(args.only, args.output, measured, table)
 
 
 if __name__ == "__main__":

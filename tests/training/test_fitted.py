@@ -15,6 +15,7 @@ from sweep.training import fitted
 from sweep.training.cohort import Cohort
 from sweep.training.lanes import Lanes
 from sweep.training.messages import Measures, Report
+from sweep.training.metrics import Scorer, Seen
 from sweep.training.optimizers import Adam
 from sweep.training.over_lanes import over_lanes
 from sweep.training.recipe import Recipe
@@ -163,3 +164,18 @@ def test_what_starts_while_both_train_is_in_both(
 def test_what_a_trial_could_not_save_is_not_tried(recipe: Recipe, trained: list[int]) -> None:
     reports(cohort_of(dense_net, recipe), (4,))
     assert trained == [9]
+
+
+def test_a_metric_of_ones_own_is_asked_for_at_the_end_of_training_alone(
+    trained: list[int],
+) -> None:
+    asked: list[int] = []
+
+    def measure(seen: Seen) -> float:
+        asked.append(len(trained))
+        return 0.5
+
+    scorer = Scorer("own", "classification", measure)
+    reports(cohort_of(dense_net, replace(RECIPE, metric=scorer)), (1,))
+    assert trained == [9, 1] + [1] * (EPOCHS - 1)
+    assert asked == [len(trained)] * PLACES
