@@ -89,10 +89,12 @@ def _with_inplace(function: OfEntries) -> OfEntries:
 def _everywhere(name: str) -> Mapping[Any, Callable[..., Any]]:
     """Find a function in each place where torch has it, and the one that overwrites its input."""
     function = getattr(torch, name, None) or getattr(F, name)
-    homes = torch, torch.Tensor, F, torch.special
-    plain = {getattr(home, name, None): partial(_in_lane, function) for home in homes}
-    inplace = {getattr(home, f"{name}_", None): partial(_overwriting, function) for home in homes}
-    return {**plain, **inplace}
+    found = {}
+    for home in (torch, torch.Tensor, F, torch.special):
+        for of, run in ((name, _in_lane), (f"{name}_", _overwriting)):
+            if hasattr(home, of):
+                found[getattr(home, of)] = partial(run, function)
+    return found
 
 
 def _power(x: Any, exponent: Any) -> Tensor:
