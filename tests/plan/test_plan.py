@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch._inductor import config as inductor
 
 from sweep.errors import UsageError
 from sweep.plan.plan import make_plan
@@ -183,8 +184,11 @@ def test_steps_that_nothing_can_compile_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.compiler.reset()  # what this process has compiled needs no compiler
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/nonexistent"))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    with pytest.raises(UsageError, match=r"^training\.compile: must be .*got .*Compiler") as told:
+    # monkeypatch would hide the compiler from the tests that follow: it deletes what it has set.
+    with (
+        inductor.patch({"cpp.cxx": (None, "/nonexistent")}),
+        pytest.raises(UsageError, match=r"^training\.compile: must be .*got .*Compiler") as told,
+    ):
         make_plan(tiny(tmp_path, training__compile=True))
     assert "\n" not in str(told.value)
