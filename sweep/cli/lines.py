@@ -37,15 +37,32 @@ def escape_what_cannot_be_shown() -> None:
 
 
 def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table; a cell too long for its column is folded."""
+    """Print a table without its empty columns.
+
+    A cell too long for its column is folded between words. Where a word would have to break,
+    each row is printed as a block of lines, one for a column.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    kept = [i for i in range(len(header)) if not rows or any(row[i] for row in rows)]
     table = Table(box=box.SIMPLE)
-    for name in header:
-        table.add_column(name, overflow="fold")  # a name is there to be typed
+    for i in kept:
+        table.add_column(header[i], overflow="fold")  # a name is there to be typed
     for row in rows:
-        table.add_row(*map(Text, row))  # which is no markup
-    Console().print(table)
+        table.add_row(*(Text(row[i]) for i in kept))  # which is no markup
+    console = Console()
+    with console.capture() as drawn:
+        console.print(table)
+    if {word for row in rows for i in kept for word in row[i].split()} <= {*drawn.get().split()}:
+        print(drawn.get(), end="")
+    else:
+        print("\n" + "\n".join(_block([(header[i], row[i]) for i in kept]) for row in rows))
+
+
+def _block(cells: Sequence[tuple[str, str]]) -> str:
+    """Return a line for each cell that is there."""
+    width = max(len(name) for name, _ in cells)
+    return "".join(f"{name:{width}}  {cell}\n" for name, cell in cells if cell)

@@ -18,7 +18,10 @@ N_COLUMNS = 40
 
 @contextmanager
 def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
-    """Show a bar, the rest time, the best trial so far and the values over α, on stderr."""
+    """Show a bar, the rest time, the lowest trial so far and the values over α, on stderr.
+
+    Lowest, or highest, and not best: what is best is chosen by the curve through all trials.
+    """
     if hidden:
         yield lambda progress: None
         return
@@ -33,19 +36,19 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Progress], None]]:
         BarColumn(bar_width=24),
         TaskProgressColumn(),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[best]}"),
+        TextColumn("{task.fields[leader]}"),
     )
     console = Console(stderr=True)
     bar = Bar(*columns, console=console)
-    task = bar.add_task("", total=1.0, done="", best="")
+    task = bar.add_task("", total=1.0, done="", leader="")
     latest: Progress | None = None
 
     def draw() -> Group:
         now = latest  # it changes in another thread
         if now is None:
             return Group(bar)
-        done, best = f"{now.n_results}/{now.n_trials} trials", _best(now)
-        bar.update(task, completed=now.fraction, done=done, best=best)
+        done, leader = f"{now.n_results}/{now.n_trials} trials", _leader(now)
+        bar.update(task, completed=now.fraction, done=done, leader=leader)
         return Group(bar, *map(Text, below(now)))
 
     live = Live(get_renderable=draw, console=console, refresh_per_second=10)
@@ -101,11 +104,12 @@ def curve_line(
     return f"{strength} {span[0]:.1e} │{drawn}│ {span[1]:.1e}"
 
 
-def _best(progress: Progress) -> str:
+def _leader(progress: Progress) -> str:
     if progress.best is None:
         return ""
     params = ", ".join(f"{name} {value:.3g}" for name, value in progress.best.params.items())
-    return f"best {pm(progress.best.value, progress.best.value_se)} at {params}"
+    which = "lowest" if progress.sign > 0 else "highest"
+    return f"{which} {pm(progress.best.value, progress.best.value_se)} at {params}"
 
 
 @contextmanager

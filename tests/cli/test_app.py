@@ -419,7 +419,7 @@ def test_json_is_one_object_and_nothing_else(tiny: Path, command: Command) -> No
 def test_progress_is_shown_beside_what_a_script_reads(tiny: Path, command: Command) -> None:
     ended = command("run", "tiny.yaml", "--n-trials", "7")
     assert ended.code == 0
-    assert re.search(r"7/7 trials.*100%.*best 0\.\d{4} ± 0\.\d{4} at alpha", ended.err)
+    assert re.search(r"7/7 trials.*100%.*lowest 0\.\d{4} ± 0\.\d{4} at alpha", ended.err)
     assert "7/7" not in ended.out
     assert command("run", "tiny.yaml", "--n-trials", "8", "--json").err == ""
 
