@@ -71,7 +71,12 @@ def write_new(path: Path, text: str) -> None:
     """
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                path.unlink()
+                raise
     except FileExistsError:
         raise UsageError(f"init: must be a new file, got {path}. Name another") from None
     except (OSError, ValueError) as error:  # of which a NUL in the name is the latter

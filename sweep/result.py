@@ -232,8 +232,9 @@ def transfer(
         What was found; None where a run stopped before its end. Called again, it goes on.
 
     Raises:
-        UsageError: the study cannot be made smaller, searches more than the strength, or the size
-            asked for is more than ten times its own.
+        UsageError: the study cannot be made smaller, searches more than the strength, the size
+            asked for is more than ten times its own, or the best strength of a size lies at an
+            end of its range.
         SweepError: a study has no result to go by.
     """
     _check_aim(rows, hidden, fixed)
@@ -254,6 +255,7 @@ def transfer(
         if (below := trained(of)) is None:
             return None
         rungs.insert(-1, Rung.of(below.finished, one))
+    Transfer.check_ends(what, rungs)
     found = Transfer(what, tuple(rungs), size, fixed if what == "rows" else "epochs")
     note_transfer(spec.storage, spec.study_name, found.summary)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,17 @@ def test_a_new_file_replaces_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^init: must be a new file, got .*x\.yaml\. Name"):
         write_new(path, "second")
     assert path.read_text() == "first"
+
+
+def test_a_new_file_that_cannot_be_written_whole_is_not_left_behind(tmp_path: Path) -> None:
+    path, before = tmp_path / "x.yaml", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))  # as a full disk
+    try:
+        with pytest.raises(UsageError, match=r"^init: must be a file that can be written, got"):
+            write_new(path, "a" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not path.exists()
 
 
 TREES = st.recursive(

@@ -112,6 +112,23 @@ class Transfer:
                 f" {largest}, got {size}. Train a larger study first"
             )
 
+    @staticmethod
+    def check_ends(what: What, rungs: Sequence[Rung]) -> None:
+        """Refuse rungs whose best strength may lie beyond their range: no line has an error then.
+
+        Raises:
+            UsageError: the best strength of one lies at an end of its range.
+        """
+        words = "units" if what == "hidden" else what
+        ends = [
+            f"{rung.strength:.3g} with {rung.size:,} {words}" for rung in rungs if rung.at_edge
+        ]
+        if ends:
+            raise UsageError(
+                "transfer: must have the best strength of each size within its range, got an end"
+                f" of it: {', '.join(ends)}. Widen search.space"
+            )
+
     @property
     def summary(self) -> dict[str, Any]:
         """What is stored with the study, as plain data."""
@@ -126,7 +143,6 @@ class Transfer:
             "strength": self.strength,
             "factor": self.factor,
             "bends": self.bends,
-            "at_edge": self.at_edge,
         }
 
     def sentences(self, name: str) -> list[str]:
@@ -145,12 +161,6 @@ class Transfer:
             said.append(
                 f"the line bends: the power is {first:.2f} at the smallest sizes and {last:.2f} at"
                 f" the largest. Train a study nearer to {self.size:,} {what}"
-            )
-        if self.at_edge:
-            sizes = " and ".join(f"{size:,}" for size in self.at_edge)
-            said.append(
-                f"with {sizes} {what} the best {name} lies at the end of its range, and may lie"
-                " beyond. Widen search.space"
             )
         return said
 
@@ -190,11 +200,6 @@ class Transfer:
         each = np.array([_steps(self._sizes, line) for line in self._without])
         error = self._error(each[:, -1] - each[:, 0])
         return self._bend > self._reach * error + 1e-9  # for rounding
-
-    @property
-    def at_edge(self) -> list[int]:
-        """Sizes whose best strength lies at an end of its range."""
-        return [rung.size for rung in self.rungs if rung.at_edge]
 
     @property
     def _bend(self) -> float:

@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sweep.errors import SweepError, UsageError, did_you_mean, hide_passwords
-from sweep.spec.attributes import ENGINE, FIT, RUN, SPEC, TRANSFER, VERDICT
+from sweep.spec.attributes import CHOSEN, ENGINE, FIT, RUN, SPEC, TRANSFER, VERDICT
 from sweep.storage.engine import open_storage
 from sweep.storage.errors import legible
 from sweep.storage.sqlite import reading
@@ -35,7 +35,8 @@ def overview(url: str, study_name: str | None = None) -> list[dict[str, Any]]:
         if study_name is not None and study_name not in (names := study_names(connection)):
             raise _no_such_study(url, study_name, names)
         return [
-            _row(one) for one in summaries(connection, (SPEC, RUN, VERDICT, ENGINE), study_name)
+            _row(one)
+            for one in summaries(connection, (SPEC, RUN, VERDICT, CHOSEN, ENGINE), study_name)
         ]
 
 
@@ -125,6 +126,15 @@ def _rate(study: Summary, done: float) -> float | None:
     return grown / passed_s if grown > 0 and passed_s > 0 else None
 
 
+def _best(study: Summary) -> tuple[float | None, dict[str, Any] | None]:
+    """Return value and params of what the verdict calls best, else of the best trial."""
+    chosen = study.attrs.get(CHOSEN)
+    if isinstance(chosen, dict) and isinstance(chosen.get("params"), dict):
+        value = chosen.get("value")
+        return (value if isinstance(value, float) else None), chosen["params"]
+    return study.best_value, study.best_params
+
+
 def _row(study: Summary) -> dict[str, Any]:
     states, spec, owner = study.states, _spec(study), study.owner
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -132,7 +142,8 @@ def _row(study: Summary) -> dict[str, Any]:
     # Of trials under way the share of their epochs that is stored.
     done = n_results + (sum(study.steps) / spec["training"]["epochs"] if spec else 0.0)
     rate = _rate(study, done) if owner else None
-    n_trials, best = spec and spec["search"]["n_trials"], study.best_value
+    n_trials = spec and spec["search"]["n_trials"]
+    best, params = _best(study)
     return {
         "study": study.name,
         "trials": {state.name: count for state, count in states.items()},
@@ -142,7 +153,7 @@ def _row(study: Summary) -> dict[str, Any]:
         "eta_s": max(0.0, n_trials - done) / rate if n_trials and rate else None,
         "n_foreign": study.n_foreign,
         "best": best if best is not None and math.isfinite(best) else None,
-        "best_params": study.best_params,
+        "best_params": params,
         "verdict": study.attrs.get(VERDICT),
         "engine": study.attrs.get(ENGINE) or None,
         "owner": f"{owner.host}, process {owner.pid}" if owner else None,

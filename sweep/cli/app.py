@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -30,6 +31,9 @@ COMMANDS = {
     "Storages": (storages.doctor, storages.dashboard),
     "Service": (client.submit, client.watch, client.cancel, client.resume),
 }
+
+# What a write to a file that is open already can come to: those of others than stdout are caught.
+LOST = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
     help="Find how strong a network's weight penalty should be.",
@@ -59,7 +63,10 @@ def main(leader: Leader | None = None) -> None:
     atexit.register(gc.freeze)  # else the process looks for garbage once more as it ends
     escape_what_cannot_be_shown()
     try:
-        sys.exit(app(prog_name="sweep", standalone_mode=False, obj=leader) or 0)
+        code = app(prog_name="sweep", standalone_mode=False, obj=leader) or 0
+        if sys.stdout:  # which a caller may have closed
+            sys.stdout.flush()  # here a full disk is one line; as Python ends it would be more
+        sys.exit(code)
     except ArgumentError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
@@ -78,6 +85,11 @@ def main(leader: Leader | None = None) -> None:
         sys.exit(UsageError.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # `sweep status | head`: nobody reads on
+    except OSError as error:
+        if error.filename or error.errno not in LOST:
+            raise
+        if not isinstance(error, BrokenPipeError):  # `sweep status | head`: nobody reads on
+            problem = f"sweep: output: must be somewhere that takes it, got {error.strerror}"
+            print(one_line(f"{problem}. Write it elsewhere"), file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

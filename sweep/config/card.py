@@ -153,8 +153,10 @@ def _provenance(fit: Fit, config: Mapping[str, Any]) -> str:
     spec, origin = fit.spec, config["provenance"]
     made_with = versions("torch")
     listed = ", ".join(f"{name} {number}" for name, number in made_with.items())
+    number = origin.get("trial_number", "unknown")
+    what = f"trial {number}" if number is not None else "on the line through the best trial"
     return "\n".join([
-        f"* trial {origin.get('trial_number', 'unknown')} of the search, which trained on"
+        f"* {what} of the search, which trained on"
         f" {fit.n_search_rows} rows a replicate; exported {origin.get('date', 'unknown')}",
         f"* spec_hash {spec.spec_hash}, data_hash {origin['data_hash']},"
         f" model_hash {origin.get('model_hash') or 'none (built-in)'}",

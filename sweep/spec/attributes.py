@@ -34,6 +34,7 @@ CONTROLS = "controls"  # α = 0 at the other params of the best trials, by numbe
 LINE = "line"  # strengths at the best trial's other params
 CONFIRMATION = "confirmation"  # the choices and the control on fresh folds, by kind
 VERDICT = "verdict"
+CHOSEN = "chosen"  # what the verdict calls best: params, value and value_se
 OTHERS = "other_programs"  # the study that trials of other programs went to, and how many
 TRANSFER = "transfer"  # the best strength at another size, by what the sizes count
 FIT = "fit"  # what a refit came to on the test rows

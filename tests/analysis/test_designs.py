@@ -8,6 +8,7 @@ import pytest
 
 import sweep
 from sweep.analysis.selection import Finished, choices
+from sweep.analysis.status import overview
 from sweep.analysis.verdict import verdict
 from sweep.reporting.figures import validation_curve
 from sweep.reporting.points import View
@@ -113,9 +114,13 @@ def test_what_a_run_confirms_exports_and_shows_is_what_the_model_chooses(tmp_pat
     for name, point in choices(study).items():
         assert study.fresh(point), name  # trained again on fresh folds
     assert result.study.user_attrs["verdict"] == verdict(study)
-    assert result.study.user_attrs["confirmation"]["best"]["params"] == study.choose("best").params
+    best = study.choose("best")
+    assert result.study.user_attrs["confirmation"]["best"]["params"] == best.params
+    assert best.value > result.study.best_value, "else what follows shows nothing"
+    (listed,) = overview(spec.storage)
+    assert (listed["best"], listed["best_params"]) == (best.value, best.params)
     config = sweep.load_config(result.export(tmp_path / "config.yaml"))
-    assert config.alpha == study.choose("best").at
+    assert config.alpha == best.at
     attrs = result.study._storage.get_study_system_attrs(result.study._study_id)
     drawn = "".join(v for k, v in attrs.items() if k.startswith("dashboard:plot_data:sweep-valid"))
     page = sweep.report(result, tmp_path / "page.html").read_text(encoding="utf-8")

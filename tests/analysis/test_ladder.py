@@ -20,8 +20,8 @@ def rung(size: int, at: float, each: Array | None = None, *, at_edge: bool = Fal
     return Rung(size, at, np.full(5, at) if each is None else each, at_edge)
 
 
-def ladder(*ats: float, size: int = 1200, edges: tuple[int, ...] = ()) -> Transfer:
-    rungs = (rung(n, at, at_edge=n in edges) for n, at in zip(SIZES, ats, strict=True))
+def ladder(*ats: float, size: int = 1200) -> Transfer:
+    rungs = (rung(n, at) for n, at in zip(SIZES, ats, strict=True))
     return Transfer("rows", tuple(rungs), size)
 
 
@@ -93,9 +93,15 @@ def test_a_bend_within_the_noise_is_not_told() -> None:
     assert not Transfer("rows", rungs, 600).bends
 
 
-def test_a_minimum_at_the_end_of_a_range_is_told() -> None:
-    (_, line) = ladder(-2.0, -2.2, -2.4, edges=(75,)).sentences("alpha")
-    assert line.startswith("with 75 rows the best alpha lies at the end of its range")
+def test_a_minimum_at_the_end_of_a_range_gives_no_line() -> None:
+    ats = zip(SIZES, (-2.0, -2.2, -2.4), strict=True)
+    rungs = [rung(size, at, at_edge=size != 150) for size, at in ats]
+    Transfer.check_ends("rows", rungs[1:2])
+    said = (
+        r"^transfer: must have .* got an end of it: 0\.01 with 75 units, 0\.00398 with 300 units\."
+    )
+    with pytest.raises(UsageError, match=said):
+        Transfer.check_ends("hidden", rungs)
 
 
 def test_the_strength_is_said_with_its_factor() -> None:

@@ -1,6 +1,10 @@
-"""The tables that the terminal shows, at any width."""
+"""What the terminal gets: tables at any width, and one line where it takes no more."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +57,32 @@ def test_a_narrow_terminal_gets_a_block_of_lines_for_a_row(
         "trials      none",
         "",
     ]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])  # it fails as it is written, or at the end
+@pytest.mark.parametrize("command", ["--version", "jobs --help", "status", "status --json"])
+def test_an_output_that_takes_no_more_is_one_line(
+    tmp_path: Path, unbuffered: str, command: str
+) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "sweep", *command.split()], stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False, cwd=tmp_path, env=environment,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "sweep: output: must be somewhere that takes it, got No space left on device."
+        " Write it elsewhere\n",
+    )
+
+
+def test_a_reader_that_reads_no_more_ends_a_command_without_a_word(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-m", "sweep", "status"], stdout=writer, stderr=subprocess.PIPE,
+        text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, "")

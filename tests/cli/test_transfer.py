@@ -15,7 +15,7 @@ storage: sqlite:///small.db
 device: cpu
 data: {source: sklearn:digits, scale: none, train_rows: 120, label_noise: 0.2}
 model: {hidden: [8]}
-training: {lr: 2e-2, batch_size: 40, epochs: 3}
+training: {lr: 2e-2, batch_size: 40, epochs: 15}
 search: {n_trials: 13, sampler: {type: design}}
 replicates: {n_folds: 3}
 """
@@ -60,8 +60,19 @@ def test_a_stop_is_told_and_taken_up_again(study: str, command: Command) -> None
 @pytest.mark.slow
 def test_rows_are_those_of_a_refit_by_default(study: str, command: Command) -> None:
     done = command("transfer", study, "--json", "--set", "data.train_rows=400",
-                   "--set", "training.epochs=2")  # fmt: skip
+                   "--set", "search.n_trials=8")  # fmt: skip
     assert json.loads(done.out)["size"] == 1438  # all but the test rows
+
+
+@pytest.mark.slow
+def test_best_strengths_at_the_end_of_their_range_are_no_line(
+    study: str, command: Command
+) -> None:
+    narrow = ("--set", "search.space.alpha={low: 3e-5, high: 6e-4}")
+    done = command("transfer", study, "--rows", "240", *narrow)
+    assert done.code == 2 and "is best" not in done.out
+    line = done.err.splitlines()[-1]
+    assert "the best strength of each size within its range, got an end of it: " in line
 
 
 @pytest.mark.parametrize(

