@@ -29,7 +29,7 @@ def named(value: Any) -> Any:
     """Refuse an empty text where a file, a study or a URL must be named."""
     several = value if isinstance(value, list) else [value]
     if any(str(one) in ("", ".") for one in several):  # an empty path reads as the working folder
-        raise typer.BadParameter("must name something, got an empty text")
+        raise typer.BadParameter("must name something, got an empty text or this folder")
     return value
 
 

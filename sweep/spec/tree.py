@@ -33,7 +33,12 @@ def _read_tree(path: Path) -> dict[str, Any]:
         raise UsageError(f"study file: must exist, got {path}. Try `sweep init {path}`") from None
     except YamlError as error:
         raise UsageError(f"study file: must be {error} ({path}). Mend that line") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(
+            f"study file: must be a readable text file, got {error.strerror} ({path})."
+            " Name the study's .yaml file"
+        ) from None
+    except ValueError as error:
         raise UsageError(
             f"study file: must be a readable text file, got {error} ({path}). Save it as UTF-8"
         ) from None

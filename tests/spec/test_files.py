@@ -172,7 +172,7 @@ def test_a_missing_file_points_to_init(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_study_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"^study file: must be a readable text file"):
+    with pytest.raises(UsageError, match=r"^study file: .*, got Is a directory .* Name the stu"):
         sweep.load_spec(tmp_path)
 
 
