@@ -3,6 +3,7 @@
 Whoever begins transactions does it here, for servers too: they need none of this.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,12 +88,24 @@ def reading() -> Iterator[None]:
         _only_reads.reset(token)
 
 
+def _how_to_read(path: Path) -> str:
+    """Return the options of SQLite's URI with which a file is read.
+
+    Where nothing can be written, SQLite cannot make the files beside it that a log (WAL) needs.
+    As long as there is no log, nobody writes: all is in the file itself, which `immutable` reads.
+    """
+    effective = os.access in os.supports_effective_ids
+    writable = os.access(path.absolute().parent, os.W_OK, effective_ids=effective)
+    if not writable and not path.with_name(f"{path.name}-wal").exists():
+        return "immutable=1"
+    return "mode=rw"  # not mode=ro: the last such connection would leave the log lying around
+
+
 class QueryOnly(sqlite3.Connection):
     """A connection that writes nothing, from its first statement on, and makes no file."""
 
     def __init__(self, path: str, *args: Any, **kwargs: Any) -> None:
         if not path.startswith("file:"):
-            # Not mode=ro: the last such connection would leave SQLite's log lying around.
-            path = f"{Path(path).absolute().as_uri()}?mode=rw"
+            path = f"{Path(path).absolute().as_uri()}?{_how_to_read(Path(path))}"
         super().__init__(path, *args, **{**kwargs, "uri": True})
         self.execute("PRAGMA query_only=ON")

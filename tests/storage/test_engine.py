@@ -410,6 +410,20 @@ def test_a_read_only_folder_is_one_line(exists: bool) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_study_in_a_read_only_folder_is_read() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, url = Path(name), f"sqlite:///{name}/studies.db"
+        storage = open_storage(url)
+        optuna.create_study(study_name="study", storage=storage).set_user_attr("key", 1)
+        storage.engine.dispose()  # and with its last connection SQLite's log
+        folder.chmod(0o555)
+        with _as_nobody():
+            (study,) = open_storage(url, read_only=True).get_all_studies()
+            assert (study.study_name, study.user_attrs) == ("study", {"key": 1})
+        folder.chmod(0o755)
+        assert [path.name for path in folder.iterdir()] == ["studies.db"]
+
+
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     open_storage(f"sqlite:///{tmp_path}/studies/out/studies.db").engine.dispose()
     assert (tmp_path / "studies/out/studies.db").exists()
