@@ -26,7 +26,7 @@ from sweep.runtime import keep_freed_memory, use_full_precision, use_one_thread
 from sweep.spec.attributes import BALANCED, NOTES, TRANSFER
 from sweep.spec.files import parse_spec
 from sweep.spec.objective import METRICS
-from sweep.spec.remarks import sentences
+from sweep.spec.remarks import LAST_ROW, sentences
 from sweep.spec.sections import OwnModelSpec
 from sweep.spec.sources import FILES, sources_of
 from sweep.spec.stored import hashes, upgraded
@@ -141,6 +141,11 @@ def _plan(config: dict[str, Any], path: Path, device: str | None) -> tuple[Plan,
         raise UsageError(
             f"data.test_fraction: must hold out rows to test on, got {spec.data.test_fraction:g}"
             f" ({path}). Set it to 0.2, say, then search and export anew"
+        )
+    if any(remark.kind == LAST_ROW for remark in plan.remarks):
+        raise UsageError(
+            f"training.batch_size: must leave the last batch of a refit more than one row, got"
+            f" {spec.training.batch_size} ({path}). Search and export with another"
         )
     problem, shape = make_refit_problem(spec, plan.dataset, N_SEEDS), plan.problem.feature_shape
     problem = problem.shaped(shape).to(plan.problem.X.device, plan.problem.X.dtype)

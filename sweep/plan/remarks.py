@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from sweep.data.dataset import Dataset
 from sweep.data.guarded import guarded
@@ -17,6 +17,7 @@ from sweep.spec.remarks import (
     EMBEDDINGS,
     FIRST,
     FLATTENED,
+    LAST_ROW,
     SCALE_FREE,
     SCALE_FREE_L1,
     SCALES,
@@ -49,6 +50,9 @@ def network_remarks(
         problem: the same, as they are trained on.
         layout: of the network's parameters.
         module: a network of its own, on the device that trains.
+
+    Raises:
+        UsageError: the last batch of a training has one row, and the network takes no single one.
     """
     if isinstance(spec.model, MlpSpec):
         shape = " x ".join(map(str, dataset.X.shape[1:]))
@@ -56,6 +60,7 @@ def network_remarks(
     device = next(module.parameters()).device
     rows = problem.rows(problem.train[0, :ROWS]).to(device)
     probe = tried(lambda: Probe(module, rows))
+    last_row = [*_last_row(spec, dataset, problem, probe, module, rows)] if probe else []
     free = SCALE_FREE_L1 if spec.penalty.ratio else SCALE_FREE
     named = {
         SPARED: _spared(spec, layout, module),
@@ -66,7 +71,25 @@ def network_remarks(
     of_tensors = (Remark(kind, tuple(names)) for kind, names in named.items() if names)
     n_returned = (probe and tried(probe.n_returned)) or 0
     several = [Remark(FIRST, (str(n_returned),))] if n_returned > 1 else []
-    return (*several, *of_tensors, *(_of_outputs(problem, probe) if probe else ()))
+    return (*last_row, *several, *of_tensors, *(_of_outputs(problem, probe) if probe else ()))
+
+
+def _last_row(
+    spec: StudySpec, dataset: Dataset, problem: Problem, probe: Probe, module: nn.Module,
+    rows: Tensor,
+) -> Iterator[Remark]:  # fmt: skip
+    """Remark on a refit whose last batch has one row, where the network takes no single row."""
+    n, size = problem.train.shape[1], spec.training.batch_size
+    n_refit = (spec.data.train_rows or len(dataset.y)) if len(dataset.y_test) else 0
+    alone = [count for count in (n, n_refit) if size != "full" and count % size == 1]
+    if not alone or not tried(probe.trains) or tried(Probe(module, rows[:1]).trains):
+        return
+    if n in alone:
+        raise UsageError(
+            f"training.batch_size: must leave the last batch of {n} rows more than one, which the"
+            f" network refuses in training mode, got {size}. Choose another"
+        )
+    yield Remark(LAST_ROW, (f"{n_refit:,}", str(size)))
 
 
 def _spared(spec: StudySpec, layout: Layout, module: nn.Module) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 SPARED, SCALES, EMBEDDINGS = "spared", "scales", "embeddings"
 SCALE_FREE, SCALE_FREE_L1 = "scale_free", "scale_free_l1"
 FLATTENED, SOFTMAX, SQUASHED, BOUNDED = "flattened", "softmax", "squashed", "bounded"
-FIRST = "first"
+FIRST, LAST_ROW = "first", "last_row"
 MOST = 4  # names that are told
 
 # By kind. {about}: what the remark is about, or {0}, {1} each; {strength}: as the study calls it.
@@ -31,6 +31,8 @@ SENTENCES: Mapping[str, str] = {
     " is usual to name them in penalty.exempt",
     FIRST: "The first of the {about} things that forward() returns is taken for the outputs; the"
     " others are not trained on",
+    LAST_ROW: "Of the {0} rows of `sweep fit` the last batch of {1} has one alone, on which the"
+    " network cannot train; another training.batch_size leaves more",
     FLATTENED: "Rows of shape {about} are flattened for the mlp, which does not see what lies"
     " beside what; a network of your own gets their shape (model.source)",
     SOFTMAX: "The network's outputs are probabilities, and the loss takes their softmax once"

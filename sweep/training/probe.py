@@ -123,6 +123,11 @@ class Probe:
             self._run(self._theta, training=True)
         return [name for name, t in self._theta.items() if t.data_ptr() in lookups.tables]
 
+    def trains(self) -> bool:
+        """Run forward() on the rows in training mode: true, or what it raises."""
+        self._run(self._theta, training=True)
+        return True
+
     def n_returned(self) -> int:
         """Count what forward() returns in a tuple or list; 0 where it is neither."""
         forward = self._module.forward

@@ -75,6 +75,18 @@ def test_remarks_on_the_network_stand_in_the_card(tmp_path: Path) -> None:
     assert f"**Note**: {result.warnings[0]}." in result.card_path.read_text()
 
 
+def test_a_refit_whose_last_batch_is_too_small_for_the_network_is_refused(tmp_path: Path) -> None:
+    code = "from torch import nn\ndef make(n, c):\n"
+    code += "    return nn.Sequential(nn.Linear(n, 4), nn.BatchNorm1d(4), nn.Linear(4, c))\n"
+    (tmp_path / "own.py").write_text(code)
+    data, training = {"source": "sklearn:iris"}, {"batch_size": 119}  # of 120 rows; 80 in a fold
+    config = exported(tmp_path, data=data, model={"source": "python:own:make"}, training=training)
+    with pytest.raises(
+        UsageError, match=r"^training\.batch_size: must leave .* got 119 .* Search"
+    ):
+        fit(config)
+
+
 def test_regression_has_no_calibration(tmp_path: Path) -> None:
     data = {"source": "sklearn:diabetes", "task": "regression"}
     text = fit(exported(tmp_path, data=data)).card_path.read_text()

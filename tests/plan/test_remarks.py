@@ -16,6 +16,7 @@ from torch.nn.utils import parametrizations
 
 from sweep.data.dataset import Dataset, load_dataset
 from sweep.data.problem import make_problem
+from sweep.errors import UsageError
 from sweep.plan.remarks import network_remarks
 from sweep.spec.files import parse_spec
 from sweep.spec.remarks import Remark
@@ -268,6 +269,22 @@ def test_what_the_user_asked_for_is_not_remarked(tmp_path: Path) -> None:
     assert remarks(tmp_path, make, 6, penalty={"exempt": ["0.*"]}) == ()
     make = ARCHITECTURES["embedding"][0]
     assert remarks(tmp_path, make, 6, penalty={"exempt": ["table.*"]}) == ()
+
+
+def test_a_last_batch_of_one_row_is_minded_where_the_network_takes_none(tmp_path: Path) -> None:
+    """A training of the search has 24 rows, a refit 48."""
+    make, other = ARCHITECTURES["batch norm"][0], ARCHITECTURES["mlp"][0]
+    told = about(remarks(tmp_path, make, 6, training={"batch_size": 47}))
+    assert told == {"scale_free": "0.weight", "last_row": "48 47"}
+    with pytest.raises(
+        UsageError,
+        match=r"^training\.batch_size: must leave the last batch of 24 rows .* got 23\.",
+    ):
+        remarks(tmp_path, make, 6, training={"batch_size": 23})
+    for size in (22, 24, 46, "full"):
+        assert "last_row" not in about(remarks(tmp_path, make, 6, training={"batch_size": size}))
+    for size in (23, 47):
+        assert remarks(tmp_path, other, 6, training={"batch_size": size}) == ()
 
 
 @pytest.mark.parametrize(("shape", "said"), [((6,), {}), ((2, 3), {"flattened": "2 x 3"})])

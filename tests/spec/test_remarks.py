@@ -6,7 +6,7 @@ import pytest
 
 from sweep.spec.remarks import SENTENCES, Remark, read_remarks, sentences, stored_remarks
 
-ABOUT = {"bounded": ("0 to 1", "-2 to 2.5"), "softmax": ()}
+ABOUT = {"bounded": ("0 to 1", "-2 to 2.5"), "softmax": (), "last_row": ("48", "47")}
 
 
 @pytest.mark.parametrize("kind", SENTENCES)
