@@ -136,9 +136,12 @@ def test_the_verdict_speaks_of_more_where_more_is_better() -> None:
     assert said.startswith("alpha = 0.01 is best: validation AUC 0.9000")
     assert "it beats no penalty by 0.3000" in said
     spec = {"objective": {"metric": "auc"}, "replicates": {"n_folds": 1, "n_seeds": 3}}
-    assert "0.3000 less on this one split" in verdict(
-        made({at: [v[0]] * 3 for at, v in HILL.items()}, [0.6] * 3, spec=spec)
+    one_split = {at: [v[0]] * 3 for at, v in HILL.items()}
+    assert "has 0.6000, 0.3000 less on this one split" in verdict(
+        made(one_split, [0.6] * 3, spec=spec)
     )
+    better = verdict(made(one_split, [0.95] * 3, spec=spec))
+    assert "has 0.9500, 0.0500 more (better) on this one split" in better
 
 
 def test_pictures_and_tables_of_such_a_study_are_drawn() -> None:

@@ -126,7 +126,7 @@ class Transfer:
         if ends:
             raise UsageError(
                 "transfer: must have the best strength of each size within its range, got an end"
-                f" of it: {', '.join(ends)}. Widen search.space"
+                f" of it: {', '.join(ends)}. Widen search.space, under another study_name"
             )
 
     @property

@@ -119,6 +119,7 @@ def _help(finished: Finished, best: Point) -> str:
     # Where less is better, no penalty that is worse has more of it.
     is_more = gain.by * finished.spec.objective.sign >= 0
     more, size = ("more" if is_more else "less"), plus_minus(abs(gain.by), gain.se)
+    more += " (better)" if gain.by < 0 else ""
     if finished.n_folds == 1:
         return (
             f"{level}{base.value:.4f}, {size} {more} on this one split, which cannot show what"
@@ -200,7 +201,7 @@ def _wide_enough(finished: Finished, best: Point) -> str:
         times = "once" if n == 1 else f"{n} times"
         text = f" The range was widened {times}, to {low:.3g} .. {high:.3g}."
     edge = finished.at_edge(best)
-    if edge is None:
+    if edge is None or len(finished.trials) <= 2:  # each of so few lies at an end
         return text
     end = low if edge == "low" else high
     where = f" The best lies at the {edge} end of the range ({end:.3g})"

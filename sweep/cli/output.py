@@ -45,6 +45,7 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
         if outcome.ending == "done":
             _ = outcome.finished  # says why there is nothing to choose from
         return
+    from sweep.analysis.selection import choices
     from sweep.analysis.verdict import verdict
 
     finished = outcome.finished
@@ -54,6 +55,8 @@ def print_outcome(outcome: StudyResult, again: str, name: str) -> None:
         sign = finished.spec.objective.sign
         print(f"{curve_line(finished.spec.strength, finished.alpha_range, points, sign)}\n")
     print(verdict(finished))
+    if finished.spec.selection == "1se" and (simple := choices(finished).get("1se")):
+        print(f"selection is 1se: sweep export takes {finished.spec.strength} = {simple.at:.3g}")
     print(f"next: sweep export {name} · sweep report {name} · sweep dashboard")
 
 

@@ -48,7 +48,9 @@ def equivalents(chosen: Chosen) -> dict[str, float]:
 
 def hold_for(chosen: Chosen) -> str:
     """Say for which data `equivalents` hold."""
-    both = "features and target" if chosen.scales_target else "features"
+    others = chosen.is_scaled and "refit" in chosen.about and not chosen.all_numbers
+    features = "numbers (not texts)" if others else "features"
+    both = f"{features} and target" if chosen.scales_target else features
     scaled = f"{both} of mean 0 and deviation 1" if chosen.is_scaled else f"{both} as they are"
     return f"{scaled}, {chosen.about['n_rows']} rows (n_rows); for raw data see elsewhere"
 

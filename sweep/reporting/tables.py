@@ -74,12 +74,19 @@ def key_numbers(finished: Finished) -> Table:
         ("inputs used by a unit", _number(INPUTS_USED, ".3g")),
     ]  # fmt: skip
     body = [(name, *map(tell, columns.values())) for name, tell in rows]
-    gained = (
-        DASH if point.number is None and point.at in (0, inf) else _gain(finished, point)
-        for point in columns.values()
-    )  # fmt: skip
     gain = finished.gain(finished.choose("best"))
-    gains = ("gain, on fresh folds" if gain and gain.fresh else "gain over no penalty", *gained)
+    fresh = gain is not None and gain.fresh
+
+    def gained(point: Point) -> str:
+        """Write a gain over no penalty, if it is on the folds that the row speaks of."""
+        gain = finished.gain(point)
+        none = point.number is None and point.at in (0, inf)
+        return DASH if none or gain is None or gain.fresh != fresh else _gain(finished, point)
+
+    gains = (
+        "gain, on fresh folds" if fresh else "gain over no penalty",
+        *map(gained, columns.values()),
+    )
     at = len(finished.trials[0].params) + (2 if finished.confirmed else 1)
     if any(factor_of(finished, point) for point in columns.values()):
         body.append(("layers' penalties differ by", *map(_balance(finished), columns.values())))

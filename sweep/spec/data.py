@@ -120,8 +120,8 @@ class DataSpec(Section):
     class_weight: Literal["balanced"] | ClassWeights | None = Field(
         None,
         description="How much the loss of a row counts by its class, in training and validation."
-        " balanced: rows / (classes * rows of the class). Or keys, a class and its weight each;"
-        " others have 1. Only with task classification or binary.",
+        " balanced: rows / (classes * rows of the class), of all but the test rows. Or keys, a"
+        " class and its weight each; others have 1. Only with task classification or binary.",
     )
     scale: Literal["standard", "none"] = Field(
         "standard",

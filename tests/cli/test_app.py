@@ -389,6 +389,9 @@ def test_run_prints_a_table_and_the_verdict(tiny: Path, command: Command) -> Non
     assert re.search(rf"best +{result.best.params['alpha']:.3g} ", ended.out)
     assert result.verdict in ended.out
     assert lines[-1].startswith("next: sweep export tiny.yaml")
+    assert "selection is" not in ended.out
+    simple = f"selection is 1se: sweep export takes alpha = {result.choice('1se').at:.3g}"
+    assert simple in command("run", "tiny.yaml", "--set", "selection=1se").out
 
 
 def test_running_again_trains_nothing(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sweep
@@ -87,6 +88,14 @@ def test_the_rows_are_those_of_the_refit_not_of_a_fold(tmp_path: Path) -> None:
         "features and target of mean 0 and deviation 1, 236 rows (n_rows);"
         " for raw data see elsewhere"
     )
+
+
+def test_texts_are_not_scaled_and_the_config_says_so(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"size": np.arange(60.0), "kind": [*"abc"] * 20, "y": np.arange(60.0) % 7})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    data = {"source": "rows.csv", "target": "y", "task": "regression"}
+    config = config_of(tmp_path, data=data, model=LINEAR)
+    assert config["equivalents_hold_for"].startswith("numbers (not texts) and target of mean 0")
 
 
 def test_the_deviation_is_that_of_the_raw_target(tmp_path: Path) -> None:

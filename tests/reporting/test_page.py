@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -266,6 +267,15 @@ def test_key_numbers_name_the_folds_of_a_gain_and_a_constant() -> None:
     rows = {name: cells for name, *cells in table.rows}
     assert rows["gain, on fresh folds"] == ["–", "–", *["1.0333 ± 0.0333"] * 2]
     assert rows["α"][0] == "–" and rows["validation loss"][0] == "3.0000 ± 0.0000"
+
+
+def test_a_gain_on_other_folds_than_its_row_says_is_left_out() -> None:
+    values = {1e-3: [1.0, 1.1, 1.2], 1e-2: [1.0, 1.1, 1.3]}
+    whole = made(values, [2.0, 2.1, 2.3], confirmed=True)
+    best_alone = replace(whole, confirmed=tuple(p for p in whole.confirmed if p.at != 1e-2))
+    rows = {name: cells for name, *cells in key_numbers(best_alone).rows}
+    assert rows["α"] == ["0", "0.001", "0.01"]
+    assert rows["gain, on fresh folds"] == ["–", "1.0333 ± 0.0333", "–"]
 
 
 def test_key_numbers_do_without_a_control() -> None:
