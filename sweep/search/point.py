@@ -31,8 +31,8 @@ class Point:
     at: float
     params: Mapping[str, float]
     value: float
-    attrs: Mapping[str, Any]
-    epochs: Mapping[int, float] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(repr=False)
+    epochs: Mapping[int, float] = field(default_factory=dict, repr=False)
     sign: float = 1.0
 
     @classmethod
