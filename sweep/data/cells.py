@@ -21,7 +21,7 @@ MARKS = frozenset({
     "?", "-", "--", "–", "—", ".", "na", "n/a", "n.a.", "#na", "#n/a", "<na>", "nan", "none",
     "null", "nil",
 })  # fmt: skip  # in any case of letters
-_BOOLEANS = {"True", "TRUE", "true", "False", "FALSE", "false"}
+BOOLEANS = {"True", "TRUE", "true", "False", "FALSE", "false"}
 _SHOWN = 3  # texts that a note counts
 
 
@@ -136,7 +136,7 @@ class Cells(NamedTuple):
             None if not text or text in self.spec.missing else whole
             for text, whole in zip(self.texts, self.written, strict=True)
         ]
-        if _BOOLEANS.issuperset(filter(None, written)):
+        if BOOLEANS.issuperset(filter(None, written)):
             written = [text and text.capitalize() for text in written]
         rows = np.array(written, dtype=object)[self.places]
         return pd.Series(rows, name=self.name, dtype=object)

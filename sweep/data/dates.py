@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+# Dates in texts are read without pandas, which takes a while to import.
+if TYPE_CHECKING:
+    import pandas as pd
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Order = Literal["year-first", "day-first", "month-first"]
@@ -62,3 +66,11 @@ def _moment(year: str, month: str, day: str, match: re.Match[str]) -> datetime:
     zone = (match["zone"] or "Z").replace("Z", "+00:00")
     text = f"{year}-{int(month):02}-{int(day):02}T{hour.zfill(2)}:{rest}{zone}"
     return datetime.fromisoformat(text)
+
+
+def days_of(moments: pd.Series) -> pd.Series:
+    """Return the days since 1970-01-01 of dates or moments, NaN where one is missing."""
+    import pandas as pd
+
+    epoch, day = pd.Timestamp(0, tz="UTC"), pd.Timedelta(days=1)
+    return (pd.to_datetime(moments, utc=True) - epoch) / day

@@ -6,12 +6,12 @@ An array may lie in a file, of which rows are read when they are wanted.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from sweep.data.dates import orders
+from sweep.data.dates import days_of, orders
 from sweep.data.file_rows import FileRows, block_rows
 from sweep.data.guarded import describe
 from sweep.data.notes import Note, key_for, missing_key
@@ -91,7 +91,7 @@ def form(X: Features) -> Any:
     if isinstance(X, np.ndarray | FileRows):
         return X.shape[1:]
     if isinstance(X, TableRows):
-        return dict.fromkeys(X.columns, "number")
+        return {name: "text" if name in X.vocabularies else "number" for name in X.columns}
     return {name: "number" if kind == np.float64 else "text" for name, kind in X.dtypes.items()}
 
 
@@ -194,7 +194,11 @@ def _cells(column: pd.Series, where: str, notes: list[Note] | None) -> pd.Series
     if is_bool_dtype(kind) or not is_numeric_dtype(kind):
         texts = _texts(column)
         if notes is not None and not isinstance(kind, pd.CategoricalDtype):
-            notes += _judged(texts, str(column.name), where)
+            rows = texts.to_numpy()
+            notes += judged(
+                texts.value_counts(), str(column.name), where,
+                lambda text: int(np.flatnonzero(rows == text)[0]),
+            )  # fmt: skip
         return texts
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     refuse_first(
@@ -217,13 +221,14 @@ def _typed(column: pd.Series) -> pd.Series:
 
 def _days(column: pd.Series, notes: list[Note] | None) -> pd.Series:
     """Turn moments into days since 1970-01-01."""
-    import pandas as pd
-
-    epoch, day = pd.Timestamp(0, tz="UTC"), pd.Timedelta(days=1)
     if notes is not None:
-        text = "dates are read as days since 1970-01-01"
-        notes.append(Note("dates", f"column {column.name!r}", text))
-    return (pd.to_datetime(column, utc=True) - epoch) / day
+        notes.append(dates_read(str(column.name)))
+    return days_of(column)
+
+
+def dates_read(name: str) -> Note:
+    """Say that the dates of a column are read as days."""
+    return Note("dates", f"column {name!r}", "dates are read as days since 1970-01-01")
 
 
 def _texts(column: pd.Series) -> pd.Series:
@@ -235,9 +240,18 @@ def _texts(column: pd.Series) -> pd.Series:
     return pd.Series(texts, dtype=object)
 
 
-def _judged(texts: pd.Series, name: str, where: str) -> list[Note]:
-    """Refuse texts that are hardly categories; say what may be amiss with those that are."""
-    what, counts = f"column {name!r}", texts.value_counts()
+def judged(
+    counts: pd.Series, name: str, where: str, first_row: Callable[[str], int]
+) -> list[Note]:
+    """Refuse texts that are hardly categories; say what may be amiss with those that are.
+
+    Args:
+        counts: of rows, by text, the most frequent first, else as they come.
+        name: of the column.
+        where: the source.
+        first_row: returns the first row that has a text.
+    """
+    what = f"column {name!r}"
     n, n_different, often = int(counts.sum()), len(counts), counts[:_LOOKED_AT]
     own = where.startswith("python:")
     quantities = np.array([_is_quantity(text) for text in often.index])
@@ -246,7 +260,7 @@ def _judged(texts: pd.Series, name: str, where: str) -> list[Note]:
     # Numbers with a stray "tall" among them would otherwise become hundreds of categories.
     too_many = max(FEW, n / 2)
     if mostly and others and n_different > min(MANY, too_many):
-        row = int(np.flatnonzero(texts.to_numpy() == others[0])[0])
+        row = first_row(others[0])
         settled = key_for(name, missing_key(others[:1]))
         hint = "Mend or drop it" if own else f"Mend it, or have it read as missing: {settled}"
         rule = f"{what} must be all numbers or few texts"

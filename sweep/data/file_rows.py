@@ -220,7 +220,7 @@ def _again(path: Path, header: Header, rows: np.ndarray) -> FileRows:
     return replace(found, rows=rows)
 
 
-def refuse_changed(path: Path, got: str) -> NoReturn:
+def refuse_changed(path: object, got: str) -> NoReturn:
     """Refuse a file that is not what it was when the study was planned."""
     hint = "Leave it as it is until the run ends"
     refuse("must be the same file wherever the study is trained", got, path, hint)

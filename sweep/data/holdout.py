@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,18 +19,21 @@ import numpy as np
 from sweep.data.dataset import Dataset, noisy_labels
 from sweep.data.features import Features, take
 from sweep.data.file_rows import FileRows
+from sweep.data.fitted_table import (
+    FittedTable,
+    fit_columns,
+    fit_table,
+    of_numbers,
+    texts_of,
+)
+from sweep.data.fitted_texts import FittedTexts
 from sweep.data.folds import draw_rows, strata
 from sweep.data.preprocessing import (
-    FittedTable,
     Transform,
-    fit_columns,
     fit_scalers,
-    fit_table,
     is_complete,
-    of_numbers,
     preprocessors,
     target_scale,
-    texts_of,
 )
 from sweep.data.problem import Block, Problem, joined, scaled
 from sweep.data.streamed import Scaled
@@ -157,23 +161,21 @@ def describe_preprocessing(spec: StudySpec, dataset: Dataset, rows: np.ndarray) 
 
 
 def _features(spec: StudySpec, search: Features, rows: np.ndarray) -> dict[str, Any]:
-    scale = spec.data.scale
+    scale, embed = spec.data.scale, spec.data.categorical == "embed"
     if isinstance(search, TableRows):
-        (parts,) = fit_columns(scale, search, [rows])
-        return {"features": [entry for part in parts for entry in _numbers(part)]}
+        (columns,) = fit_columns(scale, search, [rows])
+        return {"features": [*_numbers(columns.numbers), *_categories(columns.texts, embed)]}
     if not isinstance(search, np.ndarray | FileRows):
-        fit, embed = take(search, rows), spec.data.categorical == "embed"
-        table = fit_table(scale, search, fit, embed=embed)
-        return {"features": [*_numbers(table), *_categories(table)]}
+        table = fit_table(scale, search, take(search, rows), embed=embed)
+        return {"features": [*_numbers([table]), *_categories(table.texts, embed)]}
     if scale == "none":
         return {}
     (scaler,) = fit_scalers(search, [rows])
     return {"mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
 
 
-def _numbers(table: FittedTable) -> list[dict[str, Any]]:
-    if not table.numbers:
-        return []
+def _numbers(parts: Sequence[FittedTable]) -> list[dict[str, Any]]:
+    names = [name for part in parts for name in part.numbers]
     return [
         {
             "column": name,
@@ -181,29 +183,23 @@ def _numbers(table: FittedTable) -> list[dict[str, Any]]:
             "mean": float(mean),
             "scale": float(deviation),
         }
-        for name, fill, mean, deviation in zip(table.numbers, *of_numbers(table), strict=True)
+        for name, fill, mean, deviation in zip(names, *of_numbers(parts), strict=True)
     ]
 
 
-def _categories(table: FittedTable) -> list[dict[str, Any]]:
+def _categories(columns: Sequence[FittedTexts], embed: bool) -> list[dict[str, Any]]:
     """List an entry a category; it `is` null where no training row had it: always 0.
 
     Embedded, an entry a column; null stands in `codes` for what no training row had.
     """
-    if not table.categories:
-        return []
-    imputer = table.transformer.named_transformers_["texts"].steps[0][1]
-    seen, found = iter(table.seen[len(table.numbers) :]), []
-    places = iter(table.codes)
-    for (name, texts), code in zip(table.categories.items(), imputer.statistics_, strict=True):
-        fill = texts[int(code) - 1] if code >= 1 else None
-        if table.codes:
-            known = zip(texts, next(places)[1:], strict=False)
-            codes = [text if code else None for text, code in known]
-            found.append({"column": name, "fill": fill, "codes": codes})
-            continue
-        found += [
-            {"column": name, "fill": fill, "is": text if next(seen) else None}
-            for text in texts or [""]
-        ]
+    found: list[dict[str, Any]] = []
+    for column in columns:
+        fill = column.texts[column.fill - 1] if column.fill else None
+        about = {"column": column.name, "fill": fill}
+        known = zip(column.texts or [""], column.known[1:].tolist(), strict=True)
+        texts = [text if is_known else None for text, is_known in known]
+        if embed:
+            found.append({**about, "codes": texts[: len(column.texts)]})
+        else:
+            found += [{**about, "is": text} for text in texts]
     return found

@@ -7,31 +7,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from sweep.data.features import refuse_empty
+from sweep.data.features import dates_read, judged, refuse_empty
 from sweep.data.file_rows import Stamp
 from sweep.data.files import read_file
-from sweep.data.notes import Note, key_for
+from sweep.data.kinds import Kinds, Lacking, kinds_of
+from sweep.data.notes import Note
 from sweep.data.npy import STREAMED_BYTES
-from sweep.data.parts import Table
-from sweep.data.refuse import refuse
+from sweep.data.origin import Origin, Source
+from sweep.data.parts import Table, check_alike, stacked
 from sweep.data.survey import TableSeen
-from sweep.data.table_rows import NoRoomError, Origin, TableRows, counting, decoded
+from sweep.data.table_rows import TableRows, counting, decoded
 from sweep.data.tables import ROW, named_columns, of_table
+from sweep.data.vocabulary import NotInPartError
 from sweep.runtime import total_memory_bytes
-from sweep.spec.columns import ColumnSpec
 from sweep.spec.data import DataSpec
 
 # pandas and pyarrow take a while to import: only what reads tables has them.
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -50,20 +52,36 @@ def read_parquet(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-class _Found(NamedTuple):
-    """A file that may be read in part.
+class _Opened(NamedTuple):
+    """A file of which nothing is read but what it says of itself.
 
     Attributes:
-        origin: its features.
-        beside: names of the columns that are none.
-        size_bytes: of the features decoded.
-        lacking: the rule that it breaks, what it has instead and what to do; None: none.
+        source: where it lies.
+        file: it.
+        frame: its columns as a table in memory has them, without rows.
+        key: of the study file, that names it.
     """
 
-    origin: Origin
+    source: Source
+    file: ParquetFile
+    frame: pd.DataFrame
+    key: str
+
+
+class _Found(NamedTuple):
+    """What there is in files that may be read in part.
+
+    Attributes:
+        beside: names of the columns that are no features.
+        names: of those that are.
+        kinds: what features are; or why they cannot be read in part.
+        size_bytes: of the features decoded.
+    """
+
     beside: list[str]
+    names: list[str]
+    kinds: Kinds | Lacking
     size_bytes: int
-    lacking: tuple[str, str, str] | None
 
 
 def read_in_part(data: DataSpec, folder: Path) -> dict[str, Any] | None:
@@ -79,99 +97,142 @@ def read_in_part(data: DataSpec, folder: Path) -> dict[str, Any] | None:
     Raises:
         UsageError: in one line, naming the file, the column and the key that settles it.
     """
-    path = folder / data.source
-    found: _Found | None = read_file(partial(_look, data=data), path)
+    opened = _opened(data, folder)
+    found = _look(opened, data) if opened else None
     if found is None or not (data.stream or found.size_bytes > STREAMED_BYTES):
         return None
     needed = found.size_bytes > total_memory_bytes()
-    if found.lacking:
-        if data.stream or needed:
-            rule, got, hint = found.lacking
-            way_out = "" if needed else ", or remove data.stream"
-            refuse(f"{rule} to be read in part", got, data.source, hint + way_out)
-        return None
     try:
-        return _in_part(found, data, path)
-    except NoRoomError:
+        if isinstance(found.kinds, Lacking):
+            _refuse(found.kinds, data, "" if needed else ", or remove data.stream")
+        return _in_part(found, found.kinds, opened, data, folder)
+    except NotInPartError:
         if data.stream or needed:
             raise
         return None
 
 
-def _in_part(found: _Found, data: DataSpec, path: Path) -> dict[str, Any]:
-    def read(_: Path) -> pd.DataFrame:
-        columns, file = found.beside, found.origin.open()
-        frame: pd.DataFrame = file.read(columns=columns).to_pandas().reset_index(drop=True)
-        return frame.rename(columns=str)[columns]
+def _refuse(lacking: Lacking, data: DataSpec, way_out: str) -> NoReturn:
+    raise NotInPartError(
+        f"data.source: {lacking.rule} to be read in part, got {lacking.got} ({data.where})."
+        f" {lacking.hint}{way_out}"
+    )
 
-    frame = read_file(read, path)
+
+def _opened(data: DataSpec, folder: Path) -> list[_Opened]:
+    """Open all files; none where they are not to be read in part, or not all of this kind."""
+    suffixes = {Path(file).suffix.lower() for file in data.files.values()}
+    if data.stream is False or suffixes != {".parquet"}:
+        return []
+    return [
+        read_file(partial(_open, key=key), folder / file, f"data.{key}")
+        for key, file in data.files.items()
+    ]
+
+
+def _open(path: Path, key: str) -> _Opened:
+    from pyarrow.parquet import ParquetFile
+
+    with path.open("rb") as file:
+        stamp = Stamp.of(file)
+    found = ParquetFile(path)
+    frame = found.schema_arrow.empty_table().to_pandas().rename(columns=str)
+    return _Opened(Source(path, stamp), found, frame, key)
+
+
+def _look(opened: list[_Opened], data: DataSpec) -> _Found | None:
+    """Find out from schemas what is to be read of files; None: they are small."""
+    about = [each.file.metadata for each in opened]
+    most = sum(8 * each.num_rows * each.num_columns for each in about)
+    if not data.stream and most <= STREAMED_BYTES:
+        return None
+    beside, names = _columns(opened, data)
+    kinds = _kinds(opened, names, data)
+    width = 8 if isinstance(kinds, Lacking) else np.dtype(kinds.number).itemsize
+    size = width * len(names) * sum(each.num_rows for each in about)
+    return _Found(beside, names, kinds, size)
+
+
+def _columns(opened: list[_Opened], data: DataSpec) -> tuple[list[str], list[str]]:
+    """Name the columns that are no features, and those that are.
+
+    Raises:
+        UsageError: in one line, where a key names a column that is not there or not fit, or the
+            files have different columns.
+    """
+    first, target = opened[0], next(iter(data.targets), None)
+    table = Table(first.frame, (), False)
+    for other in opened[1:]:
+        mine = table._replace(frame=other.frame)
+        check_alike(other.key, mine, table, data.files, target)
+    beside = named_columns(first.frame, data)
+    dropped = {name for name, spec in (data.columns or {}).items() if spec.kind == "drop"}
+    names = [name for name in map(str, first.frame) if name not in (*beside, *dropped)]
+    return beside, names
+
+
+def _kinds(opened: list[_Opened], names: list[str], data: DataSpec) -> Kinds | Lacking:
+    """Find out from schemas what features are, or why files cannot be read in part."""
+    if data.images is not None:
+        return Lacking("rows must lie in one file", "data.images", "Remove data.images")
+    schemas = [each.file.schema_arrow.names for each in opened]
+    if not names or any(len({*schema}) < len(schema) for schema in schemas):
+        rule = "columns of features must have names of their own"
+        return Lacking(rule, "others", "Rename them")
+    return kinds_of([each.file for each in opened], [each.frame for each in opened], names, data)
+
+
+def _in_part(
+    found: _Found, kinds: Kinds, opened: list[_Opened], data: DataSpec, folder: Path
+) -> dict[str, Any]:
+    sources = tuple(each.source for each in opened)
+    origin = Origin(sources, data.where, tuple(found.names), *kinds)
+    tables = {}
+    for each in opened:
+        read = partial(_beside, source=each.source, names=found.beside)
+        tables[each.key] = read_file(read, each.source.path, f"data.{each.key}")
+    target = next(iter(data.targets), None)
+    table = stacked(tables, data.files, target) if len(tables) > 1 else tables["source"]
     columns = {name: spec for name, spec in (data.columns or {}).items() if name in found.beside}
     narrow = data.model_copy(update={"columns": columns or None})
-    table = Table(frame.assign(**{ROW: np.arange(len(frame))}), (), False)
-    rows = of_table(table, narrow, path.parent)
-    X, seen = _surveyed(found.origin, rows.pop(ROW).to_numpy())
-    text = f"rows of {data.source} are decoded into a file, {found.size_bytes / 1e9:.3g} GB, and"
+    frame = table.frame.assign(**{ROW: np.arange(len(table.frame))})
+    rows = of_table(table._replace(frame=frame), narrow, (folder / data.source).parent)
+    X, seen = _surveyed(origin, rows.pop(ROW).to_numpy())
+    text = f"rows of {data.where} are decoded into a file, {found.size_bytes / 1e9:.3g} GB, and"
     note = Note("streamed", "", f"{text} read batch by batch")
-    return rows | {"X": X, "seen": seen, "notes": [note, *rows["notes"]]}
+    return rows | {"X": X, "seen": seen, "notes": [note, *rows["notes"], *_said(X, seen)]}
+
+
+def _beside(_: Path, source: Source, names: list[str]) -> Table:
+    """Read the columns of a file that are no features."""
+    frame: pd.DataFrame = source.open().read(columns=names).to_pandas().reset_index(drop=True)
+    return Table(frame.rename(columns=str)[names], (), False)
 
 
 def _surveyed(origin: Origin, rows: np.ndarray) -> tuple[TableRows, TableSeen]:
     """Decode all rows, and look at those (n,) that are wanted as they pass by."""
-    seen = TableSeen(origin.columns, rows, counting(origin, rows))
+    seen = TableSeen(origin.columns, rows, counting(origin, rows), origin.vocabularies)
     of_file = decoded(origin, seen.look)
-    empty = np.flatnonzero(seen.constants.present == 0)
-    if len(empty):
-        refuse_empty(origin.columns[empty[0]], origin.where)
     return TableRows(replace(of_file, rows=rows), seen.gaps), seen
 
 
-def _look(path: Path, data: DataSpec) -> _Found | None:
-    """Find out from its schema what is to be read of a file; None: it is small."""
-    from pyarrow.parquet import ParquetFile
+def _said(X: TableRows, seen: TableSeen) -> Iterator[Note]:
+    """Refuse columns that are empty or hardly categories; say how others were read."""
+    import pandas as pd
 
-    with path.open("rb") as opened:
-        stamp = Stamp.of(opened)
-    file = ParquetFile(path)
-    most = 8 * file.metadata.num_rows * file.metadata.num_columns
-    if not data.stream and (data.stream is False or most <= STREAMED_BYTES):
-        return None
-    schema = file.schema_arrow
-    bare = schema.empty_table().to_pandas().rename(columns=str)
-    beside = named_columns(bare, data)
-    specs = data.columns or {}
-    names = [
-        name
-        for name in map(str, bare)
-        if name not in beside and specs.get(name, ColumnSpec()).kind != "drop"
-    ]
-    lacking = _lacking(schema, names, data)
-    kinds = [] if lacking else [schema.field(name).type.to_pandas_dtype() for name in names]
-    kind = "<f4" if kinds and all(np.dtype(one).name in _SINGLE for one in kinds) else "<f8"
-    size = file.metadata.num_rows * len(names) * np.dtype(kind).itemsize
-    origin = Origin(path, data.source, stamp, tuple(names), kind)
-    return _Found(origin, beside, size, lacking)
-
-
-_SINGLE = ("float16", "float32")
-
-
-def _lacking(schema: pa.Schema, names: list[str], data: DataSpec) -> tuple[str, str, str] | None:
-    """Say why a file cannot be read in part, if it cannot."""
-    from pyarrow import types
-
-    for key in ("validation", "test", "images"):
-        if getattr(data, key) is not None:
-            rule, hint = "rows must lie in one file", f"Remove data.{key}"
-            return rule, f"data.{key}", hint
-    if not names or len({*schema.names}) < len(schema.names):
-        return "columns of features must have names of their own", "others", "Rename them"
-    for name in names:
-        spec = (data.columns or {}).get(name, ColumnSpec())
-        kind = schema.field(name).type
-        hint = f"Set {key_for(name, 'drop')}, or write numbers"
-        if not (types.is_integer(kind) or types.is_floating(kind)):
-            return "columns of features must be numbers", f"{kind} in column {name!r}", hint
-        if spec.kind not in (None, "number") or spec.missing:
-            got = f"other keys for column {name!r}"
-            return "columns of features must be numbers as they are", got, hint
-    return None
+    origin = X.rows.origin
+    for name, n in zip(X.columns, seen.constants.present.tolist(), strict=True):
+        if not n:
+            refuse_empty(name, origin.where)
+        if name in origin.days:
+            yield dates_read(name)
+        if name not in X.vocabularies:
+            continue
+        vocabulary, tally = X.vocabularies[name], seen.tallies[name]
+        vocabulary.check_words(tally)
+        if vocabulary.may_be_odd:
+            first = pd.Series(tally.first, vocabulary.texts[: len(tally.first)])
+            first = first[first >= 0].sort_values()
+            counts = pd.Series(tally.counts, vocabulary.texts[: len(tally.counts)])[first.index]
+            often = counts.sort_values(ascending=False, kind="stable")
+            yield from judged(often, name, origin.where, first.__getitem__)

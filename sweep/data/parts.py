@@ -50,7 +50,7 @@ def stacked(tables: Mapping[str, Table], files: Mapping[str, str], target: str |
     for key, table in tables.items():
         if not len(table.frame):
             raise UsageError(f"data.{key}: must have rows, got none ({files[key]}). Add some")
-        _check_alike(key, table, first, files, target)
+        check_alike(key, table, first, files, target)
         frames.append(table.frame[list(first.frame)].assign(**{PART: _NAMES[key]}))
     notes = {note: None for table in tables.values() for note in table.notes}
     return first._replace(frame=pd.concat(frames, ignore_index=True), notes=[*notes])
@@ -69,9 +69,10 @@ def places(parts: Any) -> tuple[np.ndarray | None, np.ndarray]:
     return folds, numbers == _NAMES["test"]
 
 
-def _check_alike(
+def check_alike(
     key: str, table: Table, first: Table, files: Mapping[str, str], target: str | None
 ) -> None:
+    """Refuse a table that has other columns than the first; arguments as of `stacked`."""
     mine, others, whose = list(table.frame), list(first.frame), files["source"]
     rule = f"data.{key}: must have the columns of {whose}, got"
     if table.in_texts != first.in_texts:

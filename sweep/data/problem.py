@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from sweep.data.dataset import Dataset, noisy_labels
-from sweep.data.features import Features, take
+from sweep.data.features import take
 from sweep.data.file_rows import FileRows
 from sweep.data.preprocessing import (
     Transform,
@@ -123,10 +123,21 @@ class Problem:
         They are the first to train on, and where categories are codes those of the highest.
         """
         places = self.train[0, :4]
+        if self.streamed is not None and self.categories:
+            return self._with_highest(self.rows(places))
         if self.categories:
             highest = self.X[:, -len(self.categories) :].argmax(0)
             places = torch.cat([places, highest])
         return self.rows(places)
+
+    def _with_highest(self, rows: Tensor) -> Tensor:
+        """Add a row with the highest code of each column, which nobody looks for in a file."""
+        assert self.streamed is not None and self.streamed.texts is not None
+        n = len(self.categories)
+        more = rows[:1].repeat(n, 1)
+        highest = torch.from_numpy(self.streamed.texts.highest).to(more)
+        more[torch.arange(n), torch.arange(-n, 0)] = highest
+        return torch.cat([rows, more])
 
     def shaped(self, feature_shape: tuple[int, ...]) -> Problem:
         """Return the problem with rows of another shape, of as many numbers."""
@@ -171,14 +182,17 @@ def make_problem(
     replicates, splits = split_rows(spec, dataset, partition)
     noisy = noisy_labels(dataset, spec.data.label_noise, spec.seed)
     weights = RowWeights.of(spec, dataset, noisy)
-    kept = keep and _kept(dataset.X, [train for train, _ in splits], keep)
+    fits, X = [train for train, _ in splits], dataset.X
+    kept = None
+    if keep and isinstance(X, FileRows):
+        kept = _kept(X, fits, keep, math.prod(X.shape[1:]))
     if fits_all(scale, dataset.X):
         ones = np.ones(dataset.y.shape[1:])
         units = [(ones, 0 * ones)] * len(splits)
         blocks = [Block(unscaled(dataset.X), noisy, dataset.y, units[0], *weights)]
         places = splits
     else:
-        fits, embed = [train for train, _ in splits], spec.data.categorical == "embed"
+        embed = spec.data.categorical == "embed"
         looks = [kept.look] if kept else []
         transforms = preprocessors(scale, dataset.X, fits, *looks, embed=embed)
         blocks = [
@@ -191,18 +205,16 @@ def make_problem(
     found = joined(
         spec, blocks, dataset, np.stack(trains), _padded(vals), sizes, units, replicates
     )
+    if keep and isinstance(X, TableRows):
+        kept = _kept(X.rows, fits, keep, math.prod(found.feature_shape))
     if kept is None or found.streamed is None:
         return found
     return replace(found, streamed=replace(found.streamed, kept=kept.filled()))
 
 
-def _kept(X: Features, trains: Sequence[np.ndarray], keep: Keep) -> Kept | None:
+def _kept(X: FileRows, trains: Sequence[np.ndarray], keep: Keep, n_features: int) -> Kept:
     """Choose the rows to keep: those of one replicate after another, as long as there is room."""
-    if not isinstance(X, FileRows | TableRows):
-        return None
-    of_file = X.rows if isinstance(X, TableRows) else X
-    n_features = math.prod(X.shape[1:])
-    room = KEPT_BYTES // (n_features * of_file.dtype.itemsize)
+    room = KEPT_BYTES // (math.prod(X.shape[1:]) * X.dtype.itemsize)
     wanted = np.zeros(len(X), dtype=bool)
     for train in trains:
         more = wanted.copy()
@@ -210,7 +222,7 @@ def _kept(X: Features, trains: Sequence[np.ndarray], keep: Keep) -> Kept | None:
         if more.sum() > room:
             break
         wanted = more
-    return Kept(of_file, np.flatnonzero(wanted))
+    return Kept(X, np.flatnonzero(wanted))
 
 
 class Block(NamedTuple):
@@ -245,7 +257,7 @@ def joined(
     kind = np.int64 if dataset.classes else np.float32
     found = joined_rows([block.X for block in blocks])
     streamed = found if isinstance(found, Streamed) else None
-    X = np.empty((0, *found.rows.shape[1:]), np.float32) if isinstance(found, Streamed) else found
+    X = np.empty((0, *found.row_shape), np.float32) if isinstance(found, Streamed) else found
     setting = loss_setting(spec)
     return Problem(
         X=torch.from_numpy(X),

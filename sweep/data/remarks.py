@@ -83,7 +83,10 @@ def nearly_constant(X: Held) -> Iterator[Note]:
 
 def _named(X: Features, constants: Constants) -> Iterator[Note]:
     columns = X.columns if isinstance(X, TableRows) else None
+    texts = X.vocabularies if isinstance(X, TableRows) else ()
     for place, usual, n_odd, n, first in constants.found():
+        if columns and columns[place] in texts:
+            continue
         name = f"column {columns[place]!r}" if columns else f"feature {place}"
         yield from _odd(name, usual, n_odd, n, first)
 

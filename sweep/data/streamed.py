@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sweep.data.coded import Coded
 from sweep.data.features import as_float32
 from sweep.data.file_rows import FileRows
 from sweep.data.survey import among
@@ -30,12 +31,14 @@ class Scaled(NamedTuple):
         rows: not read yet.
         mean, scale: (F,) each, or None: they stay as they are.
         fill: (F,) what missing cells become first, or None: none is missing.
+        texts: what codes in other columns become, or None: there are no others.
     """
 
     rows: FileRows
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
     fill: np.ndarray | None = None
+    texts: Coded | None = None
 
 
 class Kept:
@@ -82,6 +85,7 @@ class Streamed:
         rows: of the file, (M,).
         ends: (P,) where parts end.
         mean, scale, fill: (P, F) of each part, or None.
+        texts: what codes in other columns become, or None: there are no others.
         kept: some that need not be read again.
     """
 
@@ -90,7 +94,15 @@ class Streamed:
     mean: np.ndarray | None
     scale: np.ndarray | None
     fill: np.ndarray | None = None
+    texts: Coded | None = None
     kept: Kept | None = None
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of a row's features."""
+        if self.texts is None:
+            return self.rows.shape[1:]
+        return (len(self.texts.numbers) + self.texts.width,)
 
     def take(self, places: np.ndarray) -> np.ndarray:
         """Read rows at places (B,), or (L, B) of lanes: (B, *features) or (L, B, *features).
@@ -119,7 +131,7 @@ class Streamed:
         for places in batches:
             if not room:
                 n_lines = len(np.unique(places[:, 0]))  # about as many lines differ
-                each = n_lines * places.shape[1] * math.prod(self.rows.shape[1:])
+                each = n_lines * places.shape[1] * math.prod(self.row_shape)
                 room = max(1, AHEAD // max(1, each))
             waiting.append(places)
             if len(waiting) == room:
@@ -135,7 +147,7 @@ class Streamed:
         of_lanes, start = [read[line.tobytes()] for line in lines], 0
         for places in batches:
             end = start + places.shape[1]
-            found = np.empty((*places.shape, *self.rows.shape[1:]), dtype=np.float32)
+            found = np.empty((*places.shape, *self.row_shape), dtype=np.float32)
             for lane, rows in zip(found, of_lanes, strict=True):
                 lane[:] = rows[start:end]
             yield found
@@ -147,13 +159,17 @@ class Streamed:
         if self.mean is None and self.fill is None:
             return as_float32(found)
         # The very steps of scikit-learn's scaler: an array in memory comes to the same bits.
-        flat = found.astype(np.float64).reshape(len(places), -1)
-        part = np.searchsorted(self.ends, places[0], side="right")
+        flat = cells = found.astype(np.float64).reshape(len(places), -1)
+        part = int(np.searchsorted(self.ends, places[0], side="right"))
+        if self.texts is not None:
+            flat = cells[:, self.texts.numbers]
         if self.fill is not None:
             flat = np.where(np.isnan(flat), self.fill[part], flat)
         if self.mean is not None and self.scale is not None:
             flat -= self.mean[part]
             flat /= self.scale[part]
+        if self.texts is not None:
+            return np.concatenate([as_float32(flat), self.texts.features(part, cells)], 1)
         return as_float32(flat.reshape(found.shape))
 
 
@@ -165,9 +181,10 @@ def joined_rows(parts: Sequence[np.ndarray | Scaled]) -> np.ndarray | Streamed:
     rows = np.concatenate([part.rows.rows for part in of_file])
     whole = replace(of_file[0].rows, rows=rows)
     ends = np.cumsum([len(part.rows) for part in of_file])
-    _, *learnt = zip(*of_file, strict=True)
+    _, *learnt, texts = zip(*of_file, strict=True)
     mean, scale, fill = map(_stacked, learnt)
-    return Streamed(whole, ends, mean, scale, fill)
+    first, *others = texts
+    return Streamed(whole, ends, mean, scale, fill, first and first.beside(others))
 
 
 def _stacked(of_parts: Sequence[Any]) -> np.ndarray | None:

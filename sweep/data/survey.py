@@ -10,10 +10,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from sweep.data.vocabulary import Tally, Vocabulary, as_codes
 
 # pandas takes a while to import: only what looks at tables does.
 if TYPE_CHECKING:
@@ -85,29 +88,36 @@ class Keys:
 
 
 class TableSeen:
-    """Hashes rows of a table of numbers, and finds gaps and constants in it.
+    """Hashes rows of a table, and finds gaps and constants in it, and counts texts.
 
     Args:
         columns: names of all columns.
         rows: (n,) which rows of the table are wanted, in order.
         numbered: names of the columns that count them.
+        vocabularies: of the columns of texts, by name.
 
     Attributes:
         gaps: (n,) bool, whether a cell of a row is missing.
         hashes, apart: (n,) uint64 of rows, as pandas makes them: with all columns, and without
             those that count rows.
-        constants: of the columns.
+        constants: of the columns; those of texts have codes.
+        tallies: of the columns of texts, by name.
     """
 
-    def __init__(self, columns: Sequence[str], rows: np.ndarray, numbered: Sequence[str] = ()):
+    def __init__(
+        self, columns: Sequence[str], rows: np.ndarray, numbered: Sequence[str] = (),
+        vocabularies: Mapping[str, Vocabulary] = MappingProxyType({}),
+    ):  # fmt: skip
         self.columns, self.rows, self.numbered = columns, rows, numbered
+        self.vocabularies = vocabularies
+        self.tallies = {name: Tally(*np.zeros((2, 0), dtype=int)) for name in vocabularies}
         self.gaps = np.empty(len(rows), dtype=bool)
         self.hashes = np.empty(len(rows), dtype=np.uint64)
         self.apart = np.empty_like(self.hashes) if numbered else self.hashes
         self.constants = Constants(len(columns))
 
     def look(self, start: int, block: np.ndarray) -> None:
-        """Look at rows (B, F) of the table, float64, NaN where a cell is missing."""
+        """Look at rows (B, F), float64, texts as codes, NaN where a cell is missing."""
         among(self.rows, self._look)(start, block)
 
     def _look(self, start: int, block: np.ndarray) -> None:
@@ -117,6 +127,10 @@ class TableSeen:
         self.gaps[some] = gaps.any(1)
         self.constants.look(start, block, gaps if self.gaps[some].any() else None)
         frame = pd.DataFrame(block, columns=[*self.columns])
+        for name, vocabulary in self.vocabularies.items():
+            codes = frame[name].to_numpy()
+            self.tallies[name] = self.tallies[name].plus(start, as_codes(codes))
+            frame[name] = vocabulary.column(codes)
         self.hashes[some] = row_hashes(frame)
         if self.numbered:
             self.apart[some] = row_hashes(frame.drop(columns=[*self.numbered]))

@@ -1,94 +1,38 @@
-"""Tables too large for memory: columns of numbers of a Parquet file, whose rows are decoded once.
+"""Tables too large for memory: columns of Parquet files, whose rows are decoded once.
 
-They lie one after another in a file without a name. What is learnt of a column alone is learnt
-from the Parquet file, of some columns at a time, as from a table in memory: to the same bits.
+They lie one after another in a file without a name, texts as codes. What is learnt of a column
+alone is learnt from the Parquet files, of some columns at a time, as from a table in memory: to
+the same bits.
 
 | symbol | meaning |
 |---|---|
 | N, F | rows, or some of them; columns |
+| K | different texts of a column in the rows |
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweep.data.file_rows import BLOCK, FileRows, Header, Stamp, block_rows, refuse_changed
+from sweep.data.file_rows import FileRows, Header, Stamp, refuse_changed
+from sweep.data.origin import Origin, Source
 from sweep.data.refuse import LARGEST, refuse_first
 from sweep.data.survey import Look, among, cannot_count, counts, may_count, one_pass
 from sweep.data.unnamed import Unnamed, folder
-from sweep.errors import UsageError
+from sweep.data.vocabulary import NotInPartError, Vocabulary
 
-# pandas and pyarrow take a while to import: only what reads tables has them.
+# pandas takes a while to import: only what reads tables has it.
 if TYPE_CHECKING:
     import pandas as pd
-    from pyarrow.parquet import ParquetFile
-
 
 AT_FIRST = 1 << 16  # rows of a column that tell whether it may count them
-
-
-class NoRoomError(UsageError):
-    """No disk has room for decoded rows."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Columns of numbers of a Parquet file.
-
-    Attributes:
-        path: of the file.
-        where: what messages call it.
-        stamp: of the file when it was first read; another one is refused.
-        columns: their names.
-        kind: what their numbers are kept as: float32 where all are such, else float64.
-    """
-
-    path: Path
-    where: str
-    stamp: Stamp
-    columns: tuple[str, ...]
-    kind: str
-
-    def open(self) -> ParquetFile:
-        """Open the file, to read some columns or rows of it.
-
-        Raises:
-            UsageError: it is not what it was.
-        """
-        from pyarrow.parquet import ParquetFile
-
-        try:
-            with self.path.open("rb") as file:
-                if Stamp.of(file) != self.stamp:
-                    refuse_changed(self.path, "a file that was written to")
-            # Not a row group whole: that may be as large as the file.
-            return ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 16)
-        except OSError as error:
-            refuse_changed(self.path, str(error))
-
-    def rows(self, at_most: int = BLOCK) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield all rows in order, as the place of the first and some (B, F) float64."""
-        size, start = min(at_most, block_rows((0, len(self.columns)))), 0
-        names = [*self.columns]
-        for batch in self.open().iter_batches(size, columns=names, use_threads=False):
-            block = _numbers(batch, self.columns).to_numpy()
-            yield start, block
-            start += len(block)
-
-    def frames(self) -> Iterator[pd.DataFrame]:
-        """Yield all columns in order, some (N, B) at a time."""
-        file = self.open()
-        size = max(1, BLOCK // max(1, file.metadata.num_rows))
-        for start in range(0, len(self.columns), size):
-            names = self.columns[start : start + size]
-            yield _numbers(file.read(columns=[*names], use_threads=False), names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,19 +68,23 @@ def _again(
 
 def _decoded_here(origin: Origin) -> DecodedRows:
     """Decode the copy of a file that another machine has: of another time, but as large."""
+    return decoded(replace(origin, sources=tuple(map(_as_here, origin.sources))))
+
+
+def _as_here(source: Source) -> Source:
     try:
-        with origin.path.open("rb") as file:
+        with source.path.open("rb") as file:
             stamp = Stamp.of(file)
     except OSError as error:
-        refuse_changed(origin.path, str(error))
-    if stamp.size_bytes != origin.stamp.size_bytes:
-        refuse_changed(origin.path, "another file")
-    return decoded(replace(origin, stamp=stamp))
+        refuse_changed(source.path, str(error))
+    if stamp.size_bytes != source.stamp.size_bytes:
+        refuse_changed(source.path, "another file")
+    return source._replace(stamp=stamp)
 
 
 @dataclass(frozen=True, eq=False)
 class TableRows:
-    """Rows of a table of numbers, (N, F), NaN where a cell is missing.
+    """Rows of a table, (N, F), NaN where a cell is missing; texts are codes.
 
     Attributes:
         rows: reads them whole.
@@ -145,11 +93,25 @@ class TableRows:
 
     rows: DecodedRows
     gaps: np.ndarray
+    _texts: dict[str, list[str]] = field(default_factory=dict)  # what `codes` has found
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return self.rows.origin.columns
+
+    @property
+    def vocabularies(self) -> Mapping[str, Vocabulary]:
+        """Those of the columns of texts, by name, in order."""
+        return self.rows.origin.vocabularies
+
+    @property
+    def texts(self) -> dict[str, list[str]]:
+        """The texts that the rows have, in order, by column."""
+        if len(self._texts) < len(self.vocabularies):
+            for _ in self.codes():
+                pass
+        return self._texts
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -185,6 +147,21 @@ class TableRows:
             whole = len(places) == len(frame) and (np.diff(places) > 0).all()
             yield frame if whole else frame.iloc[places].reset_index(drop=True)
 
+    def codes(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yield the columns of texts in order.
+
+        Returns:
+            Their names; the codes of all rows, (N,), -1 where a cell is missing; and those of the
+            rows' different texts in order, (K,).
+        """
+        for name, codes in self.rows.origin.codes():
+            codes = codes[self.rows.rows]
+            texts = self.vocabularies[name].texts
+            here = np.flatnonzero(np.bincount(codes + 1, minlength=1)[1:]).tolist()
+            here.sort(key=texts.__getitem__)
+            self._texts[name] = [texts[code] for code in here]
+            yield name, codes, np.array(here, dtype=np.int64)
+
 
 def decoded(origin: Origin, *looks: Look) -> DecodedRows:
     """Decode all rows of a file, one after another.
@@ -196,7 +173,7 @@ def decoded(origin: Origin, *looks: Look) -> DecodedRows:
     Raises:
         UsageError: in one line, where the disk is full or a number is none to train on.
     """
-    n, kind = origin.open().metadata.num_rows, np.dtype(origin.kind)
+    n, kind = origin.n_rows, np.dtype(origin.kind)
     header = Header((n, len(origin.columns)), kind, False, 0)
     try:
         unnamed = Unnamed.of_size(header.size_bytes)
@@ -207,9 +184,11 @@ def decoded(origin: Origin, *looks: Look) -> DecodedRows:
 
             one_pass(origin.rows(), partial(_check, origin), *looks, write)
             file.flush()
+            for vocabulary in origin.vocabularies.values():
+                vocabulary.end()
             stamp = Stamp.of(file)
     except OSError as error:
-        raise NoRoomError(
+        raise NotInPartError(
             f"data.source: must have room on a disk for its rows decoded, got {error.strerror} for"
             f" {header.size_bytes / 1e9:.3g} GB in {folder()} ({origin.where}). Make room there,"
             " or set TMPDIR to a folder on a larger disk"
@@ -219,13 +198,15 @@ def decoded(origin: Origin, *looks: Look) -> DecodedRows:
 
 def counting(origin: Origin, rows: np.ndarray) -> list[str]:
     """Name the columns that count rows (n,) of a file; others are not read to their end."""
-    return [name for name in may_count(origin.columns, len(rows)) if _counts(origin, name, rows)]
+    named = may_count(origin.columns, len(rows))
+    numbers = [name for name in named if name not in origin.vocabularies]
+    return [name for name in numbers if _counts(origin, name, rows)]
 
 
 def _counts(origin: Origin, name: str, rows: np.ndarray) -> bool:
     found: list[np.ndarray] = []
     take = among(rows, lambda _, values: found.append(values[:, 0]))
-    for start, block in replace(origin, columns=(name,)).rows(AT_FIRST):
+    for start, block in replace(origin, columns=(name,), vocabularies={}).rows(AT_FIRST):
         take(start, block)
         if found and cannot_count(found[-1]):
             return False
@@ -233,17 +214,8 @@ def _counts(origin: Origin, name: str, rows: np.ndarray) -> bool:
 
 
 def _check(origin: Origin, start: int, values: np.ndarray) -> None:
-    wrong = np.abs(values) >= LARGEST
+    wrong = np.abs(values) >= LARGEST  # codes never are
     if wrong.any():
         column = int(wrong.any(0).argmax())
         rule = f"column {origin.columns[column]!r} must be finite and below 1e30"
         refuse_first(wrong[:, column], values[:, column], rule, origin.where, first=start)
-
-
-def _numbers(table: Any, names: tuple[str, ...]) -> pd.DataFrame:
-    """Read columns of Arrow as a table in memory has them: float64, NaN where missing."""
-    import pandas as pd
-
-    frame = table.to_pandas(ignore_metadata=True)
-    columns = {name: frame[name].to_numpy(np.float64, na_value=np.nan) for name in names}
-    return pd.DataFrame(columns)

@@ -75,8 +75,8 @@ class DataSpec(Section):
     stream: bool | None = Field(
         None,
         description="Whether rows are read from the file batch by batch, so that it may be larger"
-        " than the memory; trials are the same. null: more than 100 MB of numbers. Only with"
-        " features in a .npy file, or columns of numbers in a .parquet file.",
+        " than the memory; trials are the same. null: more than 100 MB of numbers and codes. Only"
+        " with features in a .npy file, or a .parquet file.",
     )
     drop_missing_target: bool | None = Field(
         None,

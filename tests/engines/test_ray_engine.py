@@ -49,7 +49,8 @@ def test_actors_give_the_same_trials_also_where_one_is_killed(
 def test_actors_read_the_rows_that_one_of_them_has_decoded(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     frame = pd.DataFrame(draw.normal(size=(120, 4)), columns=[*"abcd"])
-    frame.assign(y=np.arange(120) % 2).to_parquet(tmp_path / "t.parquet", row_group_size=50)
+    frame = frame.assign(text=draw.choice(["x", "y", "z"], 120), y=np.arange(120) % 2)
+    frame.to_parquet(tmp_path / "t.parquet", row_group_size=50)
     data = {"source": "t.parquet", "target": "y"}
     storage = f"sqlite:///{tmp_path}/alone.db"
     alone = tiny(tmp_path, storage=storage, data={**data, "stream": False})

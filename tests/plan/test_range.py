@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweep.data import file_rows, problem, table_rows
+from sweep.data import file_rows, origin, problem
 from sweep.plan import alpha_max
 from sweep.plan.plan import Plan, make_plan
 from sweep.spec.files import parse_spec
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     table = pd.DataFrame(X, columns=[f"x{place}" for place in range(F)])
     table.assign(y=y, whole=np.nan_to_num(y)).to_parquet(tmp_path / "X.parquet")
     monkeypatch.setattr(file_rows, "BLOCK", 2500)
-    monkeypatch.setattr(table_rows, "BLOCK", 2500)
+    monkeypatch.setattr(origin, "BLOCK", 2500)
     monkeypatch.setattr(alpha_max, "STEPS", 5)
     return tmp_path
 
@@ -52,17 +52,17 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return pread(file, size, offset)
 
     monkeypatch.setattr(os, "pread", read_bytes)
-    for name in ("rows", "frames"):
-        decode = getattr(table_rows.Origin, name)
+    for name in ("rows", "frames", "codes"):
+        decode = getattr(origin.Origin, name)
 
         def counted(
-            origin: Any, *size: int, decode: Callable[..., Iterator[Any]] = decode
+            of: Any, *size: int, decode: Callable[..., Iterator[Any]] = decode
         ) -> Iterator[Any]:
-            for part in decode(origin, *size):
+            for part in decode(of, *size):
                 found["decoded"] += 4 * np.size(part[1] if isinstance(part, tuple) else part)
                 yield part
 
-        monkeypatch.setattr(table_rows.Origin, name, counted)
+        monkeypatch.setattr(origin.Origin, name, counted)
     return found
 
 
