@@ -1,4 +1,4 @@
-"""A file ten times what a process may have of memory trains, and takes no more than 2 GB."""
+"""Rows ten times what a process may have of memory train, and take no more than 2 GB."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,15 +61,38 @@ def write_rows(path: Path, classes: np.ndarray) -> int:
     return size
 
 
-def test_a_file_ten_times_the_memory_trains(tmp_path: Path) -> None:
-    classes = np.arange(SHAPE[0]) // APART % 2
-    assert write_rows(tmp_path / "X.npy", classes) > 10 * LIMIT_BYTES
-    np.save(tmp_path / "y.npy", classes)
-    (tmp_path / "large.yaml").write_text(STUDY)
+def train(folder: Path) -> None:
+    """Run the study in a process with little memory, and look at what it took."""
     done = subprocess.run(
-        [sys.executable, "-c", RUN], cwd=tmp_path, preexec_fn=limited, capture_output=True,
+        [sys.executable, "-c", RUN], cwd=folder, preexec_fn=limited, capture_output=True,
         text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stderr.splitlines()[-1])["peak_kb"] <= 2 << 20
     assert "best_value" in json.loads(done.stdout)
+
+
+def test_a_file_ten_times_the_memory_trains(tmp_path: Path) -> None:
+    classes = np.arange(SHAPE[0]) // APART % 2
+    assert write_rows(tmp_path / "X.npy", classes) > 10 * LIMIT_BYTES
+    np.save(tmp_path / "y.npy", classes)
+    (tmp_path / "large.yaml").write_text(STUDY)
+    train(tmp_path)
+
+
+N_ROWS, N_COLUMNS, N_TEXTS = 900_000, 40, 50  # each text becomes a feature, of float32
+
+
+def test_texts_ten_times_the_memory_train(tmp_path: Path) -> None:
+    assert 4 * N_ROWS * N_COLUMNS * N_TEXTS > 10 * LIMIT_BYTES
+    texts, draw = pa.array([f"text {n}" for n in range(N_TEXTS)]), np.random.default_rng(0)
+    codes = draw.integers(0, N_TEXTS, (N_COLUMNS, N_ROWS), dtype=np.int32)
+    columns = {
+        f"x{n}": pa.DictionaryArray.from_arrays(part, texts).cast(pa.string())
+        for n, part in enumerate(codes)
+    }
+    y = pa.array(np.array(["no", "yes"])[codes[0] % 2])
+    parquet.write_table(pa.table({**columns, "y": y}), tmp_path / "t.parquet")
+    study = STUDY.replace("source: X.npy, target: y.npy", "source: t.parquet, target: y")
+    (tmp_path / "large.yaml").write_text(study)
+    train(tmp_path)
