@@ -49,7 +49,19 @@ def read_parquet(path: Path) -> pd.DataFrame:
     size = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
     if size > total_memory_bytes():
         raise ValueError(f"columns of {size / 1e9:.3g} GB, more than the memory")
-    return pd.read_parquet(path)
+    return _with_index(pd.read_parquet(path))
+
+
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """Make columns of an index that has names: those are columns of the file, which pandas wrote.
+
+    An index that only counts the rows is no column of it.
+    """
+    import pandas as pd
+
+    if isinstance(frame.index, pd.RangeIndex) or None in frame.index.names:
+        return frame.reset_index(drop=True)
+    return frame.reset_index()
 
 
 class _Opened(NamedTuple):
@@ -136,7 +148,7 @@ def _open(path: Path, key: str) -> _Opened:
     with path.open("rb") as file:
         stamp = Stamp.of(file)
     found = ParquetFile(path)
-    frame = found.schema_arrow.empty_table().to_pandas().rename(columns=str)
+    frame = _with_index(found.schema_arrow.empty_table().to_pandas()).rename(columns=str)
     return _Opened(Source(path, stamp), found, frame, key)
 
 
@@ -205,7 +217,7 @@ def _in_part(
 
 def _beside(_: Path, source: Source, names: list[str]) -> Table:
     """Read the columns of a file that are no features."""
-    frame: pd.DataFrame = source.open().read(columns=names).to_pandas().reset_index(drop=True)
+    frame = _with_index(source.open().read(columns=names).to_pandas())
     return Table(frame.rename(columns=str)[names], (), False)
 
 

@@ -110,6 +110,20 @@ def test_notes_on_rows_are_the_same(tmp_path: Path) -> None:
     assert {*memory.notes} < {*file.notes}
 
 
+@pytest.mark.parametrize("index", [["name"], ["a"], ["a", "name"], [], None])
+def test_an_index_with_names_is_columns_of_the_file(
+    tmp_path: Path, index: list[str] | None
+) -> None:
+    """Not one that counts the rows, nor, for None here, one of numbers without a name."""
+    frame = table().set_index(index) if index else table()
+    if index is None:
+        frame.index = frame.index[::-1]
+    (_, memory), (_, file) = both(tmp_path, frame)
+    assert isinstance(file.X, TableRows) and isinstance(memory.X, pd.DataFrame)
+    assert {*memory.X} == {*file.X.columns} == {*table()} - {*OTHERS}
+    assert file.content_hash == memory.content_hash and (file.y == memory.y).all()
+
+
 def test_single_floats_are_kept_as_such(tmp_path: Path) -> None:
     frame = table().drop(columns=GAPS)
     numbers = [name for name in frame if name not in OTHERS]
