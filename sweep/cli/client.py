@@ -94,7 +94,7 @@ def print_jobs(url: str | None, as_json: bool) -> None:
     elif not rows:
         print(f"no studies on {client.url}; next: sweep submit STUDY.yaml")
     else:
-        print_table(("name", "state", "trials", "best", "note"), [*map(_row, rows)])
+        print_table(("name", "state", "trials", "best trial", "note"), [*map(_row, rows)])
 
 
 def _client(url: str | None) -> Client:

@@ -52,7 +52,7 @@ def _list(
     elif not rows:
         print(f"no studies in {_url(database)}; next: sweep jobs add STUDY.yaml")
     else:
-        print_table(("name", "state", "trials", "best", "note"), [*map(_row, found)])
+        print_table(("name", "state", "trials", "best trial", "note"), [*map(_row, found)])
 
 
 @jobs.command()

@@ -44,7 +44,7 @@ function show(one) {
   const facts = [words, study.begun ? `since ${span(Date.now() / 1000 - study.begun)}` : ""].filter(Boolean).map((text) => el("span", "", text));
   if (progress && progress.best) {
     const name = strengthName(progress.strength || "alpha");
-    facts.push(el("span", "", `best ${name} so far `, el("b", "", digits(progress.best.at))));
+    facts.push(el("span", "", `best trial so far at ${name} = `, el("b", "", digits(progress.best.at))));
   }
   one.facts.replaceChildren(...facts);
 }
