@@ -69,8 +69,18 @@ def _moment(year: str, month: str, day: str, match: re.Match[str]) -> datetime:
 
 
 def days_of(moments: pd.Series) -> pd.Series:
-    """Return the days since 1970-01-01 of dates or moments, NaN where one is missing."""
+    """Return the days since 1970-01-01 of dates or moments, NaN where one is missing.
+
+    Those that nanoseconds cannot count from there, such as 9999-12-31, are counted in the unit
+    that they come in.
+    """
     import pandas as pd
 
     epoch, day = pd.Timestamp(0, tz="UTC"), pd.Timedelta(days=1)
-    return (pd.to_datetime(moments, utc=True) - epoch) / day
+    first, last = (pd.Timestamp(text, tz="UTC") for text in ("1677-09-22", "2262-04-11"))
+    moments = pd.to_datetime(moments, utc=True)
+    far = (moments < first) | (moments > last)
+    near = (moments.mask(far) - epoch) / day
+    if not far.any():
+        return near
+    return near.where(~far, (moments - epoch.as_unit(moments.dt.unit)) / day)

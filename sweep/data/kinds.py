@@ -146,7 +146,7 @@ def _vocabulary(column: _Column, where: str) -> Vocabulary | Lacking | None:
         others = []
     else:
         return None
-    if are(_is_text) or (column.is_one_type and are(types.is_boolean, types.is_time, *others)):
+    if are(_is_text) or (column.is_one_type and are(types.is_boolean, _is_time, *others)):
         return Vocabulary(column.name, column.spec, where, is_category=is_category)
     return None
 
@@ -185,6 +185,13 @@ def _is_text(kind: pa.DataType) -> bool:
     return any(
         is_so(kind) for is_so in (types.is_string, types.is_large_string, types.is_string_view)
     )
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    """Tell whether these are times of day as Python has them: of microseconds."""
+    from pyarrow import types
+
+    return types.is_time(kind) and str(kind) != "time64[ns]"
 
 
 def _lacking(column: _Column) -> Lacking:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -46,10 +47,18 @@ def read_parquet(path: Path) -> pd.DataFrame:
     from pyarrow import parquet
 
     about = parquet.read_metadata(path)
+    _check_names(about.schema.to_arrow_schema().names)
     size = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
     if size > total_memory_bytes():
         raise ValueError(f"columns of {size / 1e9:.3g} GB, more than the memory")
     return _with_index(pd.read_parquet(path))
+
+
+def _check_names(names: list[str]) -> None:
+    """Raise ValueError where two columns have the same name."""
+    name, n = Counter(names).most_common(1)[0] if names else ("", 0)
+    if n > 1:
+        raise ValueError(f"{n} columns of the name {name!r}")
 
 
 def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
@@ -148,15 +157,16 @@ def _open(path: Path, key: str) -> _Opened:
     with path.open("rb") as file:
         stamp = Stamp.of(file)
     found = ParquetFile(path)
+    _check_names(found.schema_arrow.names)
     frame = _with_index(found.schema_arrow.empty_table().to_pandas()).rename(columns=str)
     return _Opened(Source(path, stamp), found, frame, key)
 
 
 def _look(opened: list[_Opened], data: DataSpec) -> _Found | None:
-    """Find out from schemas what is to be read of files; None: they are small."""
+    """Find out from schemas what is to be read of files; None: they are small, or empty."""
     about = [each.file.metadata for each in opened]
     most = sum(8 * each.num_rows * each.num_columns for each in about)
-    if not data.stream and most <= STREAMED_BYTES:
+    if not most or (not data.stream and most <= STREAMED_BYTES):
         return None
     beside, names = _columns(opened, data)
     kinds = _kinds(opened, names, data)
@@ -187,10 +197,8 @@ def _kinds(opened: list[_Opened], names: list[str], data: DataSpec) -> Kinds | L
     """Find out from schemas what features are, or why files cannot be read in part."""
     if data.images is not None:
         return Lacking("rows must lie in one file", "data.images", "Remove data.images")
-    schemas = [each.file.schema_arrow.names for each in opened]
-    if not names or any(len({*schema}) < len(schema) for schema in schemas):
-        rule = "columns of features must have names of their own"
-        return Lacking(rule, "others", "Rename them")
+    if not names:
+        return Lacking("there must be columns of features", "none", "Add some")
     return kinds_of([each.file for each in opened], [each.frame for each in opened], names, data)
 
 

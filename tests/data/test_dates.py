@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.data.dates import days, has_short_years, orders
+from sweep.data.dates import days, days_of, has_short_years, orders
 
 EPOCH = date(1970, 1, 1)
 WRITTEN = {
@@ -55,3 +57,24 @@ def test_what_is_no_date_has_no_order(text: str) -> None:
 def test_years_of_two_digits_are_told() -> None:
     assert has_short_years(["31/12/1999", "31/12/99"]) and not has_short_years(["31/12/1999"])
     assert days(["31/12/99", "1/1/24"], "day-first") == [10956, 19723]
+
+
+FAR = [datetime(9999, 12, 31, 6), datetime(1, 1, 1), None, datetime(2024, 2, 29, 1, 2, 3, 4567)]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+@pytest.mark.parametrize("zone", [None, "Asia/Tokyo"])
+def test_moments_that_nanoseconds_cannot_count_to_are_days_as_well(
+    unit: str, zone: str | None
+) -> None:
+    """A moment's days do not depend on what else the column has: it is read in parts."""
+    found = pd.Series(np.array(FAR, dtype=f"datetime64[{unit}]"))
+    moments = found.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else found
+    told = days_of(moments)
+    assert told[0] == 2932896.25 and told[1] == -719162.0 and np.isnan(told[2])
+    assert told[3] == days_of(moments[3:])[3] == pytest.approx(19782.0430903, abs=1e-6)
+
+
+def test_dates_as_a_database_gives_them_may_be_far() -> None:
+    dates = pd.Series([date(9999, 12, 31), None, date(2024, 1, 7)], dtype=object)
+    assert days_of(dates).tolist()[::2] == [2932896.0, 19729.0]

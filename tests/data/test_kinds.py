@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow.parquet import write_table
 
 from sweep.data import file_rows, parquet, vocabulary
 from sweep.data.dataset import load_dataset
@@ -115,3 +117,16 @@ def test_columns_of_another_kind_in_another_file_are_refused(tmp_path: Path) -> 
         with pytest.raises(UsageError) as error:
             load_dataset(study(tmp_path, stream=True, test="x.parquet").data, tmp_path, 0)
         assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_times_of_day_that_python_cannot_have_are_refused_in_one_line(
+    tmp_path: Path, stream: bool
+) -> None:
+    frame = table()
+    times = pa.array([1000 * row + 1 for row in range(len(frame))], pa.time64("ns"))
+    write_table(pa.Table.from_pandas(frame).append_column("t", times), tmp_path / "t.parquet")
+    with pytest.raises(UsageError) as error:
+        load_dataset(study(tmp_path, stream=stream).data, tmp_path, 0)
+    assert ("time64[ns] in column 't'" if stream else "nanoseconds") in str(error.value)
+    assert "\n" not in str(error.value)

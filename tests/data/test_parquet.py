@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow.parquet import write_table
 
 import sweep
 from sweep.data import file_rows, origin, parquet
@@ -172,6 +174,27 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"target": "nobody"}, "data.target: must name a column, got 'nobody' (t.parquet)"),
     ({}, {"groups": "name"}, "data.groups: must be another column than the target"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("names", "rows", "message"),
+    [
+        (["a", "b", "a", "name"], 9, "must be a readable .parquet file, got Val.*2 columns"),
+        (["a", "b", "name"], 0, "shape|rows"),
+        (["name"], 9, "feature"),
+    ],
+)  # fmt: skip
+def test_files_without_columns_or_rows_to_train_on_are_refused_alike(
+    tmp_path: Path, names: list[str], rows: int, message: str, stream: bool
+) -> None:
+    columns = [pa.array([*"cde"] * (rows // 3) if n == "name" else np.ones(rows)) for n in names]
+    write_table(pa.Table.from_arrays(columns, names), tmp_path / "t.parquet")
+    data = {"source": "t.parquet", "target": "name", "stream": stream}
+    spec = parse_spec({"study_name": "t", "data": data}, "t.yaml", tmp_path)
+    with pytest.raises(UsageError, match=message) as error:
+        load_dataset(spec.data, tmp_path, 0)
+    assert "\n" not in str(error.value) and "room" not in str(error.value)
 
 
 @pytest.mark.parametrize(("columns", "data", "message"), REFUSED, ids=lambda v: str(v)[:40])

@@ -146,6 +146,16 @@ def test_a_table_of_a_few_columns_is_the_same_batch_by_batch(
 
 
 @pytest.mark.usefixtures("_in_blocks")
+def test_dates_without_an_end_are_the_same_batch_by_batch(tmp_path: Path) -> None:
+    frame, rows = table()[["size", "date", "when", *OTHERS]], np.arange(N)
+    frame["date"] = frame["date"].where(rows % 5 != 0, datetime.date(9999, 12, 31))
+    moments = frame["when"].astype("datetime64[us]") + pd.to_timedelta(rows, unit="us")
+    frame["when"] = moments.where(rows % 6 != 0, pd.Timestamp("9999-12-31T01:02:03.456789"))
+    frame.to_parquet(tmp_path / "t.parquet", row_group_size=17)
+    assert_same(tmp_path)
+
+
+@pytest.mark.usefixtures("_in_blocks")
 @pytest.mark.parametrize("kind", [None, "categorical"])
 def test_files_of_other_programs_are_the_same_batch_by_batch(
     tmp_path: Path, kind: str | None
