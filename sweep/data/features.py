@@ -216,7 +216,9 @@ def _typed(column: pd.Series) -> pd.Series:
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind in ("decimal", "integer", "floating", "mixed-integer-float"):
         return column.astype(np.float64)
-    return pd.to_datetime(column) if kind in ("date", "datetime", "datetime64") else column
+    return (
+        pd.to_datetime(column, utc=True) if kind in ("date", "datetime", "datetime64") else column
+    )
 
 
 def _days(column: pd.Series, notes: list[Note] | None) -> pd.Series:

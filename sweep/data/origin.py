@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +23,7 @@ from sweep.data.vocabulary import Vocabulary
 # pandas and pyarrow take a while to import: only what reads tables has them.
 if TYPE_CHECKING:
     import pandas as pd
-    from pyarrow.parquet import ParquetFile
+    from pyarrow.parquet import FileMetaData, ParquetFile
 
 
 class Source(NamedTuple):
@@ -44,11 +45,22 @@ class Source(NamedTuple):
                 if Stamp.of(file) != self.stamp:
                     refuse_changed(self.path, "a file that was written to")
             # Not a row group whole: that may be as large as the file.
-            return ParquetFile(
-                self.path, pre_buffer=False, buffer_size=1 << 16, read_dictionary=[*texts]
-            )
+            read = partial(ParquetFile, self.path, pre_buffer=False, buffer_size=1 << 16)
+            plain = _without_dictionary(read().metadata) if (names := {*texts}) else set()
+            return read(read_dictionary=[*(names - plain)])
         except OSError as error:
             refuse_changed(self.path, str(error))
+
+
+def _without_dictionary(about: FileMetaData) -> set[str]:
+    """Name the columns whose texts Arrow cannot read as a dictionary: differences are kept."""
+    groups = (about.row_group(at) for at in range(about.num_row_groups))
+    columns = (group.column(at) for group in groups for at in range(group.num_columns))
+    return {
+        column.path_in_schema
+        for column in columns
+        if any(encoding.startswith("DELTA") for encoding in column.encodings)
+    }
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ class Origin:
             found, start = np.empty(n, dtype=np.int32), 0
             for source in self.sources:
                 for batch in self._batches(source, (name,), BLOCK):
-                    found[start : start + len(batch)] = vocabulary.codes(batch.column(0))
+                    found[start : start + len(batch)] = vocabulary.codes(batch.column(name))
                     start += len(batch)
             yield name, found
 

@@ -19,15 +19,18 @@ import numpy as np
 from sweep.data.features import dates_read, judged, refuse_empty
 from sweep.data.file_rows import Stamp
 from sweep.data.files import read_file
+from sweep.data.guarded import describe
 from sweep.data.kinds import Kinds, Lacking, kinds_of
 from sweep.data.notes import Note
 from sweep.data.npy import STREAMED_BYTES
 from sweep.data.origin import Origin, Source
 from sweep.data.parts import Table, check_alike, stacked
+from sweep.data.refuse import refuse
 from sweep.data.survey import TableSeen
 from sweep.data.table_rows import TableRows, counting, decoded
 from sweep.data.tables import ROW, named_columns, of_table
 from sweep.data.vocabulary import NotInPartError
+from sweep.errors import SweepError
 from sweep.runtime import total_memory_bytes
 from sweep.spec.data import DataSpec
 
@@ -230,9 +233,19 @@ def _beside(_: Path, source: Source, names: list[str]) -> Table:
 
 
 def _surveyed(origin: Origin, rows: np.ndarray) -> tuple[TableRows, TableSeen]:
-    """Decode all rows, and look at those (n,) that are wanted as they pass by."""
-    seen = TableSeen(origin.columns, rows, counting(origin, rows), origin.vocabularies)
-    of_file = decoded(origin, seen.look)
+    """Decode all rows, and look at those (n,) that are wanted as they pass by.
+
+    Raises:
+        UsageError: a row cannot be decoded, or see `decoded`.
+    """
+    try:
+        seen = TableSeen(origin.columns, rows, counting(origin, rows), origin.vocabularies)
+        of_file = decoded(origin, seen.look)
+    except (SweepError, MemoryError):
+        raise
+    except Exception as error:  # Arrow has many, and IndexError is ours
+        refuse("must be a readable .parquet file", describe(error), origin.where,
+               "Write it anew", error)  # fmt: skip
     return TableRows(replace(of_file, rows=rows), seen.gaps), seen
 
 

@@ -98,10 +98,10 @@ def check_alike(
 
 
 def _kind(column: pd.Series) -> str:
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+    from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
 
     if column.dtype.kind in "mM":
         return "times"
-    if is_bool_dtype(column):
+    if is_bool_dtype(column) or infer_dtype(column, skipna=True) == "boolean":
         return "true and false"
     return "numbers" if is_numeric_dtype(column) else "texts"

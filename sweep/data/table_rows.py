@@ -188,6 +188,8 @@ def decoded(origin: Origin, *looks: Look) -> DecodedRows:
                 vocabulary.end()
             stamp = Stamp.of(file)
     except OSError as error:
+        if error.errno is None:  # Arrow cannot decode them
+            raise
         raise NotInPartError(
             f"data.source: must have room on a disk for its rows decoded, got {error.strerror} for"
             f" {header.size_bytes / 1e9:.3g} GB in {folder()} ({origin.where}). Make room there,"

@@ -106,8 +106,10 @@ class Vocabulary:
         found = [self._code(text) for text in self._read(cells.dictionary)]
         if self._is_category and not self._is_whole:
             self._of_files[-1].update(found)
-        places = cells.indices.cast(pa.int64()).fill_null(len(found))
-        codes: np.ndarray = np.array([*found, -1])[places.to_numpy()]
+        places = cells.indices.cast(pa.int64()).fill_null(-1).to_numpy()
+        if (places >= len(found)).any():
+            raise IndexError(f"text {places.max()} of {len(found)} in column {self.name!r}")
+        codes: np.ndarray = np.array([*found, -1])[places]
         return codes
 
     def column(self, codes: np.ndarray) -> pd.Categorical:

@@ -75,6 +75,24 @@ def test_the_order_of_columns_does_not_matter(folder: Path) -> None:
     assert same(read(study(folder, FILES, replicates=ONE)), before)
 
 
+def test_moments_of_other_zones_and_gaps_in_true_and_false_are_no_other_kind(
+    tmp_path: Path,
+) -> None:
+    """In the test rows times are of another zone, and a cell is missing."""
+    times = pd.date_range("2024-01-01", periods=60, freq="h", tz="UTC")
+    frame = pd.DataFrame({"when": times, "is": np.arange(60) % 3 == 0, "y": np.arange(60) % 2})
+    train, test = frame[:40], frame[40:].astype({"is": object})
+    test = test.assign(when=test["when"].dt.tz_convert("Asia/Tokyo"))
+    test.loc[45, "is"] = None
+    train.to_parquet(tmp_path / "train.parquet")
+    test.to_parquet(tmp_path / "test.parquet")
+    dataset = read(study(tmp_path, {"source": "train.parquet", "test": "test.parquet"}))
+    assert isinstance(dataset.X_test, pd.DataFrame)
+    hours = 24 * dataset.X_test["when"].to_numpy()
+    assert (np.diff(hours).round(6) == 1).all()
+    assert dataset.X_test["is"].isna().sum() == 1
+
+
 def test_with_test_rows_alone_folds_are_drawn(folder: Path) -> None:
     spec = study(folder, {"source": "train.csv", "test": "test.csv"}, replicates={"n_folds": 4})
     dataset = read(spec)

@@ -28,6 +28,7 @@ from sweep.data.vocabulary import Vocabulary
 from sweep.errors import UsageError
 from sweep.plan import alpha_max
 from sweep.plan.plan import make_plan
+from sweep.spec.columns import ColumnSpec
 from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec
 from tests.data.test_embedding import NET
@@ -143,6 +144,46 @@ def test_a_table_of_a_few_columns_is_the_same_batch_by_batch(
 ) -> None:
     table()[[*names, *OTHERS]].to_parquet(tmp_path / "t.parquet", row_group_size=17)
     assert_same(tmp_path, **data)
+
+
+@pytest.mark.usefixtures("_in_blocks")
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_texts_that_are_kept_as_differences_are_the_same_batch_by_batch(
+    tmp_path: Path, encoding: str
+) -> None:
+    rows = pa.Table.from_pandas(table()[["colour", "gaps", "size", *OTHERS]])
+    texts = dict.fromkeys(["colour", "gaps"], encoding)
+    parquet.write_table(rows, tmp_path / "t.parquet", use_dictionary=False, column_encoding=texts)
+    assert_same(tmp_path)
+
+
+def test_a_part_of_a_dropped_column_may_have_the_name_of_another(tmp_path: Path) -> None:
+    frame = table()[["colour", "size", *OTHERS]]
+    rows = pa.Table.from_pandas(frame.rename(columns={"colour": "user.id"}))
+    parts_of_it = pa.array([{"id": n} for n in range(N)])
+    parquet.write_table(rows.add_column(0, "user", parts_of_it), tmp_path / "t.parquet")
+    assert_same(tmp_path, columns={"user": "drop"})
+
+
+def test_a_code_beyond_the_texts_of_a_damaged_file_is_an_error() -> None:
+    column = Vocabulary("colour", ColumnSpec(), "t.parquet")
+    column.begin_file()
+    damaged = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 2]), ["a", "b"], safe=False)
+    with pytest.raises(IndexError, match="text 2 of 2 in column 'colour'"):
+        column.codes(damaged)
+
+
+def test_a_page_that_cannot_be_decoded_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table()[["colour", "size", *OTHERS]].to_parquet(path, compression=None)
+    about = parquet.ParquetFile(path).metadata.row_group(0).column(0)
+    content, start = bytearray(path.read_bytes()), about.dictionary_page_offset
+    content[start : start + about.total_compressed_size] = b"\xff" * about.total_compressed_size
+    path.write_bytes(content)
+    for stream in (True, False):
+        with pytest.raises(UsageError, match=r"must be a readable \.parquet file, got") as error:
+            load_dataset(study(tmp_path, stream=stream).data, tmp_path, 0)
+        assert "\n" not in str(error.value) and "room" not in str(error.value)
 
 
 @pytest.mark.usefixtures("_in_blocks")
