@@ -174,7 +174,7 @@ class Connection:
                 " Ask who runs the service"
             )
         got = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        return LostError(f"service: must answer, got {got} ({self.url}). Is it up?")
+        return LostError(printable(f"service: must answer, got {got} ({self.url}). Is it up?"))
 
     def _refused(self, error: urllib.error.HTTPError) -> SweepError:
         line = self._line(error)

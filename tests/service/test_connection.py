@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from sweep.errors import SweepError, UsageError
+from sweep.service import connection
 from sweep.service.client import Client
 from sweep.service.connection import Connection, LostError
 from tests.support.lossy import Fate, Lossy, lossy
@@ -41,13 +42,16 @@ def test_a_study_whose_answer_is_lost_is_handed_in_once(
     assert way.n_asked == len(fates) + 1
 
 
-def test_a_service_that_is_not_there_is_one_line_and_soon_said() -> None:
+def test_a_service_that_is_not_there_is_one_line_and_soon_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "FIRST_PATIENCE_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     began = time.monotonic()
     with pytest.raises(SweepError, match=r"service: must answer, got .* Is it up\?") as error:
         Client(f"http://127.0.0.1:{port}", "swp_secret", patience_s=1).jobs()
-    assert time.monotonic() - began < 10 and "\n" not in str(error.value)
+    assert time.monotonic() - began < 5 and "\n" not in str(error.value)
     assert error.value.exit_code == 1 and "secret" not in str(error.value)
 
 
@@ -129,7 +133,10 @@ def test_a_proxy_of_the_environment_is_not_for_this_machine(
         (b"SSH-2.0-OpenSSH\r\n", LostError), (b"", LostError),
     ],
 )  # fmt: skip
-def test_what_is_no_answer_of_ours_is_one_line(answer: bytes, kind: type[SweepError]) -> None:
+def test_what_is_no_answer_of_ours_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes, kind: type[SweepError]
+) -> None:
+    monkeypatch.setattr(connection, "FIRST_PATIENCE_S", 0.0)  # only one connection is answered
     with answering(answer) as (url, _), pytest.raises(kind) as error:
         ask(url, 0.0)
     assert type(error.value) is kind
