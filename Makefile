@@ -13,6 +13,9 @@ TEST_ARGS ?=
 BIN := .venv/bin
 FIRST := --set study_name=first --set replicates.n_folds=4
 
+# Else each of the many processes of the tests would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help sweep dashboard export serve test check bench bench-gpu clean dev
 
 help: ## list the targets

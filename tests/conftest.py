@@ -1,5 +1,6 @@
 """What several test modules share: a finished study, studies made by hand, the command line."""
 
+import gc
 import logging
 import os
 import shutil
@@ -33,8 +34,10 @@ from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
 from tests.support import postgres
 from tests.support.gpu import SimulatedGpu
+from tests.support.migrations import keep_migrations
 from tests.support.mirrors import Own, Owner
 
+keep_migrations()
 settings.register_profile("sweep", deadline=None)  # the first call of torch takes a second
 settings.load_profile("sweep")
 
@@ -70,6 +73,18 @@ class OneRay(LoadFileScheduling):  # type: ignore[misc]
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneRay | None:
     return OneRay(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Let the garbage collector pass over what stays to the end: modules and all the tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)  # else it takes a tenth of the time
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -189,11 +189,12 @@ def _import_what_runs_need() -> None:
 
 
 def _keep_migrations() -> None:
-    """Read Optuna's migrations once; it does so whenever it opens a database, for 0.2 s."""
-    from alembic.util import pyfiles
+    """Read Optuna's migrations, once for all children."""
     from optuna.storages import RDBStorage
 
-    _replace(pyfiles, "load_module_py", cache(pyfiles.load_module_py))
+    from tests.support.migrations import keep_migrations
+
+    keep_migrations()
     with tempfile.TemporaryDirectory() as folder:
         storage = RDBStorage(f"sqlite:///{folder}/studies.db")
         storage.get_head_version()
