@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ import pytest
 from tests.support.served import YAML, Served, served
 
 LARGE = 300_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One service for all: what it refuses leaves nothing in it."""
+    folder = tmp_path_factory.mktemp("served")
+    with served(folder, limits={"requests_per_minute": 100_000}) as running:
+        yield running
 
 
 def exchange(server: Served, sent: bytes, patience_s: float = 30.0) -> bytes:
@@ -93,7 +102,7 @@ def test_a_slow_body_is_given_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/session", "/v1/studies/one"])
 def test_every_route_bounds_its_body(server: Served, path: str) -> None:
-    server.submit("one")
+    server.submit("one")  # as often as it likes: the same one
     method = "PATCH" if path.endswith("one") else "POST"
     lines = ("Content-Type: application/json", f"Content-Length: {LARGE}",
              f"Origin: {server.origin}")  # fmt: skip
@@ -142,7 +151,7 @@ def test_the_log_tells_every_request_and_no_token(
 ) -> None:
     token = server.token("submit")
     with caplog.at_level("INFO", "sweep.service"):
-        server.submit("one")
+        server.submit("logged")
         server.get(f"/v1/studies/{token}")
         server.get(f"/v1/studies?cursor={token}")
         server.ask("POST", "/v1/studies", f"study_name: {token}", YAML)

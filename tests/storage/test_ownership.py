@@ -232,10 +232,11 @@ def test_killed_connections_are_replaced(postgres_url: str, own: Own) -> None:
         assert_mirrored(mirror, reader)
 
 
-def test_a_server_that_restarts_is_waited_for(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = postgres.new_server()
+def test_a_server_that_restarts_is_waited_for(
+    server: postgres.Server, own: Own, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = server.url.render_as_string(hide_password=False)
-    mirror, study = own(url)
+    mirror, study = own(url, str(uuid4()))
     run_trials(study, 2)
     mirror.flush()
     server.stop("immediate")
@@ -251,7 +252,6 @@ def test_a_server_that_restarts_is_waited_for(own: Own, monkeypatch: pytest.Monk
     with plain_reader(url) as reader:
         assert_mirrored(mirror, reader)
     mirror.close()
-    server.remove()
 
 
 LASTING = {
