@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -28,6 +28,7 @@ from sweep.spec.resolved import Range
 from sweep.spec.study import StudySpec
 from sweep.spec.yaml import read_yaml
 from tests.conftest import made
+from tests.support.cases import few_fast
 from tests.support.studies import parse
 
 OWN = {"metric": "python:scores:gain"}
@@ -73,6 +74,7 @@ def decided(finished: Finished) -> dict[str, Any]:
     }
 
 
+@settings(max_examples=50)
 @given(folds=st.lists(FOLDS, min_size=5, max_size=5), none=FOLDS)
 def test_choices_intervals_and_claims_are_those_of_the_negative(
     folds: list[list[float]], none: list[float]
@@ -81,6 +83,7 @@ def test_choices_intervals_and_claims_are_those_of_the_negative(
     assert decided(down) == decided(up)
 
 
+@settings(max_examples=40)
 @given(folds=st.lists(FOLDS, min_size=10, max_size=10), none=FOLDS)
 def test_the_model_of_a_design_decides_as_for_the_negative(
     folds: list[list[float]], none: list[float]
@@ -198,7 +201,7 @@ def ran(folder: Path, way: str, **how: Any) -> StudyResult:
 @pytest.mark.parametrize(
     ("sampler", "pruner", "n"),
     [
-        ("tpe", "{type: none}", 16),
+        pytest.param("tpe", "{type: none}", 16, marks=pytest.mark.slow),
         ("tpe", "{type: median, n_warmup_steps: 1, n_startup_trials: 2}", 16),
         pytest.param("tpe", "{type: hyperband, min_resource: 1}", 16, marks=pytest.mark.slow),
         pytest.param("gp", "{type: none}", 14, marks=pytest.mark.slow),
@@ -254,7 +257,7 @@ objective: {{metric: {metric}}}
 """
 
 
-@pytest.mark.parametrize("metric", ["auc", "f1"])
+@pytest.mark.parametrize("metric", few_fast(["auc", "f1"], 2))
 def test_all_that_shows_a_study_shows_its_metric(tmp_path: Path, metric: str) -> None:
     path = tmp_path / "iris.yaml"
     path.write_text(IRIS.format(folder=tmp_path, metric=metric))

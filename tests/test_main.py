@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from sweep.errors import INTERRUPTED
 from sweep.runtime import INTERRUPTS, interrupt
 from sweep.storage.engine import open_storage
 from tests.support import postgres
+from tests.support.cases import few_fast
 from tests.support.children import of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -77,8 +79,10 @@ def assert_interrupted(process: subprocess.Popen[str], number: signal.Signals) -
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", ["run", "workers"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    few_fast(product(["run", "workers"], [signal.SIGINT, signal.SIGTERM]), 3),
+)
 def test_a_run_that_is_interrupted_at_once_ends_with_130(
     tiny: Path, name: str, number: signal.Signals
 ) -> None:

@@ -1,4 +1,4 @@
-"""Every shipped study runs: shortened by default, whole where marked slow."""
+"""Every shipped study runs: some of them shortened by default, all whole where marked slow."""
 
 import runpy
 import shutil
@@ -18,6 +18,7 @@ from tests.support import postgres
 from tests.support.studies import tiny
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))
+SHORT = ("diabetes-elastic", "digits-l1", "digits-transformer", "own-model")  # by default
 
 
 def run(study: Path, folder: Path, **overrides: Any) -> StudyResult:
@@ -25,7 +26,13 @@ def run(study: Path, folder: Path, **overrides: Any) -> StudyResult:
     return sweep.run(sweep.load_spec(study, given))
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "study",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem not in SHORT))
+        for path in STUDIES
+    ],
+)
 def test_a_shipped_study_runs(study: Path, tmp_path: Path) -> None:
     result = run(study, tmp_path, **{"search.n_trials": 3, "training.epochs": 2})
     assert result.ending == "done"

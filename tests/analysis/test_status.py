@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sweep.analysis.status import load_study, overview
 from sweep.errors import StorageError, UsageError
 from sweep.storage.foreign import ASKED
 from sweep.storage.mirror import MirroredStorage
+from tests.support.cases import few_fast
 from tests.support.mirrors import on_engines, plain_reader
 
 URL = "sqlite:///tiny.db"
@@ -164,8 +166,11 @@ def test_a_thousand_studies_take_as_many_statements_as_one(tiny: Path) -> None:
     assert [row["study"] for row in rows if row["owner"]] == ["s3"]
 
 
-@pytest.mark.parametrize("direction", ["MINIMIZE", "MAXIMIZE"])
-@pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize(
+    ("url", "direction"),
+    few_fast(product(["sqlite", "postgres"], ["MINIMIZE", "MAXIMIZE"]), 3),
+    indirect=["url"],
+)
 def test_the_best_trial_is_the_one_that_optuna_names(url: str, direction: str) -> None:
     inf, way = float("inf"), StudyDirection[direction]
     space: dict[str, BaseDistribution] = {"kind": CategoricalDistribution(["a", "b"])}

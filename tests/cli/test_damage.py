@@ -11,6 +11,7 @@ import pytest
 from sweep.analysis.status import note_fit
 from sweep.storage import schema
 from tests.conftest import Command
+from tests.support.cases import few_fast, slow_but
 
 URL = ("--storage", "sqlite:///tiny.db")
 TABLES = [
@@ -42,7 +43,9 @@ def tables() -> set[str]:
         return {name for (name,) in connection.execute("select name from sqlite_master")}
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(
+    "table", slow_but(("studies", "study_directions", "trials", "trial_params"), TABLES)
+)
 def test_a_table_that_is_gone_is_one_line_for_every_command(
     tiny: Path, command: Command, table: str
 ) -> None:
@@ -76,7 +79,7 @@ def test_a_table_without_results_harms_no_run(
 
 @pytest.mark.parametrize(
     "rows",
-    ["trial_params", "trial_params where trial_id = 2", "trial_user_attributes"],
+    few_fast(["trial_params", "trial_params where trial_id = 2", "trial_user_attributes"], 2),
 )
 def test_trials_without_their_parts_are_one_line_for_every_reader(
     tiny: Path, command: Command, rows: str

@@ -29,6 +29,7 @@ from sweep.spec.files import parse_spec
 from sweep.spec.study import StudySpec
 from sweep.training.modules import build
 from tests.conftest import Command
+from tests.support.cases import few_fast
 from tests.support.own import HEAD, NETWORKS, ROWS, SOURCES
 from tests.support.sources import says
 
@@ -126,7 +127,7 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("case", TAKEN)
+@pytest.mark.parametrize("case", few_fast(TAKEN, 3))
 def test_a_function_is_called_with_what_it_takes(
     tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch.optim import lr_scheduler
 
 from sweep.config.training_loop import Config
 from sweep.errors import UsageError
+from tests.support.cases import few_fast
 from tests.support.own_loop import (
     STEPS,
     TRAININGS,
@@ -67,9 +69,10 @@ def uninterrupted(cfg: Config, training: dict[str, Any]) -> State:
 # --- checkpoints and copies
 
 
-@pytest.mark.parametrize("loaded", ["after attach", "before attach"])
-@norms
-@trainings
+@pytest.mark.parametrize(
+    ("training", "norm", "loaded"),
+    few_fast(product(TRAININGS, NORMS, ["after attach", "before attach"]), 3),
+)
 def test_a_checkpoint_in_the_middle_changes_nothing(
     training: dict[str, Any], norm: str, loaded: str
 ) -> None:
@@ -199,9 +202,9 @@ def test_groups_stay_as_they_are(norm: str) -> None:
     assert optimizer.state_dict()["param_groups"] == before
 
 
-@pytest.mark.parametrize("by_name", [False, True])
-@norms
-@trainings
+@pytest.mark.parametrize(
+    ("training", "norm", "by_name"), few_fast(product(TRAININGS, NORMS, [False, True]), 5)
+)
 def test_a_step_with_a_closure_is_the_same(
     training: dict[str, Any], norm: str, by_name: bool
 ) -> None:

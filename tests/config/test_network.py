@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sweep.config.refit import fit
 from sweep.data.dataset import Dataset, load_dataset, read_rows
 from sweep.data.weights import class_weights, weighed
 from sweep.spec.loss_setting import loss_setting, loss_words
+from tests.support.cases import few_fast
 from tests.support.configs import exported
 from tests.support.plain_losses import plain_rows
 
@@ -160,7 +162,7 @@ def losses(names: dict[str, Any], dataset: Dataset) -> dict[str, float]:
     return {"loss": float(F.cross_entropy(out, y)), "accuracy": float(np.mean(hits))}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", few_fast(CASES, 2))
 def test_the_loaded_network_is_the_measured_one(
     case: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,8 +221,7 @@ def written(folder: Path, task: str, weighted: bool) -> str:
     return f"{task}.npz"
 
 
-@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
-@pytest.mark.parametrize("case", OTHERS)
+@pytest.mark.parametrize(("case", "weighted"), few_fast(product(OTHERS, [False, True]), 3))
 def test_a_network_of_any_task_and_loss_is_the_measured_one(
     case: str, weighted: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

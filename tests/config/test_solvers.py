@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ import sweep
 from sweep.config.export import read_config
 from sweep.data.dataset import load_dataset, noisy_labels
 from tests.support import real
+from tests.support.cases import few_fast
 from tests.support.configs import exported
 from tests.support.glmnet import glmnet
 from tests.support.own_loop import plain_optimizer
@@ -57,7 +59,8 @@ def cases(sources: dict[str, dict[str, Any]], **norms: str) -> pytest.MarkDecora
     """List sources with the norms that each is looked at with."""
     listed = [(name, norm) for name, some in norms.items() for norm in some.split()]
     return pytest.mark.parametrize(
-        ("data", "norm"), [(sources[name.replace("_", " ")], norm) for name, norm in listed],
+        ("data", "norm"),
+        few_fast(((sources[name.replace("_", " ")], norm) for name, norm in listed), 2),
         ids=[" ".join(case) for case in listed],
     )  # fmt: skip
 
@@ -240,8 +243,9 @@ def trained(training: dict[str, Any], X: Array, y: Array, size: int, n_outputs: 
     return np.asarray(model(x).detach().numpy() * scale + shift)
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
-@pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize(
+    ("name", "task"), few_fast(product(TRAININGS, ["classification", "regression"]), 3)
+)
 def test_a_network_of_scikit_learn_is_trained_alike(name: str, task: str, tmp_path: Path) -> None:
     # Of 150 rows 120 are trained on, in 5 steps of 24.
     training, batch_size = TRAININGS[name], "full" if name == "momentum" else 24

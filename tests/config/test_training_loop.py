@@ -22,6 +22,7 @@ from sweep.config.training_loop import Config
 from sweep.errors import UsageError
 from sweep.spec.files import parse_spec
 from sweep.training.layout import Layout
+from tests.support.cases import few_fast
 from tests.support.own_loop import (
     ALPHA,
     STEPS,
@@ -248,19 +249,21 @@ def test_a_removed_hook_shrinks_no_more() -> None:
     assert_alike(train(removed), reference(training, 0.0, 1.0), 1e-12)
 
 
-@pytest.mark.parametrize(("ratio", "alpha"), [(1.0, 0.2), (0.5, 0.1)])
 @pytest.mark.parametrize(
-    "training",
-    [
-        {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9},
-        {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True},
-        {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "dampening": 0.5},
-    ],
-    ids=["momentum", "nesterov", "dampening"],
+    ("more", "ratio", "alpha"),
+    few_fast(
+        (
+            (more, *penalty)
+            for more in ({}, {"nesterov": True}, {"dampening": 0.5})
+            for penalty in ((1.0, 0.2), (0.5, 0.1))
+        ),
+        3,
+    ),
 )
 def test_a_linear_model_ends_where_scikit_learn_does(
-    training: dict[str, Any], ratio: float, alpha: float
+    more: dict[str, Any], ratio: float, alpha: float
 ) -> None:
+    training = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, **more}
     X = StandardScaler().fit_transform(load_diabetes(scaled=False).data)
     y = StandardScaler().fit_transform(load_diabetes().target[:, None])[:, 0]
     if ratio == 1:

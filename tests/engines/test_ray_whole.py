@@ -16,6 +16,7 @@ from sweep.engines.ray_engine import RayEngine
 from sweep.errors import SweepError
 from sweep.runner.run import run_study
 from sweep.spec.study import StudySpec
+from tests.support.cases import few_fast
 from tests.support.fake_ray import Body, FakeRay, Fault
 from tests.support.studies import tiny
 from tests.support.tables import Table, table
@@ -72,7 +73,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return of
 
 
-@pytest.mark.parametrize("kind", STUDIES)
+@pytest.mark.parametrize("kind", few_fast(STUDIES, 2))
 @pytest.mark.parametrize(
     "faults",
     [pytest.param([], marks=pytest.mark.slow), FAULTS],

@@ -20,6 +20,7 @@ from sweep.training.messages import Measures
 from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Optimizer
 from sweep.training.recipe import Recipe
+from tests.support.cases import few_fast
 from tests.support.plain_losses import CASES
 from tests.support.problems import made_up, real, repeated
 from tests.support.settings import setting_of
@@ -123,7 +124,7 @@ def test_float32_rows_give_the_same_edge() -> None:
 @pytest.mark.parametrize(
     "is_weighted", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "weighted"]
 )
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", few_fast(CASES, 3))
 def test_a_linear_model_of_every_loss_collapses_just_above_and_not_just_below(
     name: str, is_weighted: bool
 ) -> None:

@@ -27,6 +27,7 @@ from sweep.runner.progress import Progress
 from sweep.spec.study import StudySpec
 from sweep.storage.doctor import examine, repair
 from tests.support import postgres
+from tests.support.cases import few_fast
 from tests.support.foreign import KINDS, Write, alpha, everything, write
 from tests.support.studies import tiny
 
@@ -219,7 +220,7 @@ def by_hand(result: StudyResult) -> dict[int, float]:
     return {trial.number: trial.params["alpha"] for trial in trials}
 
 
-@pytest.mark.parametrize("how", ENQUEUED)
+@pytest.mark.parametrize("how", few_fast(ENQUEUED, 2))
 def test_a_strength_enqueued_between_runs_is_trained_as_the_users_own(
     how: str, spec: StudySpec, undisturbed: str
 ) -> None:
@@ -330,7 +331,7 @@ def test_a_foreign_trial_among_own_ones_leaves_its_number_to_be_trained(
     assert [[trial.values, trial.params] for trial in aside] == [row[2:4] for row in before]
 
 
-@pytest.mark.parametrize("width", [3, 12])
+@pytest.mark.parametrize("width", few_fast([3, 12], 2))
 def test_the_trials_do_not_depend_on_the_width_either(
     width: int, tmp_path: Path, undisturbed: str
 ) -> None:

@@ -63,7 +63,7 @@ def stored() -> optuna.Study:
     ("line", "keys"),
     [
         (MENDED, {}),
-        (RAISES, {"training__batch_size": 20}),
+        pytest.param(RAISES, {"training__batch_size": 20}, marks=pytest.mark.slow),
         (MENDED, {"search__space": {"alpha": {"low": 1e-3, "high": 1}}}),
     ],
     ids=["network", "setting", "range"],

@@ -13,6 +13,7 @@ from sweep.config.refit import fit
 from sweep.plan.plan import make_plan, on_partition
 from sweep.result import StudyResult
 from sweep.stats import standard_error
+from tests.support.cases import few_fast, slow_but
 from tests.support.reference import Loop, Penalty, train
 from tests.support.studies import parse, refused, tiny
 
@@ -33,7 +34,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
     return run(tmp_path_factory.mktemp("whole"), training__width=24)
 
 
-@pytest.mark.parametrize(("width", "workers"), [(1, 1), (4, 1), (12, 2)])
+@pytest.mark.parametrize(("width", "workers"), few_fast([(1, 1), (4, 1), (12, 2)], 2))
 def test_the_table_is_the_same_at_any_width_and_with_workers(
     tmp_path: Path, whole: StudyResult, width: int, workers: int
 ) -> None:
@@ -42,7 +43,7 @@ def test_the_table_is_the_same_at_any_width_and_with_workers(
     assert list(other.trials["alpha"]) == list(whole.trials["alpha"])
 
 
-@pytest.mark.parametrize("epochs", [2, 7])
+@pytest.mark.parametrize("epochs", slow_but((7,), [2, 7]))
 def test_a_stopped_study_resumes_to_the_same_table(
     tmp_path: Path, whole: StudyResult, epochs: int
 ) -> None:

@@ -39,9 +39,11 @@ from sweep.search.design import DesignSampler
 from sweep.search.point import Point
 from sweep.spec.files import parse_spec
 from sweep.stats import Array, fold_means, paired_gain, standard_error, t_quantile
+from tests.support.cases import slow_but
 
 STUDIES = 200
-FOLDS = pytest.mark.parametrize("n_folds", [4, pytest.param(5, marks=pytest.mark.slow), 8])
+FOLDS = pytest.mark.parametrize("n_folds", slow_but((4, 8), [4, 5, 8]))
+ALONE = pytest.mark.parametrize("n_folds", slow_but((4,), [4, 5, 8]))
 GRID = np.linspace(-5, -1, 401)
 TRUTH = PchipInterpolator(
     [-5, -4, -3.5, -3, -2.75, -2.5, -2.25, -2, -1.5, -1],
@@ -303,7 +305,7 @@ def _placed(losses: Array) -> Places:
 DESIGNS = 40  # 300 in tests/benchmarks/curves.py
 
 
-@FOLDS
+@ALONE
 def test_the_interval_of_a_design_holds_the_best_strength_of_all(n_folds: int) -> None:
     held = []
     for study in _designed(n_folds, DESIGNS):

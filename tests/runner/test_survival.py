@@ -30,6 +30,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.pool import NullPool
 
 from tests.support import postgres, survival
+from tests.support.cases import few_fast
 from tests.support.studies import TINY
 from tests.support.survival import Crew, Fault, Outcome, Run
 
@@ -284,10 +285,11 @@ def test_a_kill_while_an_interrupted_run_ends_loses_nothing(
     survive(Study(crew, tmp_path), whole("tpe"), ending)
 
 
+@pytest.mark.parametrize("statements", few_fast([[24], [8, 24, 40, 56]], 2))
 def test_a_kill_while_the_database_is_made_leaves_one_that_can_be_used(
-    crew: Crew, whole: Whole, tmp_path: Path
+    crew: Crew, whole: Whole, tmp_path: Path, statements: list[int]
 ) -> None:
-    killings = [(Fault("statement", n),) for n in (8, 24, 40, 56)]
+    killings = [(Fault("statement", n),) for n in statements]
     survive(Study(crew, tmp_path), whole("tpe"), *killings)
 
 
@@ -603,9 +605,11 @@ def test_an_owner_that_slept_past_its_lease_writes_nothing(
 
 # --- PostgreSQL that fails -----------------------------------------------------------------
 
+
 CUTS = (4, 9, 15, 22, 29)  # epochs
 
 
+@pytest.mark.slow
 def test_connections_that_postgresql_ends_cost_nothing(
     crew: Crew, whole: Whole, tmp_path: Path
 ) -> None:
@@ -664,11 +668,12 @@ def test_a_kill_of_a_run_on_postgresql_loses_nothing(
 # --- no space, no right, no log, no lock ---------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
         ({"max_pages": 30}, "full"),
-        pytest.param({"max_bytes": 160_000}, "disk I/O error", marks=SLOW),
+        ({"max_bytes": 160_000}, "disk I/O error"),
     ],
     ids=["no pages left", "file too large"],
 )
@@ -708,9 +713,8 @@ def test_a_filesystem_on_which_wal_does_not_work_is_one_line(
     assert_one_line(Study(crew, tmp_path).run(journal=journal), 2, words)
 
 
-@pytest.mark.parametrize(  # the run waits for the lock, or SQLite does
-    "busy_s", [0.05, pytest.param(None, marks=SLOW)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("busy_s", [0.05, None])  # the run waits for the lock, or SQLite does
 def test_a_database_that_another_program_locks_for_a_while_is_waited_for(
     crew: Crew, whole: Whole, tmp_path: Path, busy_s: float | None
 ) -> None:

@@ -21,6 +21,7 @@ from sweep.search.curve import Curve
 from sweep.search.design import DesignSampler
 from sweep.search.widening import new_points
 from sweep.spec.study import StudySpec
+from tests.support.cases import few_fast, slow_but
 from tests.support.studies import parse, refused, tiny
 
 LOW, HIGH = 1e-6, 1e-1
@@ -236,7 +237,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("width", "workers"), [(4, 1), (8, 1), (36, 1), (128, 1), (16, 2), (36, 2)]
+    ("width", "workers"),
+    slow_but({(8, 1), (16, 2)}, [(4, 1), (8, 1), (36, 1), (128, 1), (16, 2), (36, 2)]),
 )
 def test_the_table_is_the_same_at_any_width_and_with_workers(
     tmp_path: Path, whole: pd.DataFrame, width: int, workers: int
@@ -276,7 +278,7 @@ def test_another_seed_gives_another_table_and_the_same_one_twice(tmp_path: Path)
     assert not first["value"].equals(other["value"])
 
 
-@pytest.mark.parametrize(("low", "high"), [(3e-5, 3e-4), (0.03, 0.1)])
+@pytest.mark.parametrize(("low", "high"), few_fast([(3e-5, 3e-4), (0.03, 0.1)], 2))
 def test_an_end_with_the_best_strength_moves_after_the_first_wave(
     tmp_path: Path, low: float, high: float
 ) -> None:
@@ -313,6 +315,7 @@ def test_a_widened_study_resumes_to_the_same_table(
     pd.testing.assert_frame_equal(sweep.run(spec).trials[EXACT], widened, check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_widened_study_is_the_same_in_one_slot(tmp_path: Path, widened: pd.DataFrame) -> None:
     other = run(tmp_path, **MOVES, training__width=4).trials[EXACT]
     assert list(other["alpha"]) == list(widened["alpha"])

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.spec.actors import actors_line, hosts_of, provenance, provenance_line, turned_away
@@ -79,6 +79,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(json_values | st.fixed_dictionaries(dict.fromkeys(KEYS, json_values)))
 def test_whatever_another_program_wrote_there_is_read(facts: Any) -> None:
     assert isinstance(actors_line(facts) + provenance_line(facts), str)

@@ -131,7 +131,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 RELAXED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=100, deadline=None, suppress_health_check=RELAXED)
 @given(tree=trees.filter(lambda tree: not _may_be_slow(tree)))
 def test_a_random_study_is_planned_or_refused_in_one_line(
     folder: Path, tree: dict[str, Any]

@@ -26,6 +26,7 @@ from sweep.storage.engine import open_storage
 from sweep.storage.finding import DEEDS
 from sweep.storage.mirror import MirroredStorage
 from tests.support import postgres
+from tests.support.cases import slow_but
 
 INF, NAN = float("inf"), float("nan")
 TABLES: list[Table] = [*BaseModel.metadata.sorted_tables, lease.LEASES]
@@ -424,7 +425,21 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=CASES)
+FAST = (
+    "a value NULL", "one of two values NULL", "a failed trial's value NULL", "no value",
+    "the second of two values missing", "an infinite value with a number", "reports NULL",
+    "an unknown state", "a param NULL", "a param outside of its choices", "a trial's user attr",
+    "a study's system attr", "a trial row missing", "a trial of no study",
+    "rows of a missing study", "a number twice", "numbers in another order",
+    "a trial deleted whole", "no direction",
+)  # fmt: skip
+
+
+def test_of_each_kind_of_damage_one_is_mended_by_default() -> None:
+    assert {CASES[name].kind for name in FAST} == {case.kind for case in CASES.values()}
+
+
+@pytest.fixture(params=slow_but(FAST, CASES))
 def case(request: pytest.FixtureRequest, url: str) -> Case:
     case = CASES[request.param]
     if case.only and not url.startswith(case.only):
@@ -767,7 +782,7 @@ def test_nobody_can_take_a_study_while_it_is_repaired(postgres_url: str) -> None
 
     def meanwhile() -> None:
         run.start()
-        run.join(1.0)
+        run.join(0.4)  # in vain
 
     execute(postgres_url, *CASES["a gap in the numbers"].damage)
     with on_statement("UPDATE trials SET number", meanwhile):

@@ -36,6 +36,7 @@ from sweep.runner.resume import reconcile
 from sweep.storage.engine import open_storage
 from sweep.storage.mirror import MirroredStorage
 from tests.support import postgres
+from tests.support.cases import few_fast
 from tests.support.mirrors import (
     ALPHA,
     ENDS,
@@ -63,6 +64,11 @@ WRITES = [
     "set_trial_system_attr",
     "set_trial_user_attr",
 ]
+
+
+@pytest.fixture(params=few_fast(["sqlite", "postgres"], 2))
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 # --- Optuna's contract ---------------------------------------------------------------------
@@ -99,7 +105,7 @@ def database(
             yield open_storage(url), reader
 
 
-@pytest.fixture(params=[MirroredStorage, EagerMirror])
+@pytest.fixture(params=few_fast([MirroredStorage, EagerMirror], 2))
 def storage(
     request: pytest.FixtureRequest, database: tuple[RDBStorage, RDBStorage]
 ) -> Iterator[MirroredStorage]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import pytest
@@ -18,6 +18,14 @@ def few_fast(cases: Iterable[Any], one_in: int) -> list[Any]:
     return [
         case if number % one_in == 0 else _slow(case if isinstance(case, tuple) else (case,))
         for number, case in enumerate(cases)
+    ]
+
+
+def slow_but(fast: Container[Any], cases: Iterable[Any]) -> list[Any]:
+    """Leave the cases that `fast` holds as they are, and mark the others slow."""
+    return [
+        case if case in fast else _slow(case if isinstance(case, tuple) else (case,))
+        for case in cases
     ]
 
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from sweep.training.modules import MLP, Factory
 from sweep.training.optimizers import SGD, Adam, FusedAdam, Optimizer
 from sweep.training.recipe import Recipe
 from tests.support import reference
+from tests.support.cases import few_fast
 from tests.support.problems import made_up
 from tests.support.reference import Loop, Penalty
 from tests.support.settings import setting_of
@@ -149,10 +151,15 @@ def conv_net() -> nn.Module:
 
 
 @pytest.mark.usefixtures("library")
-@pytest.mark.parametrize("batch_size", [None, 10, 7])
-@pytest.mark.parametrize("hidden", [[], [7], [32], [9, 5]])
-@pytest.mark.parametrize("n_features", [5, 30])
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize(
+    ("task", "n_features", "hidden", "batch_size"),
+    few_fast(
+        product(
+            ["classification", "regression"], [5, 30], [[], [7], [32], [9, 5]], [None, 10, 7]
+        ),
+        5,
+    ),
+)  # fmt: skip
 def test_a_trial_reports_the_same_bits_in_any_slot_and_company(
     task: str, n_features: int, hidden: list[int], batch_size: int | None
 ) -> None:
@@ -167,10 +174,10 @@ def curved_net() -> nn.Module:
     return nn.Sequential(*hidden, nn.Softplus(), nn.Linear(7, 3))
 
 
-@pytest.mark.parametrize("width", [16, 24])
-@pytest.mark.parametrize(
-    "net", [dropout_net, norm_net, layer_norm_net, conv_net, curved_net, lambda: nn.Linear(5, 3)]
-)
+OTHERS = dropout_net, norm_net, layer_norm_net, conv_net, curved_net, lambda: nn.Linear(5, 3)
+
+
+@pytest.mark.parametrize(("net", "width"), few_fast(product(OTHERS, [16, 24]), 3))
 def test_other_layers_report_the_same_bits_in_any_slot_and_company(
     net: Callable[[], nn.Module], width: int
 ) -> None:
@@ -219,8 +226,10 @@ def test_compiled_steps_report_the_same_bits_in_any_slot_and_company(net: str) -
 
 
 @pytest.mark.usefixtures("library")
-@pytest.mark.parametrize("hidden", [[], [7], [32], [9, 5]])
-@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "silu", "elu"])
+@pytest.mark.parametrize(
+    ("hidden", "activation"),
+    few_fast(product([[], [7], [32], [9, 5]], ["relu", "tanh", "gelu", "silu", "elu"]), 3),
+)
 def test_a_trial_reports_the_same_bits_among_any_number_of_slots(
     hidden: list[int], activation: str
 ) -> None:
@@ -418,8 +427,7 @@ def test_a_trial_reports_the_same_bits_with_an_epoch_under_way(
 
 
 @pytest.mark.usefixtures("asynchronous")
-@pytest.mark.parametrize("bad", [None, 0, 4, 7])
-@pytest.mark.parametrize("width", [1, 3, 8, 24])
+@pytest.mark.parametrize(("width", "bad"), few_fast(product([1, 3, 8, 24], [None, 0, 4, 7]), 3))
 def test_rounds_and_divergence_are_the_same_with_an_epoch_under_way(
     monkeypatch: pytest.MonkeyPatch, width: int, bad: int | None
 ) -> None:

@@ -29,7 +29,7 @@ from sweep.training.modules import Factory
 from sweep.training.recipe import Recipe
 from tests.benchmarks import contracts
 from tests.support import replay
-from tests.support.cases import few_fast
+from tests.support.cases import few_fast, slow_but
 from tests.support.gpu import GPU, SimulatedGpu
 from tests.support.networks import Recurrent
 from tests.support.problems import made_up
@@ -136,9 +136,13 @@ def recipe_of(
 # --- replay = eager, bit by bit
 
 
-@pytest.mark.parametrize("batch_size", [None, 10, 7])  # of 33 rows
-@pytest.mark.parametrize("hidden", [[], [7], [9, 5]])
-@pytest.mark.parametrize("task", ["classification", "regression"])
+BATCH_SIZES = [None, 10, 7]  # of 33 rows
+
+
+@pytest.mark.parametrize(
+    ("task", "hidden", "batch_size"),
+    few_fast(product(["classification", "regression"], [[], [7], [9, 5]], BATCH_SIZES), 4),
+)
 def test_20_epochs_replayed_are_20_epochs_trained(
     replays: list[int], task: str, hidden: list[int], batch_size: int | None
 ) -> None:
@@ -147,11 +151,20 @@ def test_20_epochs_replayed_are_20_epochs_trained(
     assert replays == [EPOCHS, EPOCHS]  # an epoch and its validation
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize(
-    ("optimizer", "norm"),
-    [*product(["adam", "sgd", "momentum", "nesterov"], ["l2", "l1", "elastic"]), ("adamw", "l2")],
-)
+    ("optimizer", "norm", "schedule"),
+    [
+        ("adamw", "l2", "cosine"),
+        pytest.param("adamw", "l2", "constant", marks=pytest.mark.slow),
+        *few_fast(
+            product(
+                ["adam", "sgd", "momentum", "nesterov"], ["l2", "l1", "elastic"],
+                ["constant", "cosine"],
+            ),
+            5,
+        ),
+    ],
+)  # fmt: skip
 def test_every_optimiser_replays(
     replays: list[int], optimizer: str, norm: str, schedule: Literal["constant", "cosine"]
 ) -> None:
@@ -160,7 +173,7 @@ def test_every_optimiser_replays(
     assert replayed_is_eager(problem, mlp(problem), recipe)
 
 
-@pytest.mark.parametrize("optimizer", few_fast(LATER, 4))
+@pytest.mark.parametrize("optimizer", few_fast(LATER, 5))
 def test_the_later_optimisers_replay_with_clip_schedule_and_changed_rows(
     replays: list[int], optimizer: str
 ) -> None:
@@ -184,7 +197,7 @@ def test_images_that_change_replay(replays: list[int]) -> None:
     assert replayed_is_eager(problem, NETWORKS["convolution"][0], recipe)
 
 
-@pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "elu"])
+@pytest.mark.parametrize("activation", few_fast(["relu", "gelu", "silu", "elu"], 2))
 def test_every_activation_replays(replays: list[int], activation: str) -> None:
     problem = problem_of(replicates=EIGHT[:3])
     assert replayed_is_eager(problem, mlp(problem, [9, 5], activation), recipe_of())
@@ -198,7 +211,7 @@ def test_networks_that_autograd_differentiates_replay(replays: list[int], name: 
     assert replayed_is_eager(problem, factory, recipe_of())
 
 
-@pytest.mark.parametrize("name", ["recurrent", *NETWORKS])
+@pytest.mark.parametrize("name", slow_but(("recurrent", "batch norm"), ["recurrent", *NETWORKS]))
 def test_one_lane_without_vmap_replays(replays: list[int], name: str) -> None:
     networks = {"recurrent": (lambda: Recurrent(nn.GRU), (5,)), **NETWORKS}
     factory, shape = networks[name]
@@ -253,8 +266,9 @@ def test_rounds_replay(replays: list[int], width: int) -> None:
     assert len(replays) == 1 + -(-8 // width)  # an epoch, and the validation of each round
 
 
-@pytest.mark.parametrize("net", ["mlp", "own"])
-@pytest.mark.parametrize("optimizer", ["nesterov", "adam"])
+@pytest.mark.parametrize(
+    ("optimizer", "net"), few_fast(product(["nesterov", "adam"], ["mlp", "own"]), 3)
+)
 def test_replayed_lanes_train_as_torch_optim_does(
     replays: list[int], optimizer: str, net: str
 ) -> None:

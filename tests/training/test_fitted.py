@@ -19,6 +19,7 @@ from sweep.training.metrics import Scorer, Seen
 from sweep.training.optimizers import Adam
 from sweep.training.over_lanes import over_lanes
 from sweep.training.recipe import Recipe
+from tests.support.cases import few_fast
 from tests.support.networks import Recurrent
 from tests.support.problems import made_up
 from tests.support.settings import setting_of
@@ -107,7 +108,7 @@ def assert_same(a: list[Report], b: list[Report]) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Recurrent(nn.LSTM), image_net, token_net, dense_net],
+    "make", few_fast([lambda: Recurrent(nn.LSTM), image_net, token_net, dense_net], 2),
     ids=["LSTM", "convolution and BatchNorm", "transformer", "LayerNorm and dropout"],
 )  # fmt: skip
 def test_networks_train_the_slots_that_are_held_to_the_same_bits(

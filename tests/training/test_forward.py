@@ -37,7 +37,7 @@ def test_a_layer_is_accepted_fused_and_alone(name: str) -> None:
     check_model(LAYERS[name], rows, 3, fused=False)
 
 
-@pytest.mark.parametrize("name", few_fast(ALL, 5))
+@pytest.mark.parametrize("name", few_fast(ALL, 11))
 def test_layers_train_as_alone_beside_lanes_that_diverge_and_are_refilled(name: str) -> None:
     problem = made_up(shape=(WIDTH,), val_sizes=(7, 7))
     case = make_case("sgd", "l2", problem=problem, factory=ALL[name])

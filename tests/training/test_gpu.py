@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from sweep.training.modules import Factory
 from sweep.training.recipe import Recipe
 from tests.benchmarks import contracts
 from tests.benchmarks import gpu as benchmark
+from tests.support.cases import few_fast
 from tests.support.gpu import GPU, SimulatedGpu
 from tests.support.studies import tiny
 from tests.training.test_cohort import (
@@ -60,14 +62,16 @@ def on_both(
     return want, got
 
 
-SLOW = pytest.mark.slow  # of many alike; some of each stay among the fast ones
-
-
-@pytest.mark.parametrize("schedule", ["constant", pytest.param("cosine", marks=SLOW)])
 @pytest.mark.parametrize(
-    "norm", ["l2", *(pytest.param(name, marks=SLOW) for name in ("l1", "elastic"))]
-)
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "momentum", "nesterov"])
+    ("optimizer", "norm", "schedule"),
+    few_fast(
+        product(
+            ["adam", "sgd", "momentum", "nesterov"], ["l2", "l1", "elastic"],
+            ["constant", "cosine"],
+        ),
+        13,
+    ),
+)  # fmt: skip
 def test_every_optimiser_trains_on_a_gpu(
     gpu: SimulatedGpu, optimizer: str, norm: str, schedule: Any
 ) -> None:
@@ -76,12 +80,16 @@ def test_every_optimiser_trains_on_a_gpu(
     assert_close(*on_both(gpu, mlp(problem_of()), recipe), ROUNDING)
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
-@pytest.mark.parametrize("batch_size", [None, 10])
-@pytest.mark.parametrize("hidden", [[], [9, 5]])
 @pytest.mark.parametrize(
-    "activation", ["relu", *(pytest.param(name, marks=SLOW) for name in ("gelu", "silu", "elu"))]
-)
+    ("task", "batch_size", "hidden", "activation"),
+    few_fast(
+        product(
+            ["classification", "regression"], [None, 10], [[], [9, 5]],
+            ["relu", "gelu", "silu", "elu"],
+        ),
+        12,
+    ),
+)  # fmt: skip
 def test_every_mlp_trains_on_a_gpu(
     gpu: SimulatedGpu, task: str, batch_size: int | None, hidden: list[int], activation: str
 ) -> None:

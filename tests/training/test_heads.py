@@ -14,6 +14,7 @@ import sweep.training.lanes  # noqa: F401 - sets how MKL multiplies, before its 
 from sweep.training import attention, heads
 from sweep.training.forward import ready_for_lanes
 from sweep.training.heads import attend
+from tests.support.cases import few_fast
 from tests.support.layers import LAYERS, WIDTH
 from tests.support.problems import generator
 from tests.support.side_by_side import gap
@@ -110,7 +111,7 @@ def test_few_scores_and_large_heads_are_left_to_products(
     assert len(attended) == 1
 
 
-@pytest.mark.parametrize("form", ["packed", "apart", "with a bias, and some kept"])
+@pytest.mark.parametrize("form", few_fast(["packed", "apart", "with a bias, and some kept"], 2))
 def test_the_way_back_is_the_gradient(form: str) -> None:
     leaves = leaves_of(drawn(form, torch.float64))
     checked: Callable[..., bool] = torch.autograd.gradcheck

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -25,7 +25,7 @@ from sweep.training.modules import MLP, Factory, build
 from sweep.training.muon import Muon
 from sweep.training.recipe import Recipe
 from tests.support import reference
-from tests.support.cases import few_fast
+from tests.support.cases import few_fast, slow_but
 from tests.support.networks import Recurrent, Tied
 from tests.support.plain_losses import CASES
 from tests.support.problems import made_up
@@ -226,11 +226,14 @@ def side_by_side(trials: Sequence[Setting]) -> list[Planned]:
 # --- every optimiser, penalty, loss and schedule
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-@pytest.mark.parametrize("task", ["classification", "regression"])
+PENALISED = [*product(OPTIMIZERS, RATIOS), ("adamw", "none"), ("adamw", "l2")]
+TASKS: tuple[str, ...] = ("classification", "regression")
+SCHEDULES: tuple[str, ...] = ("constant", "cosine")
+
+
 @pytest.mark.parametrize(
-    ("optimizer", "norm"),
-    [*itertools.product(OPTIMIZERS, RATIOS), ("adamw", "none"), ("adamw", "l2")],
+    ("optimizer", "norm", "task", "schedule"),
+    few_fast(((*pair, *more) for pair in PENALISED for more in product(TASKS, SCHEDULES)), 3),
 )
 def test_lanes_train_as_torch_optim_does(
     optimizer: str, norm: str, task: str, schedule: Literal["constant", "cosine"]
@@ -251,8 +254,7 @@ def test_both_libraries_of_products_train_as_torch_optim_does(
     assert case.gap(eventful("adam", "elastic")) < 1e-9
 
 
-@pytest.mark.parametrize("is_weighted", [False, True], ids=["", "weighted"])
-@pytest.mark.parametrize("name", few_fast(CASES, 3))
+@pytest.mark.parametrize(("name", "is_weighted"), few_fast(product(CASES, [False, True]), 5))
 def test_lanes_train_as_a_loop_does_by_every_loss(name: str, is_weighted: bool) -> None:
     problem = CASES[name].problem(weighted=is_weighted)
     for factory in (mlp(problem), relu_net(problem)):
@@ -281,9 +283,9 @@ def in_one_pass(case: Case) -> Case:
     return replace(case, recipe=replace(case.recipe, optimizer=optim.FusedAdam(**vars(adam))))
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-@pytest.mark.parametrize("task", ["classification", "regression"])
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@pytest.mark.parametrize(
+    ("optimizer", "task", "schedule"), few_fast(product(["adam", "adamw"], TASKS, SCHEDULES), 3)
+)
 def test_adam_in_one_pass_trains_lanes_as_torch_optim_does(
     optimizer: str, task: str, schedule: Literal["constant", "cosine"]
 ) -> None:
@@ -330,8 +332,9 @@ def eventful(optimizer: str, norm: str) -> list[Planned]:
     ]
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
-@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, "adamw"])
+@pytest.mark.parametrize(
+    ("optimizer", "task"), few_fast(product([*OPTIMIZERS, "adamw"], TASKS), 3)
+)
 def test_lanes_do_not_notice_neighbours_that_diverge_end_or_are_refilled(
     optimizer: str, task: str
 ) -> None:
@@ -408,8 +411,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "optimizer"), few_fast(product(NETWORKS, ["momentum", "adam"]), 3)
+)
 def test_other_layers_train_as_torch_optim_does(name: str, optimizer: str) -> None:
     factory, shape = NETWORKS[name]
     problem = made_up(shape=shape, val_sizes=(7, 4, 5), replicates=((0, 0), (1, 0), (2, 3)))
@@ -464,8 +468,7 @@ def test_one_lane_without_vmap_trains_as_torch_optim_does(name: str) -> None:
     assert case.gap([Planned(0, 0, setting), Planned(0, EPOCHS, other)]) < 1e-9
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("norm", ["l2", "l1"])
+@pytest.mark.parametrize(("norm", "optimizer"), few_fast(product(["l2", "l1"], OPTIMIZERS), 2))
 def test_float32_is_within_1e_5_of_a_serial_loop_in_float32(optimizer: str, norm: str) -> None:
     case = make_case(optimizer, norm, problem=made_up(dtype=torch.float32))
     assert case.gap(side_by_side(settings(optimizer, norm))) < 1e-5
@@ -543,15 +546,16 @@ def with_fault(case: Case, **fault: bool) -> Case:
     )
 
 
-@pytest.mark.parametrize("norm", ["l2", "l1", "elastic"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("optimizer", "norm"), few_fast(product(OPTIMIZERS, ["l2", "l1", "elastic"]), 4)
+)
 def test_an_alpha_off_by_a_factor_of_two_is_caught(optimizer: str, norm: str) -> None:
     case, trials = make_case(optimizer, norm), side_by_side(settings(optimizer, norm))
     assert case.gap(trials) < 1e-9
     assert with_fault(case, halve_alpha=True).gap(trials) > 1e-4
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", slow_but(("nesterov", "adam"), OPTIMIZERS))
 def test_a_loss_averaged_over_lanes_is_caught(
     monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:

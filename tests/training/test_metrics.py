@@ -86,7 +86,7 @@ def test_every_metric_is_held_here() -> None:
 @pytest.mark.filterwarnings("ignore:y_pred contains classes")
 @pytest.mark.parametrize("name", OF_CLASSES)
 @pytest.mark.parametrize("n_classes", [2, 3])
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_metric_of_classes_is_scikit_learns_in_every_lane(
     name: str, n_classes: int, seed: int
@@ -107,6 +107,7 @@ def test_a_metric_of_classes_is_scikit_learns_in_every_lane(
 
 
 @pytest.mark.parametrize("name", OF_NUMBERS)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_metric_of_numbers_is_scikit_learns_in_the_targets_units(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)

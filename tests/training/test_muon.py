@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sweep.training.muon import Muon, orthogonal
 from sweep.training.optimizers import Columns
 from sweep.training.weights import hidden_matrices
 from tests.support import reference
+from tests.support.cases import few_fast
 
 LANES, STEPS = 3, 100
 
@@ -84,8 +86,9 @@ OPTIONS: dict[str, tuple[Muon, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("transposed", [(), ("layers.0.weight",)])
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize(
+    ("name", "transposed"), few_fast(product(OPTIONS, [(), ("layers.0.weight",)]), 5)
+)
 def test_lanes_step_as_torch_does_for_a_hundred_steps(
     name: str, transposed: tuple[str, ...]
 ) -> None:

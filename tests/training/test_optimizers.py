@@ -22,6 +22,7 @@ from sweep.training.modules import MLP
 from sweep.training.optimizers import SGD, Adam, Columns, FusedAdam, Optimizer
 from sweep.training.penalty import soft_threshold
 from sweep.training.recipe import Recipe
+from tests.support.cases import slow_but
 from tests.support.problems import real
 from tests.support.settings import setting_of
 
@@ -187,7 +188,7 @@ def centred(fit: Fit) -> Fit:
 A = [0.01, 0.1, 1.0]  # α of several lanes
 
 
-@pytest.mark.parametrize("route", routes(l1=False))
+@pytest.mark.parametrize("route", slow_but(("sgd", "dampening"), routes(l1=False)))
 def test_l2_regression_ends_where_ridge_does(route: str) -> None:
     problem = real("diabetes", 5)
     X, y, n = problem.X.numpy(), problem.y.numpy(), len(problem.y)
@@ -197,7 +198,7 @@ def test_l2_regression_ends_where_ridge_does(route: str) -> None:
         assert_same(fit, want.coef_[None], np.array([want.intercept_]))
 
 
-@pytest.mark.parametrize("route", routes(l1=True))
+@pytest.mark.parametrize("route", slow_but(("momentum", "adam"), routes(l1=True)))
 def test_l1_regression_ends_where_lasso_does_with_the_same_zeros(route: str) -> None:
     problem, alphas = real("diabetes", 5), [0.02, 0.2, 0.6]
     X, y = problem.X.numpy(), problem.y.numpy()
@@ -238,7 +239,7 @@ def test_a_threshold_that_forgets_the_momentum_is_caught(name: str) -> None:
     assert np.abs(fit.weight[0] - want.coef_).max() > 0.02
 
 
-@pytest.mark.parametrize("route", routes(l1=True))
+@pytest.mark.parametrize("route", slow_but(("dampening", "adam"), routes(l1=True)))
 def test_elastic_regression_ends_where_elastic_net_does(route: str) -> None:
     problem, grid = real("diabetes", 5), [(0.05, 0.5), (0.2, 0.5), (0.2, 0.9)]
     X, y = problem.X.numpy(), problem.y.numpy()
@@ -251,7 +252,7 @@ def test_elastic_regression_ends_where_elastic_net_does(route: str) -> None:
     assert any((fit.weight == 0).any() for fit in fits)
 
 
-@pytest.mark.parametrize("route", routes(l1=False))
+@pytest.mark.parametrize("route", slow_but(("momentum", "nesterov"), routes(l1=False)))
 def test_l2_multinomial_ends_where_logistic_regression_does(route: str) -> None:
     problem, alphas = real("iris"), [0.01, 0.1]
     X, y, n = problem.X.numpy(), problem.y.numpy(), len(problem.y)
@@ -261,7 +262,7 @@ def test_l2_multinomial_ends_where_logistic_regression_does(route: str) -> None:
         assert_same(centred(fit), *centred(Fit(want.coef_, want.intercept_)), tolerance=1e-4)
 
 
-@pytest.mark.parametrize("route", routes(l1=False))
+@pytest.mark.parametrize("route", slow_but(("sgd", "adam"), routes(l1=False)))
 def test_l2_on_two_classes_ends_where_logistic_regression_does(route: str) -> None:
     problem, alphas = real("breast_cancer", 4), [0.01, 0.1]
     X, y, n = problem.X.numpy(), problem.y.numpy(), len(problem.y)
@@ -273,7 +274,7 @@ def test_l2_on_two_classes_ends_where_logistic_regression_does(route: str) -> No
         assert_same(difference, want.coef_, want.intercept_, tolerance=1e-4)
 
 
-@pytest.mark.parametrize("route", routes(l1=True))
+@pytest.mark.parametrize("route", slow_but(("sgd", "nesterov"), routes(l1=True)))
 def test_l1_on_two_classes_ends_where_logistic_regression_does(route: str) -> None:
     problem, alphas = real("breast_cancer", 4), [0.02, 0.1]
     X, y, n = problem.X.numpy(), problem.y.numpy(), len(problem.y)
@@ -289,7 +290,7 @@ def test_l1_on_two_classes_ends_where_logistic_regression_does(route: str) -> No
         assert (want.coef_ == 0).any()
 
 
-@pytest.mark.parametrize("route", ["sgd", "nesterov", "adam"])
+@pytest.mark.parametrize("route", slow_but(("adam",), ["sgd", "nesterov", "adam"]))
 def test_l1_multinomial_ends_where_logistic_regression_does(route: str) -> None:
     problem, alphas = real("wine", 5), [0.02, 0.06]
     X, y, n = problem.X.numpy(), problem.y.numpy(), len(problem.y)

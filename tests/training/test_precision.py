@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sweep.training.modules import MLP, Factory, build
 from sweep.training.optimizers import Adam
 from sweep.training.precision import Precision, rounded
 from sweep.training.recipe import Recipe
+from tests.support.cases import few_fast
 from tests.support.problems import made_up
 from tests.support.settings import setting_of
 
@@ -98,16 +100,14 @@ def test_weights_and_state_are_in_float32(net: str) -> None:
     assert lanes.validate(range(2)).dtype == torch.float32
 
 
-@pytest.mark.parametrize("slot", [0, 1, 3])
-@pytest.mark.parametrize("net", NETWORKS)
+@pytest.mark.parametrize(("net", "slot"), few_fast(product(NETWORKS, [0, 1, 3]), 2))
 def test_a_trial_has_the_same_bits_in_any_slot(net: str, slot: int) -> None:
     first, other = (trained(net, "bfloat16", 4, at) for at in (0, slot))
     for one, two in zip(first, other, strict=True):
         assert torch.equal(one, two)
 
 
-@pytest.mark.parametrize("slots", [2, 3, 8])
-@pytest.mark.parametrize("net", NETWORKS)
+@pytest.mark.parametrize(("net", "slots"), few_fast(product(NETWORKS, [2, 3, 8]), 2))
 def test_a_trial_has_the_same_bits_at_any_width(net: str, slots: int) -> None:
     for one, two in zip(
         trained(net, "bfloat16"), trained(net, "bfloat16", slots, slots - 1), strict=True
