@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -176,8 +177,10 @@ def test_of_many_rows_some_lead_to_nearly_the_same_edge(
     assert alpha_max(problem, [4], "relu", ratio) == pytest.approx(want, rel=0.03)
 
 
-@pytest.mark.parametrize("ratio", [1.0, 0.5])
-@pytest.mark.parametrize("name", ["diabetes", "breast_cancer", "iris"])
+@pytest.mark.parametrize(
+    ("name", "ratio"),
+    few_fast(itertools.product(["diabetes", "breast_cancer", "iris"], [1.0, 0.5]), 3),
+)
 def test_a_linear_model_collapses_just_above_and_not_just_below(name: str, ratio: float) -> None:
     problem = real(name, 5)
     edge = alpha_max(problem, [], "relu", ratio)

@@ -305,6 +305,7 @@ def test_l1_multinomial_ends_where_logistic_regression_does(route: str) -> None:
         assert (want.coef_ == 0).any()
 
 
+@pytest.mark.slow
 def test_features_enter_the_path_in_the_order_of_least_angle_regression() -> None:
     """Efron et al. 2004, Table 1: 3, 9, 4, 7, 2, 10, 5, 8, 6, 1 on the diabetes data."""
     problem = real("diabetes")
