@@ -229,7 +229,8 @@ LAYERS: Mapping[str, Make] = {
 
 def filled(x: Tensor) -> Tensor:
     """Use every way to draw a tensor."""
-    noise = torch.randn(2, 4) @ torch.rand(4, 4) + torch.randn_like(x[0, :2])
+    # Draws are of torch's own dtype; a product in float32 would differ by roundings.
+    noise = torch.randn(2, 4).to(x) @ torch.rand(4, 4).to(x) + torch.randn_like(x[0, :2])
     chosen = torch.multinomial(torch.ones(5), 3) + torch.randint(3, (3,))
     kept = torch.bernoulli(torch.full((4,), 0.4)) * torch.empty_like(x[0, 0]).uniform_(-1, 1)
     scaled = torch.normal(x[:, 0], 0.3) * torch.empty(4).normal_(1, 0.2).exponential_()
