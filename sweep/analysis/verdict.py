@@ -201,7 +201,7 @@ def _wide_enough(finished: Finished, best: Point) -> str:
         times = "once" if n == 1 else f"{n} times"
         text = f" The range was widened {times}, to {low:.3g} .. {high:.3g}."
     edge = finished.at_edge(best)
-    if edge is None or len(finished.trials) <= 2:  # each of so few lies at an end
+    if edge is None:
         return text
     end = low if edge == "low" else high
     where = f" The best lies at the {edge} end of the range ({end:.3g})"
