@@ -50,6 +50,7 @@ def error_of(package: str, name: str, *bases: type[BaseException]) -> BaseExcept
         (RuntimeError("CUDA out of memory"), True),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("can't start new thread"), True),
         (RuntimeError("shapes differ"), False),
         (error_of("ray", "OutOfMemoryError"), False),
         (error_of("ray", "RayTaskError(RuntimeError)", RuntimeError), False),
