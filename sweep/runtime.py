@@ -282,8 +282,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     if "torch" in packages and type(error).__name__ == "OutOfMemoryError":
         return True
     # CUDA's libraries raise others; a thread needs memory for its stack.
-    words_of_all = ("t allocate", "out of memory", "ALLOC_FAILED", "t start new thread")
-    return any(words in str(error) for words in words_of_all)
+    signs = ("t allocate", "out of memory", "ALLOC_FAILED", "t start new thread")
+    return any(sign in str(error) for sign in signs)
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -63,7 +64,7 @@ def read_source(data: DataSpec, folder: Path) -> dict[str, Any]:
     scheme = source.partition(":")[0] + ":"
     kind = scheme if scheme in readers else path.suffix.lower()
     if kind not in readers or (kind in ("sklearn:", "mlxtend:") and source not in NAMED):
-        if path.is_file():
+        if os.path.isfile(path):  # not of a name too long, at which Path raises
             raise UsageError(
                 f"data.source: must be a table (.csv or .parquet) or arrays (.npz or .npy), got"
                 f" {source!r}. Save its rows as one, or return them from python:module:function"

